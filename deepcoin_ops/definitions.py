@@ -1,0 +1,41 @@
+"""The only composition root: everything that Dagster sees, put together here. No asset or op bodies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from deepcoin_ops.assets.close_tables import build_close_ledger, build_close_tables
+from deepcoin_ops.orchestration.jobs import build_day_tables_job, build_flatten_job, plan_positions
+from deepcoin_ops.orchestration.partitions import build_trading_days
+from deepcoin_ops.orchestration.resources import DayTables, FlattenDesk, LedgerDays
+from deepcoin_ops.orchestration.schedules import build_end_of_day_flatten
+from deepcoin_ops.orchestration.sensors import build_ledger_moved
+from deepcoin_ops.settings import Settings, load_settings
+
+
+def build_definitions(*, settings: Settings | None = None, resources: dict[str, Any] | None = None) -> dg.Definitions:
+    """Everything in this code location.
+
+    Args:
+        settings: Decide schedule and trading days; read from the environment when left out.
+        resources: Replace some of the resources by name.
+    """
+    chosen = settings or load_settings()
+    trading_days = build_trading_days(chosen)
+    close_ledger = build_close_ledger(trading_days)
+    flatten_positions = build_flatten_job(chosen)
+    day_tables_job = build_day_tables_job()
+    return dg.Definitions(
+        assets=[close_ledger, *build_close_tables(trading_days)],
+        jobs=[flatten_positions, plan_positions, day_tables_job],
+        schedules=[build_end_of_day_flatten(chosen, flatten_positions)],
+        sensors=[build_ledger_moved(chosen, day_tables_job, close_ledger, trading_days)],
+        resources={"desk": FlattenDesk(), "ledger_days": LedgerDays(), "day_tables": DayTables(), **(resources or {})},
+        # Materialising from the catalogue ignores a job's executor; this one reaches it too.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_definitions()

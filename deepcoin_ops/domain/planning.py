@@ -1,0 +1,144 @@
+"""What should be closed, in what order, and what is left. Pure: positions, instruments and prices in, a plan out.
+
+The order is largest notional first: with equal time per close it takes the most exposure off the desk soonest. An
+instrument whose notional is unknown goes first, because it may be the largest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from deepcoin_ops.domain.model import Instrument, Position, ProductGroup, product_group_of
+
+
+@dataclass(frozen=True)
+class MarketData:
+    """What the exchange says about its instruments: the list and the last prices, either possibly incomplete."""
+
+    instruments: Mapping[str, Instrument]
+    prices: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True)
+class PlanLine:
+    """One instrument with an open position, as one batch close would close it.
+
+    `quantity_contracts` adds up the sizes of all rows, long and short alike; `notional_usdt` is in quote currency (USD
+    counts as USDT) and None when a price or a contract size is missing.
+    """
+
+    instrument_id: str
+    product_group: ProductGroup
+    quantity_contracts: Decimal
+    notional_usdt: Decimal | None
+    positions: tuple[Position, ...]
+    state: str
+
+    @property
+    def position_ids(self) -> frozenset[str]:
+        """The ids of the open rows."""
+        return frozenset(position.position_id for position in self.positions)
+
+    @property
+    def sides(self) -> str:
+        """The open sides in words: `long`, `short` or `long+short`."""
+        return "+".join(sorted({position.position_side.value for position in self.positions}))
+
+
+@dataclass(frozen=True)
+class ClosePlan:
+    """What is open of the instruments asked for, largest notional first, and what is open beside them."""
+
+    lines: tuple[PlanLine, ...]
+    unconfigured: tuple[Position, ...]
+
+    @property
+    def notional_usdt(self) -> Decimal:
+        """The known notional of all lines together."""
+        return total_notional(self.lines)
+
+
+def plan_closes(instrument_ids: Iterable[str], positions: Sequence[Position], market: MarketData) -> ClosePlan:
+    """Plan the closes of a set of instruments from one complete positions read.
+
+    Args:
+        instrument_ids: What may be closed. Positions in anything else are never closed, only named.
+        positions: All rows of the read.
+        market: Contract sizes and prices; gaps only change the order.
+    """
+    wanted = set(instrument_ids)
+    open_rows: dict[str, list[Position]] = {}
+    unconfigured = []
+    for position in positions:
+        if position.instrument_id in wanted:
+            open_rows.setdefault(position.instrument_id, []).append(position)
+        elif position.quantity_contracts != 0:
+            unconfigured.append(position)
+    lines = [_plan_line(instrument_id, rows, market) for instrument_id, rows in open_rows.items()]
+    still_open = [line for line in lines if is_open(line, market)]
+    return ClosePlan(tuple(sorted(still_open, key=_urgency)), tuple(unconfigured))
+
+
+def is_open(line: PlanLine, market: MarketData) -> bool:
+    """Whether a line is more than flat: any contract; for spot, more than the instrument's minimum size.
+
+    What is no more than a spot instrument's minimum cannot be sold, so it counts as flat.
+    """
+    if line.product_group is not ProductGroup.SPOT:
+        return line.quantity_contracts != 0
+    instrument = market.instruments.get(line.instrument_id)
+    return line.quantity_contracts > (instrument.min_size if instrument else Decimal(0))
+
+
+def notional_of(position: Position, market: MarketData) -> Decimal | None:
+    """Size times contract size times price, in quote currency; for inverse contracts the contract size is USD already."""
+    instrument = market.instruments.get(position.instrument_id)
+    if instrument is None or instrument.contract_size is None:
+        return None
+    if instrument.product_group is ProductGroup.SWAP:
+        return position.quantity_contracts * instrument.contract_size
+    price = market.prices.get(position.instrument_id)
+    return None if price is None else position.quantity_contracts * instrument.contract_size * price
+
+
+def total_notional(lines: Iterable[PlanLine]) -> Decimal:
+    """The known notional of some lines together, in USDT."""
+    return sum((line.notional_usdt for line in lines if line.notional_usdt is not None), Decimal(0))
+
+
+def describe_lines(lines: Sequence[PlanLine]) -> str:
+    """What is open, in words for a person: size, side and notional of each instrument."""
+    if not lines:
+        return "nothing"
+    return "; ".join(
+        f"{line.instrument_id} {line.sides} {line.quantity_contracts.normalize():f} "
+        f"({describe_notional(line.notional_usdt)})"
+        for line in lines
+    )
+
+
+def describe_notional(notional_usdt: Decimal | None) -> str:
+    """A notional for a person, rounded to whole USDT; an unknown one says so."""
+    return "notional unknown" if notional_usdt is None else f"{notional_usdt:,.0f} USDT"
+
+
+def _plan_line(instrument_id: str, rows: Sequence[Position], market: MarketData) -> PlanLine:
+    open_rows = tuple(row for row in rows if row.quantity_contracts != 0)
+    notionals = [notional_of(row, market) for row in open_rows]
+    known = [notional for notional in notionals if notional is not None]
+    instrument = market.instruments.get(instrument_id)
+    return PlanLine(
+        instrument_id=instrument_id,
+        product_group=product_group_of(instrument_id),
+        quantity_contracts=sum((row.quantity_contracts for row in open_rows), Decimal(0)),
+        notional_usdt=sum(known, Decimal(0)) if len(known) == len(notionals) else None,
+        positions=open_rows,
+        state=instrument.state if instrument else "",
+    )
+
+
+def _urgency(line: PlanLine) -> tuple[bool, Decimal, str]:
+    # False sorts first: an unknown notional goes before every known one. The id makes equal notionals reproducible.
+    return (line.notional_usdt is not None, -(line.notional_usdt or Decimal(0)), line.instrument_id)

@@ -1,0 +1,28 @@
+"""Which trading day an instant belongs to. The key is the local date on which the day's window starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+
+@dataclass(frozen=True)
+class TradingCalendar:
+    """The desk's timezone and the local time at which one trading day ends and the next begins."""
+
+    timezone: str
+    day_boundary: time
+
+    def day_of(self, instant: datetime) -> str:
+        """The key (`YYYY-MM-DD`) of the trading day whose window holds an aware instant."""
+        local = instant.astimezone(ZoneInfo(self.timezone))
+        started_today = local.time().replace(tzinfo=None) >= self.day_boundary
+        return (local.date() if started_today else local.date() - timedelta(days=1)).isoformat()
+
+    def window(self, trading_day: str) -> tuple[datetime, datetime]:
+        """The aware start (included) and end (excluded) of a trading day; 23 to 25 hours apart over a clock change."""
+        first = date.fromisoformat(trading_day)
+        zone = ZoneInfo(self.timezone)
+        starts, ends = (datetime.combine(day, self.day_boundary, zone) for day in (first, first + timedelta(days=1)))
+        return starts, ends

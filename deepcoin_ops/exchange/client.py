@@ -1,0 +1,319 @@
+"""The signed REST client of one account. It sends each request once, paced, and says truthfully what became of it.
+
+Reads raise when they bring no proof. A close never raises for what the exchange did: its `CloseAnswer` is recorded, then
+judged by a positions read. Decisions about what to send live in `flattening`, not here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlencode
+
+from deepcoin_ops.domain.error_codes import explain_code, refusal_of
+from deepcoin_ops.domain.errors import ReadFailed, ReadRefused
+from deepcoin_ops.domain.model import (
+    CloseAnswer,
+    Instrument,
+    InstrumentType,
+    Outcome,
+    PositionsRead,
+    Refusal,
+    Venue,
+)
+from deepcoin_ops.exchange import wire
+from deepcoin_ops.exchange.pacing import Pace, never
+from deepcoin_ops.exchange.signing import format_timestamp, sign
+from deepcoin_ops.exchange.transport import HttpAnswer, Transport, TransportFailed
+
+BATCH_CLOSE = "/deepcoin/trade/batch-close-position"
+CLOSE_BY_IDS = "/deepcoin/trade/close-position-by-ids"
+CLOSE_LANES = {BATCH_CLOSE: "batch-close", CLOSE_BY_IDS: "close-by-ids"}
+_PAPER_MARK = "x-paper"
+_Parsed = TypeVar("_Parsed")
+
+
+class ApiCredentials(Protocol):
+    """The three values that sign a request; the settings bring them."""
+
+    @property
+    def api_key(self) -> str:
+        """The key's name at the exchange."""
+
+    @property
+    def secret_key(self) -> str:
+        """What the signature is made with."""
+
+    @property
+    def passphrase(self) -> str:
+        """The passphrase chosen when the key was made."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class DeepcoinClient:
+    """Client of one account at one venue. Safe to share between threads.
+
+    Args:
+        transport: Where the requests go.
+        venue: Paper answers carry a mark that live ones do not; an answer of the other venue is refused.
+        credentials: Key, secret and passphrase; kept out of every message.
+        account_pace: Lanes of the account's endpoints.
+        market_pace: The lane of market data, which the exchange meters by address.
+        now: The wall clock that signs; corrected by `correct_clock`.
+    """
+
+    def __init__(
+        self,
+        *,
+        transport: Transport,
+        venue: Venue,
+        credentials: ApiCredentials,
+        account_pace: Pace,
+        market_pace: Pace,
+        now: Callable[[], datetime] = _utc_now,
+    ):
+        self._transport = transport
+        self._venue = venue
+        self._credentials = credentials
+        self._account_pace = account_pace
+        self._market_pace = market_pace
+        self._now = now
+        self._clock_offset = timedelta(0)
+
+    @property
+    def clock_offset(self) -> timedelta:
+        """How far the exchange's clock was ahead of this machine's when it was last corrected."""
+        return self._clock_offset
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self._transport.close()
+
+    def correct_clock(self, is_stopped: Callable[[], bool] = never) -> timedelta:
+        """Read the exchange's clock and sign with it from now on.
+
+        Returns:
+            The new offset; half of the round trip is the error of this measurement.
+
+        Raises:
+            ReadFailed: The server time could not be read; the offset stays.
+        """
+        started = self._now()
+        server_time = self._read_market("/deepcoin/market/time", {}, wire.parse_server_time, is_stopped)
+        self._clock_offset = server_time - (started + (self._now() - started) / 2)
+        return self._clock_offset
+
+    def fetch_uid(self, is_stopped: Callable[[], bool] = never) -> str:
+        """The uid of the account that the key belongs to.
+
+        Raises:
+            ReadFailed: No readable answer.
+        """
+        return self._read_account("account", "/deepcoin/account/uid", {}, wire.parse_uid, is_stopped)
+
+    def fetch_positions(self, instrument_type: InstrumentType, is_stopped: Callable[[], bool] = never) -> PositionsRead:
+        """One complete read of all positions of one instrument type.
+
+        Raises:
+            ReadFailed: Anything short of a complete list; that is never "no positions".
+
+        Source: https://www.deepcoin.com/docs/DeepCoinAccount/accountPositions (no paging is documented).
+        """
+        path = "/deepcoin/account/positions?" + urlencode({"instType": instrument_type.value})
+        self._account_pace.take_slot("positions", is_stopped=is_stopped)
+        started_at, started_monotonic_s = self._now(), time.monotonic()
+        answer = self._send_read(path, signed=True)
+        self._settle_read("positions", self._account_pace, answer)
+        (positions, notes) = self._parse_read(path, answer, wire.parse_positions)
+        return PositionsRead(
+            instrument_type=instrument_type,
+            positions=positions,
+            started_at=started_at,
+            finished_at=self._now(),
+            started_monotonic_s=started_monotonic_s,
+            raw=answer.raw,
+            notes=notes,
+        )
+
+    def fetch_instruments(
+        self, instrument_type: InstrumentType, is_stopped: Callable[[], bool] = never
+    ) -> dict[str, Instrument]:
+        """The exchange's instrument list of one type, by instrument id.
+
+        Raises:
+            ReadFailed: No complete list.
+        """
+        query = {"instType": instrument_type.value}
+        return self._read_market("/deepcoin/market/instruments", query, wire.parse_instruments, is_stopped)
+
+    def fetch_last_prices(
+        self, instrument_type: InstrumentType, is_stopped: Callable[[], bool] = never
+    ) -> dict[str, Decimal]:
+        """The last traded prices of one type in quote currency, by instrument id.
+
+        Raises:
+            ReadFailed: No complete list.
+        """
+        query = {"instType": instrument_type.value}
+        return self._read_market("/deepcoin/market/tickers", query, wire.parse_last_prices, is_stopped)
+
+    def take_close_slot(self, endpoint: str, prepare: Callable[[], None], is_stopped: Callable[[], bool]) -> None:
+        """Wait until the pace allows the next close; `prepare` runs in the slot, before it is used up.
+
+        Raises:
+            SendWithdrawn: Stopping was asked for; no slot was used.
+        """
+        self._account_pace.take_slot(CLOSE_LANES[endpoint], prepare=prepare, is_stopped=is_stopped)
+
+    def send_close(self, endpoint: str, body: str) -> CloseAnswer:
+        """Send one close, once. The slot was taken before. Sends a request that changes positions.
+
+        Args:
+            endpoint: `BATCH_CLOSE` or `CLOSE_BY_IDS`.
+            body: The exact text to sign and send, from `wire.close_body` or `wire.close_by_ids_body`.
+
+        Returns:
+            The outcome, whatever it was. Nothing is sent again here: the exchange offers no key that would make a
+            repeat recognisable.
+        """
+        lane = CLOSE_LANES[endpoint]
+        sent_at = self._now()
+        try:
+            answer = self._transport.send("POST", endpoint, self._headers("POST", endpoint, body), body)
+        except TransportFailed as failure:
+            outcome = Outcome.NOT_SENT if failure.is_not_sent else Outcome.UNKNOWN
+            return CloseAnswer(
+                outcome=outcome,
+                reason=str(failure),
+                sent_at=None if failure.is_not_sent else sent_at,
+                answered_at=self._now(),
+                raw=failure.raw,
+            )
+        close_answer = self._judge_close(answer, sent_at)
+        self._settle_pace(lane, self._account_pace, close_answer.is_throttled, close_answer.retry_after_s)
+        return close_answer
+
+    def _judge_close(self, answer: HttpAnswer, sent_at: datetime) -> CloseAnswer:
+        reading = wire.read_close_answer(answer.http_status, answer.raw.body)
+        close_answer = CloseAnswer(
+            outcome=reading.outcome,
+            reason=reading.reason,
+            sent_at=sent_at,
+            answered_at=self._now(),
+            refusal=reading.refusal,
+            error_code=reading.error_code,
+            retry_after_s=_retry_after_s(answer),
+            close_errors=reading.close_errors,
+            raw=answer.raw,
+            is_throttled=reading.refusal is Refusal.THROTTLED or answer.http_status == 429,
+            notes=reading.notes,
+        )
+        if self._is_from_this_venue(answer):
+            return close_answer
+        # Whoever answered may have done anything; the flatten stops and the reads decide.
+        reason = f"the answer does not come from the {self._venue} venue; {reading.reason}"
+        return replace(close_answer, outcome=Outcome.UNKNOWN, refusal=Refusal.FATAL, reason=reason)
+
+    def _read_account(
+        self,
+        lane: str,
+        path: str,
+        query: Mapping[str, str],
+        parse: Callable[[Any], _Parsed],
+        is_stopped: Callable[[], bool],
+    ) -> _Parsed:
+        return self._read(lane, self._account_pace, path, query, parse, is_stopped, signed=True)
+
+    def _read_market(
+        self, path: str, query: Mapping[str, str], parse: Callable[[Any], _Parsed], is_stopped: Callable[[], bool]
+    ) -> _Parsed:
+        return self._read("market", self._market_pace, path, query, parse, is_stopped, signed=False)
+
+    def _read(
+        self,
+        lane: str,
+        pace: Pace,
+        path: str,
+        query: Mapping[str, str],
+        parse: Callable[[Any], _Parsed],
+        is_stopped: Callable[[], bool],
+        *,
+        signed: bool,
+    ) -> _Parsed:
+        path_and_query = f"{path}?{urlencode(query)}" if query else path
+        pace.take_slot(lane, is_stopped=is_stopped)
+        answer = self._send_read(path_and_query, signed=signed)
+        self._settle_read(lane, pace, answer)
+        return self._parse_read(path_and_query, answer, parse)
+
+    def _send_read(self, path_and_query: str, *, signed: bool) -> HttpAnswer:
+        headers = self._headers("GET", path_and_query, "") if signed else {}
+        try:
+            return self._transport.send("GET", path_and_query, headers)
+        except TransportFailed as failure:
+            raise ReadFailed(f"GET {path_and_query}: {failure}", failure.raw) from failure
+
+    def _settle_read(self, lane: str, pace: Pace, answer: HttpAnswer) -> None:
+        is_throttled = answer.http_status == 429 or _refusal_of_read(answer) is Refusal.THROTTLED
+        self._settle_pace(lane, pace, is_throttled, _retry_after_s(answer))
+
+    def _settle_pace(self, lane: str, pace: Pace, is_throttled: bool, retry_after_s: float | None) -> None:
+        if is_throttled:
+            pace.push(lane, retry_after_s)
+        else:
+            pace.record_clean(lane)
+
+    def _parse_read(self, path_and_query: str, answer: HttpAnswer, parse: Callable[[Any], _Parsed]) -> _Parsed:
+        """The parsed `data` of a read that is complete and from this venue; everything else raises."""
+        where = f"GET {path_and_query}: HTTP {answer.http_status}"
+        if not self._is_from_this_venue(answer):
+            message = f"{where}: the answer does not come from the {self._venue} venue; check the base URL"
+            raise ReadRefused(message, Refusal.FATAL, None, answer.raw)
+        try:
+            envelope = wire.parse_envelope(answer.raw.body)
+        except wire.UnreadableAnswer as error:
+            raise ReadFailed(f"{where}: {error}", answer.raw) from error
+        if (refusal := _refusal_of_read(answer)) is not None:
+            message = f"{where}, code {envelope.code}: {explain_code(envelope.code).meaning} {envelope.message}".strip()
+            raise ReadRefused(message, refusal, envelope.code, answer.raw)
+        if answer.http_status != 200 or not envelope.is_success:
+            raise ReadFailed(f"{where}, code {envelope.code}: {envelope.message}", answer.raw)
+        try:
+            return parse(envelope.data)
+        except wire.UnreadableAnswer as error:
+            raise ReadFailed(f"{where}: {error}", answer.raw) from error
+
+    def _is_from_this_venue(self, answer: HttpAnswer) -> bool:
+        return (_PAPER_MARK in answer.headers) == (self._venue is Venue.PAPER)
+
+    def _headers(self, method: str, path_and_query: str, body: str) -> dict[str, str]:
+        timestamp = format_timestamp(self._now() + self._clock_offset)
+        return {
+            "DC-ACCESS-KEY": self._credentials.api_key,
+            "DC-ACCESS-SIGN": sign(self._credentials.secret_key, timestamp, method, path_and_query, body),
+            "DC-ACCESS-TIMESTAMP": timestamp,
+            "DC-ACCESS-PASSPHRASE": self._credentials.passphrase,
+            "Content-Type": "application/json",
+        }
+
+
+def _refusal_of_read(answer: HttpAnswer) -> Refusal | None:
+    try:
+        envelope = wire.parse_envelope(answer.raw.body)
+    except wire.UnreadableAnswer:
+        return None
+    is_data_null = envelope.has_data and envelope.data is None
+    return refusal_of(answer.http_status, envelope.code, is_data_null=is_data_null)
+
+
+def _retry_after_s(answer: HttpAnswer) -> float | None:
+    """Seconds of a Retry-After header; its date form and nonsense count as absent."""
+    text = answer.headers.get("retry-after", "")
+    return float(text) if text.isascii() and text.isdigit() else None

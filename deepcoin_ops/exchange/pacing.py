@@ -1,0 +1,247 @@
+"""The pace: when the next request may leave, across threads, processes, runs and restarts.
+
+Here live the send lease and its lock. Nothing is sent from here, and no other room decides when something may be.
+
+A lease is stamped at the send and never ahead of it: a process that reserves a slot and is late for it shortens the
+next gap. So a waiting process holds nothing, and whoever finds the lane due writes the stamp and sends. The order is
+
+    wait until last send + spacing + margin → lock → still due? → stopped? → prepare → stamp → unlock → the caller sends
+
+and a process killed at any of these points costs the others at most one slot.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Protocol
+
+from filelock import FileLock, Timeout
+
+from deepcoin_ops.domain.errors import GuardRefused, SendWithdrawn
+from deepcoin_ops.exchange.pace_clock import SYSTEM_CLOCK, PaceClock
+from deepcoin_ops.exchange.pace_state import PUSH_LIMIT_S, PaceState, build_trusted_state
+
+logger = logging.getLogger(__name__)
+
+# A stop is noticed within this time, and a late wake-up costs no more than its own lateness.
+STOP_POLL_S: Final = 0.050
+# The lock is held for a commit and a small write, about 2 ms; polling it slowly would waste slots.
+LOCK_POLL_S: Final = 0.005
+
+
+class Pace(Protocol):
+    """When a lane may send. A lane is one endpoint of an account, or the market data of a host."""
+
+    def take_slot(self, lane: str, *, prepare: Callable[[], None] = ..., is_stopped: Callable[[], bool] = ...) -> None:
+        """Wait for the lane's next slot and use it up; the caller sends at once.
+
+        Args:
+            lane: The lane that sends.
+            prepare: Called once, when the slot is there and just before it is used up: the intent is recorded here.
+                If it raises, no slot is used and the exception goes on to the caller.
+            is_stopped: Asked while waiting, and last before `prepare`.
+
+        Raises:
+            SendWithdrawn: `is_stopped` became true. Nothing was prepared, no slot was used.
+            GuardRefused: The pace cannot be kept here; nothing may be sent. Possibly noticed only after `prepare`.
+        """
+
+    def push(self, lane: str, retry_after_s: float | None) -> None:
+        """Delay everybody after a throttle.
+
+        Args:
+            lane: The lane that was refused.
+            retry_after_s: How long the exchange asked to wait, in seconds, if it did.
+        """
+
+    def record_clean(self, lane: str) -> None:
+        """Count an answer of this lane that was no throttle; enough of them narrow a widened margin again."""
+
+
+def no_op() -> None:
+    """Nothing to prepare."""
+
+
+def never() -> bool:
+    """Nobody can stop this send."""
+    return False
+
+
+class FilePace:
+    """The pace of one host: a lease file and a lock beside it, in a folder on a local disk.
+
+    One folder is one account, or one market data host. Once a throttle was seen, all lanes of an account share one
+    budget, because the exchange does not say whether its endpoints do; every process with the same folder follows.
+    Deleting the folder while nothing runs brings the separate lanes and the configured margin back.
+
+    Source: https://www.deepcoin.com/docs/DeepCoinTrade/batchClosePosition (one request per second).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        spacings_s: Mapping[str, float],
+        *,
+        margin_s: float = 0.06,
+        merges_lanes: bool = True,
+        clock: PaceClock = SYSTEM_CLOCK,
+    ) -> None:
+        """Open or create the lease.
+
+        Args:
+            folder: Where the lease is kept; created if missing.
+            spacings_s: The least time between two sends, in seconds, for each lane there is.
+            margin_s: What is added to every spacing, in seconds, against jitter between the stamp and the exchange.
+            merges_lanes: Whether a throttle makes the lanes share one budget.
+            clock: The time to live by.
+
+        Raises:
+            GuardRefused: The folder cannot be created.
+        """
+        self._folder = folder
+        self._spacings_s = dict(spacings_s)
+        self._margin_s = margin_s
+        self._merges_lanes = merges_lanes
+        self._clock = clock
+        with self._explained():
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def take_slot(
+        self, lane: str, *, prepare: Callable[[], None] = no_op, is_stopped: Callable[[], bool] = never
+    ) -> None:
+        """Wait for the lane's next slot and use it up; see `Pace.take_slot`.
+
+        Raises:
+            SendWithdrawn: `is_stopped` became true first.
+            GuardRefused: The lease cannot be read or written.
+            KeyError: There is no such lane.
+        """
+        self._check_lane(lane)
+        while (wait_s := self._try_slot(lane, prepare, is_stopped)) > 0:
+            wake_s = self._clock.now_s() + wait_s
+            while not is_stopped() and (left_s := wake_s - self._clock.now_s()) > 0:
+                self._clock.sleep(min(left_s, STOP_POLL_S))
+
+    def push(self, lane: str, retry_after_s: float | None) -> None:
+        """Delay every process by Retry-After or two spacings, whichever is longer; see `Pace.push`.
+
+        Never raises for the disk: the answer that brought the throttle has yet to be recorded, and the next slot is
+        refused for the same trouble.
+        """
+
+        def pushed(state: PaceState) -> PaceState:
+            shared = state.changed(is_merged=state.is_merged or self._merges_lanes)
+            delay_s = max(2 * shared.spacing_s(lane, self._spacings_s), retry_after_s or 0.0)
+            return shared.pushed(lane, self._clock.now_s(), delay_s)
+
+        self._change(lane, pushed)
+
+    def record_clean(self, lane: str) -> None:
+        """Count a clean answer while the margin is wider than configured; see `Pace.record_clean`."""
+        self._change(lane, lambda state: state.answered_cleanly(self._margin_s))
+
+    def _try_slot(self, lane: str, prepare: Callable[[], None], is_stopped: Callable[[], bool]) -> float:
+        """Use the slot if it is there; else the seconds until it may be."""
+        with self._locked(is_stopped) as is_locked:
+            if not is_locked:
+                raise SendWithdrawn(f"Stopped while waiting for a slot of lane {lane!r}; nothing was sent.")
+            state = self._read()
+            wait_s = state.due_s(lane, self._spacings_s) - self._clock.now_s()
+            if wait_s > 0:
+                # A lease that had to be mended is kept mended, or it would be found torn again after the wait.
+                self._write(state)
+                return wait_s
+            if is_stopped():
+                raise SendWithdrawn(f"Stopped when the slot of lane {lane!r} came; nothing was sent.")
+            prepare()
+            self._write(state.sent(lane, self._clock.now_s()))
+            return 0.0
+
+    def _change(self, lane: str, change: Callable[[PaceState], PaceState]) -> None:
+        """Replace the lease after an answer; trouble is logged, because the answer matters more."""
+        self._check_lane(lane)
+        give_up_s = self._clock.now_s() + PUSH_LIMIT_S
+        try:
+            with self._locked(lambda: self._clock.now_s() > give_up_s) as is_locked:
+                if not is_locked:
+                    # Only a frozen process holds the lock so long, and nobody sends meanwhile.
+                    logger.warning("The pace in %s stayed locked; an answer on %r went unnoted.", self._folder, lane)
+                    return
+                state = self._read()
+                changed = change(state)
+                if changed != state:
+                    self._write(changed)
+        except GuardRefused:
+            logger.exception("The answer on lane %r could not be noted in the pace; it is recorded all the same.", lane)
+
+    @contextmanager
+    def _locked(self, is_abandoned: Callable[[], bool]) -> Iterator[bool]:
+        """Hold the lease's lock; yields False, without it, once the wait is abandoned.
+
+        A lock of its own for each use, so that threads of one process exclude each other too.
+        """
+        lock = FileLock(self._folder / "pace.lock")
+        while not is_abandoned():
+            try:
+                with self._explained():
+                    lock.acquire(blocking=False)
+            except Timeout:
+                self._clock.sleep(LOCK_POLL_S)
+                continue
+            try:
+                yield True
+            finally:
+                lock.release()
+            return
+        yield False
+
+    def _read(self) -> PaceState:
+        with self._explained():
+            try:
+                stored = self._lease_path.read_bytes()
+            except FileNotFoundError:
+                stored = None
+        return build_trusted_state(
+            stored,
+            boot_id=self._clock.boot_id(),
+            now_s=self._clock.now_s(),
+            lanes=self._spacings_s,
+            least_margin_s=self._margin_s,
+        )
+
+    def _write(self, state: PaceState) -> None:
+        """Replace the lease in one step.
+
+        Not synced: what is lost with the machine's power is a lease of another boot, or reads as a torn one.
+        """
+        text = state.changed(written_at=self._clock.wall_now().isoformat()).model_dump_json()
+        beside = self._folder / "pace.json.new"
+        with self._explained():
+            beside.write_text(text)
+            beside.replace(self._lease_path)
+
+    @property
+    def _lease_path(self) -> Path:
+        return self._folder / "pace.json"
+
+    def _check_lane(self, lane: str) -> None:
+        if lane not in self._spacings_s:
+            raise KeyError(
+                f"no lane {lane!r}; a misspelt one would get a budget of its own. Lanes: {sorted(self._spacings_s)}"
+            )
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Say what trouble with the disk means for a send. A lock held elsewhere is no trouble and passes."""
+        try:
+            yield
+        except Timeout:
+            raise
+        except OSError as problem:
+            raise GuardRefused(
+                f"The pace in {self._folder} cannot be kept: {problem}. Nothing more is sent, positions may be open. "
+                "Make the folder writable for this user and flatten again."
+            ) from problem

@@ -1,0 +1,312 @@
+"""The exchange's spelling, read at the border: bytes in, frozen records out. Pure; wire names go no further than this file.
+
+Two rules hold throughout. What cannot be read completely is said to be unreadable, never empty. Fields nobody needs are
+passed over but noticed, because a new field is the first sign of a changed exchange.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from deepcoin_ops.domain.error_codes import explain_code, refusal_of
+from deepcoin_ops.domain.model import (
+    CloseError,
+    Instrument,
+    InstrumentType,
+    Outcome,
+    Position,
+    PositionSide,
+    Refusal,
+    product_group_of,
+)
+
+_POSITION_FIELDS = frozenset(
+    "instType mgnMode instId posId posSide pos avgPx lever liqPx useMargin unrealizedProfit mrgPosition ccy uTime cTime "
+    "lastPx tpTriggerPx slTriggerPx isLeading isFollow".split()
+)
+_ERROR_ITEM_FIELDS = frozenset("memberId accountId tradeUnitId instId posiDirection errorCode errorMsg".split())
+_SIDES = {"long": PositionSide.LONG, "short": PositionSide.SHORT, "0": PositionSide.LONG, "1": PositionSide.SHORT}
+
+
+class UnreadableAnswer(Exception):
+    """An answer that is not what the exchange documents; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """The outer object of every answer. `has_data` tells a missing `data` from a null one."""
+
+    code: str
+    message: str
+    data: Any
+    has_data: bool
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the outer code says success, which does not speak for what is nested inside."""
+        return self.code == "0"
+
+
+@dataclass(frozen=True)
+class CloseReading:
+    """What an HTTP answer to a close request amounts to."""
+
+    outcome: Outcome
+    reason: str
+    refusal: Refusal | None = None
+    error_code: str | None = None
+    close_errors: tuple[CloseError, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def close_body(instrument_id: str) -> str:
+    """The exact text of a batch close request, with the product group that the instrument's id belongs to.
+
+    Source: https://www.deepcoin.com/docs/DeepCoinTrade/batchClosePosition.
+    """
+    return _compact({"productGroup": product_group_of(instrument_id).value, "instId": instrument_id})
+
+
+def close_by_ids_body(instrument_id: str, position_ids: Iterable[str]) -> str:
+    """The exact text of a request closing the named positions of one instrument.
+
+    Source: https://www.deepcoin.com/docs/DeepCoinTrade/closePositionByIds.
+    """
+    group = product_group_of(instrument_id).value
+    return _compact({"productGroup": group, "instId": instrument_id, "positionIds": list(position_ids)})
+
+
+def parse_envelope(body: bytes) -> Envelope:
+    """The outer object of an answer.
+
+    Raises:
+        UnreadableAnswer: Not UTF-8, not JSON, not an object, a key twice, or no readable `code`.
+    """
+    try:
+        answer = json.loads(body.decode(), parse_float=Decimal, parse_constant=_refuse, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableAnswer(f"the body is not readable JSON ({error})") from error
+    if not isinstance(answer, dict):
+        raise UnreadableAnswer("the body is JSON but not an object")
+    code = _text(answer.get("code"))
+    if code is None:
+        raise UnreadableAnswer("the answer has no code")
+    return Envelope(code, _text(answer.get("msg")) or "", answer.get("data"), "data" in answer)
+
+
+def read_close_answer(http_status: int, body: bytes) -> CloseReading:
+    """Classify the answer to a close request. Everything that is not proof is UNKNOWN.
+
+    Source: https://www.deepcoin.com/docs/DeepCoinTrade/batchClosePosition for the two readable shapes;
+    `domain.error_codes.refusal_of` for what proves a refusal.
+    """
+    try:
+        envelope = parse_envelope(body)
+    except UnreadableAnswer as error:
+        return CloseReading(Outcome.UNKNOWN, f"HTTP {http_status}: {error}")
+    code = envelope.code
+    refusal = refusal_of(http_status, code, is_data_null=envelope.has_data and envelope.data is None)
+    if refusal is not None:
+        reason = f"HTTP {http_status}, code {code}: {explain_code(code).meaning} {envelope.message}".strip()
+        return CloseReading(Outcome.REFUSED, reason, refusal, code)
+    if http_status != 200 or not envelope.is_success:
+        reason = f"HTTP {http_status}, code {code}, which does not prove that nothing was done: {envelope.message}"
+        return CloseReading(Outcome.UNKNOWN, reason.rstrip(": "), None, code)
+    return _read_error_list(envelope.data)
+
+
+def _read_error_list(data: Any) -> CloseReading:
+    items = data.get("errorList") if isinstance(data, dict) else None
+    if not isinstance(items, list):
+        return CloseReading(Outcome.UNKNOWN, "code 0, but errorList is missing or not a list", None, "0")
+    if not items:
+        return CloseReading(Outcome.ACCEPTED, "code 0 and an empty errorList", None, "0")
+    errors = tuple(_parse_close_error(index, item) for index, item in enumerate(items))
+    codes = ", ".join(sorted({error.error_code or "no code" for error in errors}))
+    notes = _notice_fields("errorList item", (item for item in items if isinstance(item, dict)), _ERROR_ITEM_FIELDS)
+    return CloseReading(Outcome.PARTIAL, f"{len(errors)} errorList item(s): {codes}", None, "0", errors, notes)
+
+
+def _parse_close_error(index: int, item: Any) -> CloseError:
+    """One item; an item that is no object is kept whole in `raw_json` with nothing else known about it."""
+    fields = item if isinstance(item, dict) else {}
+    return CloseError(
+        item_index=index,
+        instrument_id=_text(fields.get("instId")) or "",
+        position_side=_SIDES.get((_text(fields.get("posiDirection")) or "").lower()),
+        error_code=_text(fields.get("errorCode")) or "",
+        error_message=_text(fields.get("errorMsg")) or "",
+        member_id=_text(fields.get("memberId")) or "",
+        exchange_account_id=_text(fields.get("accountId")) or "",
+        trade_unit_id=_text(fields.get("tradeUnitId")) or "",
+        raw_json=json.dumps(item, ensure_ascii=False, default=str),
+    )
+
+
+def parse_positions(data: Any) -> tuple[tuple[Position, ...], tuple[str, ...]]:
+    """The rows of a positions answer, and notes on fields that were not expected.
+
+    Raises:
+        UnreadableAnswer: `data` is not a list, or a row lacks its instrument, size or side: the read is not complete.
+
+    Source: https://www.deepcoin.com/docs/DeepCoinAccount/accountPositions; spot rows have an empty side.
+    """
+    rows = _rows(data)
+    return tuple(_parse_position(row) for row in rows), _notice_fields("positions row", rows, _POSITION_FIELDS)
+
+
+def _parse_position(row: Mapping[str, Any]) -> Position:
+    instrument_id = _text(row.get("instId"))
+    quantity = _decimal(row.get("pos"))
+    if not instrument_id or quantity is None:
+        raise UnreadableAnswer(f"a positions row has no readable instrument or size: {_shorten(row)}")
+    is_spot = _text(row.get("instType")) == InstrumentType.SPOT.value
+    side = PositionSide.LONG if is_spot else _SIDES.get((_text(row.get("posSide")) or "").lower())
+    if side is None:
+        raise UnreadableAnswer(f"the positions row of {instrument_id} has no readable side: {_shorten(row)}")
+    try:
+        group = product_group_of(instrument_id)
+    except ValueError:
+        group = None
+    return Position(
+        instrument_id=instrument_id,
+        product_group=group,
+        position_id=_text(row.get("posId")) or "",
+        position_side=side,
+        # The size is documented as unsigned; the side carries the sign, so a sign here would say nothing new.
+        quantity_contracts=abs(quantity),
+        margin_mode=_text(row.get("mgnMode")) or "",
+        merge_mode=_text(row.get("mrgPosition")) or "",
+        average_price=_decimal(row.get("avgPx")),
+        margin_currency=_text(row.get("ccy")) or "",
+        is_leading=_flag(row.get("isLeading")),
+        is_following=_flag(row.get("isFollow")),
+    )
+
+
+def parse_instruments(data: Any) -> dict[str, Instrument]:
+    """The exchange's instrument list by id; rows whose id has no known spelling are passed over.
+
+    Raises:
+        UnreadableAnswer: `data` is not a list of objects.
+
+    Source: https://www.deepcoin.com/docs/DeepCoinMarket/getBaseInfo.
+    """
+    instruments = {}
+    for row in _rows(data):
+        instrument_id = _text(row.get("instId")) or ""
+        try:
+            group = product_group_of(instrument_id)
+        except ValueError:
+            continue
+        is_spot = group.instrument_type is InstrumentType.SPOT
+        instruments[instrument_id] = Instrument(
+            instrument_id=instrument_id,
+            product_group=group,
+            contract_size=Decimal(1) if is_spot else _decimal(row.get("ctVal")),
+            lot_size=_decimal(row.get("lotSz")),
+            min_size=_decimal(row.get("minSz")) or Decimal(0),
+            max_market_size=_decimal(row.get("maxMktSz")),
+            state=_text(row.get("state")) or "",
+        )
+    return instruments
+
+
+def parse_last_prices(data: Any) -> dict[str, Decimal]:
+    """Last traded price per instrument id; rows without a positive price are passed over.
+
+    Raises:
+        UnreadableAnswer: `data` is not a list of objects.
+
+    Source: https://www.deepcoin.com/docs/DeepCoinMarket/getMarketTickers.
+    """
+    prices = {}
+    for row in _rows(data):
+        instrument_id, price = _text(row.get("instId")), _decimal(row.get("last"))
+        if instrument_id and price is not None and price > 0:
+            prices[instrument_id] = price
+    return prices
+
+
+def parse_server_time(data: Any) -> datetime:
+    """The exchange's clock, from milliseconds since 1970.
+
+    Raises:
+        UnreadableAnswer: No readable `ts`.
+
+    Source: https://www.deepcoin.com/docs (server time).
+    """
+    milliseconds = _decimal(data.get("ts")) if isinstance(data, dict) else None
+    if milliseconds is None:
+        raise UnreadableAnswer("the server time has no readable ts")
+    return datetime.fromtimestamp(float(milliseconds / 1000), UTC)
+
+
+def parse_uid(data: Any) -> str:
+    """The account's uid as text.
+
+    Raises:
+        UnreadableAnswer: No uid in the answer.
+    """
+    uid = _text(data.get("uid")) if isinstance(data, dict) else None
+    if not uid:
+        raise UnreadableAnswer("the answer has no uid")
+    return uid
+
+
+def _rows(data: Any) -> list[dict[str, Any]]:
+    if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
+        raise UnreadableAnswer(f"data is not a list of objects but {_shorten(data)}")
+    return data
+
+
+def _notice_fields(what: str, rows: Iterable[Mapping[str, Any]], known: frozenset[str]) -> tuple[str, ...]:
+    unknown = sorted({name for row in rows for name in row} - known)
+    return (f"{what} with unknown field(s): {', '.join(unknown)}",) if unknown else ()
+
+
+def _text(value: Any) -> str | None:
+    """Text of a scalar: codes and ids come as text or as numbers, depending on the endpoint."""
+    if value is None or isinstance(value, bool | list | dict):
+        return None
+    return str(value).strip()
+
+
+def _decimal(value: Any) -> Decimal | None:
+    text = _text(value)
+    if not text:
+        return None
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _shorten(value: Any) -> str:
+    return repr(value)[:200]
+
+
+def _compact(fields: Mapping[str, Any]) -> str:
+    return json.dumps(fields, separators=(",", ":"))
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        # The second of two errorLists would hide the first one.
+        raise ValueError("a key stands twice in one object")
+    return fields

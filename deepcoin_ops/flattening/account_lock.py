@@ -1,0 +1,70 @@
+"""One flatten per account at a time, on this host: an OS file lock that dies with its process."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from deepcoin_ops.domain.errors import LockTimeout, SendWithdrawn
+
+_POLL_S = 0.1
+
+
+class AccountLock:
+    """The flatten lock of one account. The kernel frees it when its process ends, however it ends.
+
+    Args:
+        folder: Where the lock files of this venue live; every process of this host has to use the same folder.
+        account: The account's name in the settings.
+    """
+
+    def __init__(self, folder: Path, account: str):
+        folder.mkdir(parents=True, exist_ok=True)
+        self._account = account
+        self._holder_file = folder / f"{account}.holder"
+        self._lock = FileLock(folder / f"{account}.lock", thread_local=False)
+
+    def acquire(self, holder: str, wait_s: float, is_stopped: Callable[[], bool]) -> None:
+        """Wait for the lock and take it.
+
+        Args:
+            holder: Who takes it, for the message somebody else may see.
+            wait_s: Seconds to wait at most.
+            is_stopped: Asked while waiting.
+
+        Raises:
+            LockTimeout: Somebody else held it for the whole wait; nothing was sent.
+            SendWithdrawn: Stopping was asked for while waiting.
+        """
+        deadline = time.monotonic() + wait_s
+        while True:
+            try:
+                self._lock.acquire(timeout=_POLL_S, poll_interval=_POLL_S / 2)
+                break
+            except Timeout:
+                self._check_wait(deadline, wait_s, is_stopped)
+        self._holder_file.write_text(f"{holder} (process {os.getpid()})")
+
+    def release(self) -> None:
+        """Give the lock back; harmless when it is not held."""
+        self._lock.release()
+
+    def _check_wait(self, deadline: float, wait_s: float, is_stopped: Callable[[], bool]) -> None:
+        if is_stopped():
+            raise SendWithdrawn(f"stopped while waiting for the flatten lock of account {self._account}; nothing was sent")
+        if time.monotonic() > deadline:
+            raise LockTimeout(
+                f"account {self._account}: another flatten held the lock for {wait_s:.0f} s: {self._read_holder()}. "
+                "This one sent nothing; look at that one's result before launching again."
+            )
+
+    def _read_holder(self) -> str:
+        try:
+            return re.sub(r"[^\x20-\x7e]", "?", self._holder_file.read_text())[:200]
+        except OSError:
+            return "its holder left no name"

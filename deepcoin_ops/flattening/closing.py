@@ -1,0 +1,81 @@
+"""The closing row of a flatten: counts, durations, exposure. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from deepcoin_ops.domain.model import FlattenClosing, FlattenResult, InstrumentVerdict
+from deepcoin_ops.domain.planning import ClosePlan
+from deepcoin_ops.domain.verdicts import residual_notional
+from deepcoin_ops.flattening.sending import SendTally
+
+
+def build_closing(
+    flatten_id: str,
+    result: FlattenResult,
+    reason: str,
+    *,
+    rounds: int,
+    tally: SendTally,
+    before: ClosePlan | None,
+    last: ClosePlan | None,
+    verdicts: Sequence[InstrumentVerdict],
+    started_s: float,
+    ended_s: float,
+) -> FlattenClosing:
+    """The closing row of a flatten.
+
+    Args:
+        flatten_id: Which one.
+        result: How it ended.
+        reason: Why it ended, in words.
+        rounds: Rounds of sends.
+        tally: What was sent.
+        before: What was open before the first send, if a complete read showed it.
+        last: What the last complete read showed.
+        verdicts: One per instrument; empty for a dry run.
+        started_s: When it began, on this process's monotonic clock; counts where nothing was sent.
+        ended_s: Now, on the same clock.
+    """
+    zero_s = tally.first_slot_s if tally.first_slot_s is not None else started_s
+    return FlattenClosing(
+        flatten_id=flatten_id,
+        result=result,
+        reason=reason,
+        rounds=rounds,
+        sends=tally.sends,
+        refused_sends=tally.refused,
+        residual_notional_usdt=residual_notional(verdicts) if verdicts else (before.notional_usdt if before else None),
+        time_to_last_close_s=None if tally.last_answer_s is None else tally.last_answer_s - zero_s,
+        time_to_proven_flat_s=ended_s - zero_s if result is FlattenResult.FLAT else None,
+        exposure_usdt_s=_exposure(before, tally, verdicts, zero_s, ended_s),
+        unconfigured=_describe_unconfigured(last),
+    )
+
+
+def _exposure(
+    before: ClosePlan | None, tally: SendTally, verdicts: Sequence[InstrumentVerdict], zero_s: float, ended_s: float
+) -> Decimal | None:
+    """Notional times the seconds it stayed open, over all that was open before, in USDT-seconds.
+
+    What was proven flat counts until its last answer, everything else until now.
+    """
+    if before is None:
+        return None
+    flat = {verdict.instrument_id for verdict in verdicts if verdict.verdict.is_flat}
+    exposure = Decimal(0)
+    for line in before.lines:
+        record = tally.records.get(line.instrument_id)
+        is_closed = record is not None and record.attempts and line.instrument_id in flat
+        until_s = record.settled_s if record is not None and is_closed else ended_s
+        exposure += (line.notional_usdt or Decimal(0)) * Decimal(f"{max(0.0, until_s - zero_s):.3f}")
+    return exposure
+
+
+def _describe_unconfigured(plan: ClosePlan | None) -> Mapping[str, str]:
+    sizes: dict[str, list[str]] = {}
+    for position in plan.unconfigured if plan else ():
+        size = f"{position.position_side} {position.quantity_contracts.normalize():f}"
+        sizes.setdefault(position.instrument_id, []).append(size)
+    return {instrument_id: ", ".join(listed) for instrument_id, listed in sizes.items()}

@@ -1,0 +1,389 @@
+"""The flatten controller: rounds until the account is proven flat, or until nothing more may be tried.
+
+It does not retry requests. A round sends one close for each configured instrument that a positions read shows open, then
+reads again; a throttle, a partial failure, an unknown outcome and a position somebody reopened are all the same to it: the
+instrument is still open in the next read. No Dagster here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from decimal import Decimal
+from threading import Event
+
+from deepcoin_ops.domain.errors import GuardRefused, ReadFailed, ReadRefused, SendWithdrawn
+from deepcoin_ops.domain.model import FlattenRequest, FlattenResult, InstrumentVerdict, Outcome, Refusal
+from deepcoin_ops.domain.planning import ClosePlan, MarketData, PlanLine, describe_lines, plan_closes, total_notional
+from deepcoin_ops.domain.verdicts import (
+    InstrumentHistory,
+    ProofRead,
+    are_apart,
+    judge,
+    result_of,
+)
+from deepcoin_ops.exchange.pacing import never
+from deepcoin_ops.flattening.account_lock import AccountLock
+from deepcoin_ops.flattening.closing import build_closing
+from deepcoin_ops.flattening.desk import Desk
+from deepcoin_ops.flattening.guards import check_clock_offset, check_lateness, find_held_back
+from deepcoin_ops.flattening.observation import AccountRead, Observer, wait_until
+from deepcoin_ops.flattening.progress import FlattenOutcome, Progress
+from deepcoin_ops.flattening.sending import CloseSender, Delivery
+
+_VERIFY_LIMIT_S = 30.0
+
+
+class Flatten:
+    """One flatten of one account. Call `take_lock`, `close_rounds`, `verify`, and `release` at the end, in this order.
+
+    The opening row of `request` has to be in the ledger. None of these methods may be interrupted in the middle: they run
+    in a thread of their own (`flattening.supervision`) and stop by themselves once `stop` is set.
+
+    Args:
+        desk: The account's desk.
+        request: Who asked for what.
+        stop: Set by whoever wants it to end: no new send, answers in flight awaited, what was seen is written down.
+        report: Told what happens, for people.
+    """
+
+    def __init__(self, desk: Desk, request: FlattenRequest, stop: Event, report: Callable[[Progress], None]):
+        self._desk = desk
+        self._limits = desk.settings.flatten
+        self.request = request
+        self._stop = stop
+        self._report = report
+        self._observer = Observer(desk, request.instruments, request.flatten_id)
+        self._lock = AccountLock(desk.settings.locks_folder, request.account)
+        self._sender = CloseSender(desk, request.flatten_id, self._is_stopping, self._report_delivery, self._correct_clock)
+        self._market = MarketData({}, {})
+        self._before: ClosePlan | None = None
+        self._held_back: dict[str, str] = {}
+        self._proofs: list[ProofRead] = []
+        self._last_plan: ClosePlan | None = None
+        self._rounds = 0
+        self._started_s = time.monotonic()
+        self._deadline_s = float("inf")
+        self._was_clock_corrected = False
+        self._answered_notional = Decimal(0)
+        self.outcome: FlattenOutcome | None = None
+
+    @property
+    def plan(self) -> ClosePlan | None:
+        """What was open before the first send; None until the snapshot has been read."""
+        return self._before
+
+    def take_lock(self) -> None:
+        """Wait for the account's flatten lock.
+
+        Raises:
+            LockTimeout: Somebody else held it for the whole wait; recorded as a refused flatten.
+            SendWithdrawn: Stopping was asked for; recorded likewise.
+        """
+        holder = f"flatten {self.request.flatten_id}, {self.request.launched_by}"
+        try:
+            self._lock.acquire(holder, self._limits.lock_wait_s, self._stop.is_set)
+        except (GuardRefused, SendWithdrawn) as error:
+            self._refuse(str(error))
+            raise
+
+    def release(self) -> None:
+        """End the threads and give the lock back; answers still in flight are awaited and recorded first."""
+        self._sender.close()
+        self._lock.release()
+
+    def take_snapshot(self) -> AccountRead:
+        """The first complete read, side by side with instruments and prices; what it shows is what was open before.
+
+        Raises:
+            GuardRefused: No complete read could be had, or the exchange refused the key or the clock.
+            SendWithdrawn: Stopping was asked for.
+        """
+        held = self._sender.hold_open_intents(self._limits.unknown_hold_s)
+        if held:
+            self._report(Progress(f"{held} close(s) of an interrupted flatten may still be on their way; waiting for them"))
+        with ThreadPoolExecutor(4, thread_name_prefix="market") as pool:
+            wait_for_market = self._observer.start_market_read(pool, self._stop.is_set)
+            read = self._read_snapshot()
+            self._market = wait_for_market()
+        plan = self._plan(read)
+        self._before = self._last_plan = plan
+        self._held_back = find_held_back(self.request.instruments, plan, self._market)
+        self._deadline_s = time.monotonic() + self._desk.settings.deadline_s(len(plan.lines))
+        self._note_proof(read, plan)
+        shown = f"{len(plan.lines)} of {len(self.request.instruments)} instruments open: {describe_lines(plan.lines)}"
+        self._report_sends(shown)
+        return read
+
+    def close_rounds(self) -> None:
+        """Read the account, check the guards, send rounds of closes until it looks flat or nothing more may be tried.
+
+        Returns normally with whatever is left. When stopping was asked for, the verdicts and the closing row are written
+        before it returns.
+
+        Raises:
+            GuardRefused: A guard held before the first send; nothing was sent, and that is recorded.
+        """
+        try:
+            check_lateness(self.request, datetime.now(UTC), self._desk.settings.schedule.max_lateness_s)
+            read = self.take_snapshot()
+        except (GuardRefused, SendWithdrawn) as error:
+            self._refuse(str(error))
+            raise
+        if self.request.is_dry_run:
+            self._close_dry_run()
+            return
+        self._run_rounds(read)
+        self._sender.collect_all()
+        if self._stop.is_set():
+            self.verify()
+
+    def verify(self) -> FlattenOutcome:
+        """Take the reads that are still missing for a proof, write the verdicts and the closing row.
+
+        Returns:
+            The outcome; the same one again when it was written before.
+        """
+        if self.outcome is not None:
+            return self.outcome
+        self._sender.collect_all()
+        limit_s = self._limits.interrupt_read_s if self._stop.is_set() else self._limits.settle_s + _VERIFY_LIMIT_S
+        ends_s = time.monotonic() + limit_s
+        while not self._are_verdicts_settled() and time.monotonic() < ends_s:
+            self._read_proof(ends_s)
+        return self._write_outcome(self._judge())
+
+    # -- before the first send ------------------------------------------------------------------------------------------
+
+    def _read_snapshot(self) -> AccountRead:
+        ends_s = time.monotonic() + self._desk.settings.deadline_s(0)
+        while True:
+            try:
+                return self._observer.read_account("snapshot", 0, self._stop.is_set)
+            except ReadFailed as failure:
+                self._check_snapshot_failure(failure, ends_s)
+
+    def _check_snapshot_failure(self, failure: ReadFailed, ends_s: float) -> None:
+        """Return when another try makes sense; raise what ends the flatten otherwise."""
+        self._report(Progress(f"a positions read failed: {failure}"))
+        nothing = "Nothing was sent and all positions are as they were"
+        if isinstance(failure, ReadRefused) and failure.refusal is Refusal.TIMESTAMP:
+            if not self._correct_clock():
+                raise GuardRefused(f"{failure}, after the clock had been corrected. {nothing}.") from failure
+        elif isinstance(failure, ReadRefused) and failure.refusal is not Refusal.THROTTLED:
+            raise GuardRefused(f"{failure}. {nothing}.") from failure
+        if time.monotonic() > ends_s:
+            message = f"account {self.request.account}: no complete positions read. {nothing}. Last: {failure}"
+            raise GuardRefused(message) from failure
+
+    def _correct_clock(self) -> bool:
+        """Correct the signing clock from the exchange's; False when that was done before."""
+        if self._was_clock_corrected:
+            return False
+        self._was_clock_corrected = True
+        try:
+            offset = self._desk.client.correct_clock(self._stop.is_set)
+        except ReadFailed as failure:
+            raise GuardRefused(f"the exchange's clock could not be read: {failure}. Nothing more is sent.") from failure
+        check_clock_offset(offset, self._desk.settings.exchange.max_clock_offset_s)
+        self._report(Progress(f"the exchange's clock is {offset.total_seconds():+.3f} s from this machine's; corrected"))
+        return True
+
+    # -- rounds ---------------------------------------------------------------------------------------------------------
+
+    def _run_rounds(self, read: AccountRead) -> None:
+        while not self._is_over():
+            due = self._due_lines(read)
+            if due:
+                self._rounds += 1
+                self._report_round(due)
+                self._proofs.clear()
+                self._sender.send_round(self._rounds, due)
+            newer = self._next_read()
+            if newer is None or self._is_proven_flat():
+                return
+            read = newer
+
+    def _due_lines(self, read: AccountRead) -> list[PlanLine]:
+        """Open instruments that this read is evidence about and that nothing is in flight for."""
+        return [
+            line
+            for line in self._sendable_lines()
+            if not self._sender.is_in_flight(line.instrument_id)
+            and read.started_s >= self._sender.evidence_from_s(line.instrument_id)
+        ]
+
+    def _sendable_lines(self) -> list[PlanLine]:
+        lines = self._last_plan.lines if self._last_plan else ()
+        return [line for line in lines if line.instrument_id not in self._held_back]
+
+    def _is_over(self) -> bool:
+        if self._is_stopping() or self._sender.fatal_reason is not None:
+            return True
+        return self._rounds >= self._limits.max_rounds and bool(self._sendable_lines())
+
+    def _is_stopping(self) -> bool:
+        return self._stop.is_set() or time.monotonic() >= self._deadline_s
+
+    def _next_read(self) -> AccountRead | None:
+        """The next complete read, begun when it can bring something new; None when it is over before that."""
+        while not (self._is_stopping() or self._sender.fatal_reason):
+            self._sender.collect()
+            starts_s = self._next_read_at()
+            if starts_s is None:
+                self._sender.collect(0.1)
+                continue
+            if time.monotonic() < starts_s:
+                wait_until(min(starts_s, time.monotonic() + 0.1), self._is_stopping, self._stop.wait)
+                continue
+            read = self._try_read("round")
+            if read is not None:
+                self._sender.resume()
+                return read
+        return None
+
+    def _next_read_at(self) -> float | None:
+        """When the next read can change what is done; None while only answers in flight can."""
+        waiting = [
+            self._sender.evidence_from_s(line.instrument_id)
+            for line in self._sendable_lines()
+            if not self._sender.is_in_flight(line.instrument_id)
+        ]
+        if waiting:
+            return min(waiting)
+        if self._sender.has_in_flight:
+            return None
+        return self._next_proof_at()
+
+    def _next_proof_at(self) -> float:
+        settled_s = self._sender.tally.settled_s + self._limits.settle_s
+        if not self._proofs:
+            return settled_s
+        return max(settled_s, self._proofs[-1].started_monotonic_s[0] + self._limits.read_gap_s)
+
+    def _try_read(self, purpose: str) -> AccountRead | None:
+        """One read, planned and counted as proof if it was begun late enough; None when it failed."""
+        is_stopped = self._stop.is_set if purpose == "round" else never
+        try:
+            read = self._observer.read_account(purpose, self._rounds, is_stopped)
+        except SendWithdrawn:
+            return None
+        except ReadFailed as failure:
+            self._report(Progress(f"a positions read failed and proves nothing: {failure}"))
+            if isinstance(failure, ReadRefused) and failure.refusal is Refusal.FATAL:
+                self._sender.fatal_reason = str(failure)
+            return None
+        self._last_plan = self._plan(read)
+        self._note_proof(read, self._last_plan)
+        return read
+
+    def _note_proof(self, read: AccountRead, plan: ClosePlan) -> None:
+        is_settled = read.started_s >= self._sender.tally.settled_s + self._limits.settle_s
+        if is_settled and not self._sender.has_in_flight:
+            self._proofs.append(ProofRead(plan, read.started_monotonic_s))
+
+    def _is_proven_flat(self) -> bool:
+        clean = [proof for proof in self._proofs if not self._open_in(proof)]
+        if len(clean) < 2 or self._open_in(self._proofs[-1]):
+            return False
+        return are_apart(clean[0], clean[-1], self._limits.read_gap_s)
+
+    def _open_in(self, proof: ProofRead) -> list[PlanLine]:
+        return [line for line in proof.plan.lines if line.instrument_id not in self._held_back]
+
+    # -- after the last send --------------------------------------------------------------------------------------------
+
+    def _read_proof(self, ends_s: float) -> None:
+        if wait_until(min(self._next_proof_at(), ends_s), never, time.sleep) and time.monotonic() < ends_s:
+            self._try_read("verify")
+
+    def _judge(self) -> list[InstrumentVerdict]:
+        histories = self._sender.histories(self._held_back)
+        return judge(self.request.instruments, self._before, self._proofs, self._limits.read_gap_s, histories)
+
+    def _are_verdicts_settled(self) -> bool:
+        return bool(self._proofs) and all(
+            verdict.quantity_after_contracts or verdict.verdict.is_flat or verdict.instrument_id in self._held_back
+            for verdict in self._judge()
+        )
+
+    def _write_outcome(self, verdicts: list[InstrumentVerdict]) -> FlattenOutcome:
+        result = result_of(verdicts)
+        return self._write_closing(result, self._describe_end(result), verdicts)
+
+    def _describe_end(self, result: FlattenResult) -> str:
+        """Why the rounds ended, for the closing row."""
+        if self._sender.fatal_reason is not None:
+            return f"stopped for good: {self._sender.fatal_reason}"
+        if self._stop.is_set():
+            return "interrupted: no new close was sent, answers in flight were awaited and recorded"
+        if result is FlattenResult.FLAT:
+            return f"proven flat after {self._rounds} round(s) and {self._sender.tally.sends} close(s)"
+        if time.monotonic() >= self._deadline_s:
+            return f"the deadline passed in round {self._rounds}"
+        if self._rounds >= self._limits.max_rounds:
+            return f"all {self._rounds} rounds are used up"
+        return f"{self._rounds} round(s) and {self._sender.tally.sends} close(s) sent"
+
+    def _close_dry_run(self) -> None:
+        lines = self._last_plan.lines if self._last_plan else ()
+        self._write_closing(FlattenResult.DRY_RUN, f"dry run, nothing sent; open: {describe_lines(lines)}", [])
+
+    def _refuse(self, reason: str) -> None:
+        """Write down a flatten that sent nothing because a guard held."""
+        refused = {
+            instrument_id: InstrumentHistory(held_back="refused before sending")
+            for instrument_id in self.request.instruments
+        }
+        gap_s = self._limits.read_gap_s
+        verdicts = judge(self.request.instruments, self._before, [], gap_s, refused)
+        self._write_closing(FlattenResult.REFUSED, reason, verdicts)
+
+    def _write_closing(self, result: FlattenResult, reason: str, verdicts: list[InstrumentVerdict]) -> FlattenOutcome:
+        closing = build_closing(
+            self.request.flatten_id,
+            result,
+            reason,
+            rounds=self._rounds,
+            tally=self._sender.tally,
+            before=self._before,
+            last=self._last_plan,
+            verdicts=verdicts,
+            started_s=self._started_s,
+            ended_s=time.monotonic(),
+        )
+        if verdicts:
+            self._desk.ledger.record_verdicts(self.request.flatten_id, verdicts)
+        self._desk.ledger.record_closing(closing)
+        self.outcome = FlattenOutcome(closing, tuple(verdicts))
+        return self.outcome
+
+    # -- telling people -------------------------------------------------------------------------------------------------
+
+    def _plan(self, read: AccountRead) -> ClosePlan:
+        return plan_closes(self.request.instruments, read.positions, self._market)
+
+    def _report_round(self, due: list[PlanLine]) -> None:
+        size = f"{len(due)} instrument(s), {total_notional(due):,.0f} USDT"
+        self._report_sends(f"round {self._rounds}: closing {size}, largest first")
+
+    def _report_delivery(self, delivery: Delivery) -> None:
+        intent, answer = delivery.intent, delivery.answer
+        if answer.outcome is Outcome.ACCEPTED:
+            self._answered_notional += intent.notional_usdt or Decimal(0)
+        self._report_sends(f"{intent.instrument_id}: {answer.outcome}, {answer.reason}", answer.outcome)
+
+    def _report_sends(self, text: str, outcome: Outcome | None = None) -> None:
+        before = self._before
+        self._report(
+            Progress(
+                text,
+                sends=self._sender.tally.sends,
+                open_instruments=len(before.lines) if before else 0,
+                answered_notional_usdt=self._answered_notional,
+                total_notional_usdt=before.notional_usdt if before else Decimal(0),
+                outcome=outcome,
+            )
+        )

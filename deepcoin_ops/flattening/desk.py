@@ -1,0 +1,87 @@
+"""What a flatten of one account works with, put together from the settings: client, pace, ledger. The door to a venue."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from deepcoin_ops.domain.errors import NotArmed
+from deepcoin_ops.domain.model import Venue
+from deepcoin_ops.exchange.client import DeepcoinClient
+from deepcoin_ops.exchange.pacing import FilePace
+from deepcoin_ops.exchange.transport import Transport
+from deepcoin_ops.ledger.journal import Ledger
+from deepcoin_ops.settings import AccountSettings, Settings, resolve_credentials
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One account at one venue, ready to be read and flattened."""
+
+    settings: Settings
+    account: AccountSettings
+    client: DeepcoinClient
+    ledger: Ledger
+
+
+def check_armed(settings: Settings) -> None:
+    """Refuse a venue that real money stands behind.
+
+    Raises:
+        NotArmed: The live venue was asked for; this version has no way of arming it.
+    """
+    if settings.venue is Venue.LIVE:
+        raise NotArmed(
+            "DEEPCOIN_OPS_VENUE=live: this version cannot be armed for the live exchange, whatever else is set. Nothing "
+            "was sent and all positions are as they were. Unset the variable to use the paper exchange, or close by hand."
+        )
+
+
+@contextmanager
+def open_desk(settings: Settings, account: str | None, environ: Mapping[str, str] = os.environ) -> Iterator[Desk]:
+    """Open one account's desk and close it again. Writes: creates or migrates the venue's ledger.
+
+    Args:
+        settings: The loaded settings.
+        account: Its name in the settings; None where there is exactly one.
+        environ: Where credentials are looked up.
+
+    Raises:
+        NotArmed: The live venue was asked for.
+        SettingsError: No such account, or a credential is missing.
+        LedgerError: The ledger cannot be used.
+    """
+    check_armed(settings)
+    account_settings = settings.account(account)
+    client = build_client(settings, account_settings, environ)
+    try:
+        with Ledger.open(settings.ledger_path, settings.venue) as ledger:
+            yield Desk(settings, account_settings, client, ledger)
+    finally:
+        client.close()
+
+
+def build_client(settings: Settings, account: AccountSettings, environ: Mapping[str, str]) -> DeepcoinClient:
+    """The account's client with its pace; sends nothing by being built."""
+    pace = settings.pace
+    margin_s = pace.margin_ms / 1000
+    account_lanes = {
+        "batch-close": pace.close_spacing_s,
+        "close-by-ids": pace.close_spacing_s,
+        "positions": pace.positions_spacing_s,
+        "account": pace.account_spacing_s,
+    }
+    market_lanes = {"market": pace.market_spacing_s}
+    return DeepcoinClient(
+        transport=Transport(
+            settings.base_url,
+            connect_timeout_s=settings.exchange.connect_timeout_s,
+            read_timeout_s=settings.exchange.read_timeout_s,
+        ),
+        venue=settings.venue,
+        credentials=resolve_credentials(settings, account, environ),
+        account_pace=FilePace(settings.pace_folder / account.name, account_lanes, margin_s=margin_s),
+        market_pace=FilePace(settings.pace_folder / "_market", market_lanes, margin_s=margin_s, merges_lanes=False),
+    )

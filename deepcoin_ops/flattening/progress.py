@@ -1,0 +1,48 @@
+"""What a flatten says while it runs and when it is over, for whoever watches. No decisions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from deepcoin_ops.domain.model import FlattenClosing, FlattenResult, InstrumentVerdict, Outcome
+from deepcoin_ops.domain.verdicts import describe_verdicts
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Something a person watching wants to know. Notional in USDT.
+
+    `sends` counts all sends so far; `outcome` is set when this tells of one answer.
+    """
+
+    text: str
+    sends: int = 0
+    open_instruments: int = 0
+    answered_notional_usdt: Decimal = Decimal(0)
+    total_notional_usdt: Decimal = Decimal(0)
+    outcome: Outcome | None = None
+
+    @property
+    def answered_share(self) -> float | None:
+        """Share of the notional whose closes were accepted, 0 to 1; None while there is nothing to divide by."""
+        if not self.total_notional_usdt:
+            return None
+        return min(1.0, float(self.answered_notional_usdt / self.total_notional_usdt))
+
+
+@dataclass(frozen=True)
+class FlattenOutcome:
+    """How a flatten ended: its closing row and one verdict per instrument asked for."""
+
+    closing: FlattenClosing
+    verdicts: tuple[InstrumentVerdict, ...]
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the account is proven flat, or nothing was to be sent in the first place."""
+        return self.closing.result in (FlattenResult.FLAT, FlattenResult.DRY_RUN)
+
+    def describe_failure(self) -> str:
+        """What is left, size and notional first, then why."""
+        return f"{describe_verdicts(self.verdicts)}. {self.closing.reason}".lstrip(". ")

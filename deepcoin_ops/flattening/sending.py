@@ -1,0 +1,279 @@
+"""Sending closes: wait for the slot, record the intent, send once beside the loop, record the outcome.
+
+A slow answer holds nobody up: the slot is waited for in the caller's thread, the answer in a small pool. What was sent is
+never sent again from here, and nothing is judged here; the rounds decide that, from a positions read begun late enough to
+be evidence.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from deepcoin_ops.domain.errors import DeepcoinOpsError, LedgerError, SendWithdrawn
+from deepcoin_ops.domain.model import CloseAnswer, CloseIntent, Outcome, Refusal
+from deepcoin_ops.domain.planning import PlanLine
+from deepcoin_ops.domain.verdicts import InstrumentHistory
+from deepcoin_ops.exchange.client import BATCH_CLOSE
+from deepcoin_ops.exchange.wire import close_body
+from deepcoin_ops.flattening.desk import Desk
+
+logger = logging.getLogger(__name__)
+
+_UNKNOWNS_BEFORE_PAUSE = 3
+_POLL_S = 0.1
+# Outcomes after which a positions read has to have settled before the instrument may be sent again. The other two are
+# proof that nothing was done, so any later read is evidence.
+_MAY_HAVE_CLOSED = frozenset({Outcome.ACCEPTED, Outcome.PARTIAL, Outcome.UNKNOWN})
+
+
+@dataclass
+class InstrumentRecord:
+    """What was done to one instrument; moments are on this process's monotonic clock.
+
+    `evidence_from_s` is the earliest start of a read that may lead to a further send; `settled_s` is when its last answer,
+    error or timeout arrived.
+    """
+
+    attempts: int = 0
+    last_reason: str = ""
+    evidence_from_s: float = 0.0
+    settled_s: float = 0.0
+    notional_usdt: Decimal | None = None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A close that was sent, and when its answer, error or timeout had been recorded."""
+
+    intent: CloseIntent
+    answer: CloseAnswer
+    settled_s: float
+
+
+@dataclass
+class SendTally:
+    """Counts over a whole flatten; moments are on this process's monotonic clock."""
+
+    sends: int = 0
+    refused: int = 0
+    unknown_streak: int = 0
+    first_slot_s: float | None = None
+    last_answer_s: float | None = None
+    settled_s: float = float("-inf")
+    records: dict[str, InstrumentRecord] = field(default_factory=dict)
+
+
+class CloseSender:
+    """Sends the closes of one flatten, at most a few in flight, never two for one instrument.
+
+    Args:
+        desk: The account.
+        flatten_id: Under which intents and outcomes are recorded.
+        is_stopped: Asked before every send.
+        on_delivery: Told of each answer, in the thread that calls this object.
+        correct_clock: Called after the first answer that refuses the timestamp; False when it could not be corrected.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        flatten_id: str,
+        is_stopped: Callable[[], bool],
+        on_delivery: Callable[[Delivery], None],
+        correct_clock: Callable[[], bool],
+    ):
+        self._desk = desk
+        self._flatten_id = flatten_id
+        self._is_stopped = is_stopped
+        self._on_delivery = on_delivery
+        self._correct_clock = correct_clock
+        self._clock_corrected_at: datetime | None = None
+        self._settle_s = desk.settings.flatten.settle_s
+        self._pool = ThreadPoolExecutor(desk.settings.flatten.max_in_flight, thread_name_prefix="close")
+        self._in_flight: dict[str, Future[Delivery]] = {}
+        self.tally = SendTally()
+        self.fatal_reason: str | None = None
+
+    def close(self) -> None:
+        """Wait for every answer, record it, and end the threads."""
+        self.collect_all()
+        self._pool.shutdown()
+
+    def is_in_flight(self, instrument_id: str) -> bool:
+        """Whether a close of the instrument is still unanswered."""
+        return instrument_id in self._in_flight
+
+    @property
+    def has_in_flight(self) -> bool:
+        """Whether any close is still unanswered."""
+        return bool(self._in_flight)
+
+    def evidence_from_s(self, instrument_id: str) -> float:
+        """The earliest start, on the monotonic clock, of a read that may lead to a send of the instrument."""
+        record = self.tally.records.get(instrument_id)
+        return record.evidence_from_s if record else float("-inf")
+
+    def histories(self, held_back: dict[str, str]) -> dict[str, InstrumentHistory]:
+        """What was done to each instrument, for the verdicts."""
+        histories = {
+            instrument_id: InstrumentHistory(record.attempts, record.last_reason)
+            for instrument_id, record in self.tally.records.items()
+        }
+        return histories | {
+            instrument_id: InstrumentHistory(held_back=reason) for instrument_id, reason in held_back.items()
+        }
+
+    def hold_open_intents(self, hold_s: float) -> int:
+        """Take over what an earlier process sent and did not live to record: it may still be on its way.
+
+        Args:
+            hold_s: Seconds after its intent for which such a close may still be executed.
+
+        Returns:
+            How many intents without an outcome are young enough to matter.
+        """
+        now, now_s = datetime.now(UTC), time.monotonic()
+        held = 0
+        for attempt in self._desk.ledger.read_open_intents(self._desk.account.name):
+            age_s = (now - attempt.intent_at).total_seconds()
+            left_s = hold_s if age_s < 0 else hold_s - age_s
+            if left_s <= 0:
+                continue
+            held += 1
+            record = self._record(attempt.intent.instrument_id)
+            record.evidence_from_s = max(record.evidence_from_s, now_s + left_s)
+            self.tally.settled_s = max(self.tally.settled_s, now_s + left_s - self._settle_s)
+        return held
+
+    def send_round(self, round_number: int, lines: Iterable[PlanLine]) -> None:
+        """Send one close for each line, in order, until stopped, refused for good, or paused by unknown outcomes."""
+        for line in lines:
+            self._wait_for_room()
+            if self._is_stopped() or self.fatal_reason or self.is_paused:
+                return
+            try:
+                self._send(round_number, line)
+            except SendWithdrawn:
+                return
+            self.collect()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether so many outcomes in a row were unknown that a positions read has to succeed first."""
+        return self.tally.unknown_streak >= _UNKNOWNS_BEFORE_PAUSE
+
+    def resume(self) -> None:
+        """A positions read has succeeded: sends may go on."""
+        self.tally.unknown_streak = 0
+
+    def collect(self, wait_s: float = 0.0) -> None:
+        """Take in the answers that have arrived; wait for the next one for at most `wait_s` seconds."""
+        if wait_s and self._in_flight:
+            wait(self._in_flight.values(), timeout=wait_s, return_when=FIRST_COMPLETED)
+        for instrument_id, future in list(self._in_flight.items()):
+            if future.done():
+                del self._in_flight[instrument_id]
+                self._take_in(instrument_id, future)
+
+    def collect_all(self) -> None:
+        """Wait for every answer that is still out; each ends with its timeout at the latest."""
+        while self._in_flight:
+            self.collect(_POLL_S)
+
+    def _wait_for_room(self) -> None:
+        while len(self._in_flight) >= self._desk.settings.flatten.max_in_flight:
+            self.collect(_POLL_S)
+
+    def _send(self, round_number: int, line: PlanLine) -> None:
+        tally = self.tally
+        if tally.first_slot_s is None:
+            tally.first_slot_s = time.monotonic()
+        intent = CloseIntent(
+            attempt_id=f"{self._flatten_id}-{tally.sends + 1:04d}",
+            instrument_id=line.instrument_id,
+            product_group=line.product_group,
+            round_number=round_number,
+            send_number=tally.sends + 1,
+            endpoint=BATCH_CLOSE,
+            request_body=close_body(line.instrument_id),
+            quantity_contracts=line.quantity_contracts,
+            notional_usdt=line.notional_usdt,
+        )
+        self._desk.client.take_close_slot(
+            BATCH_CLOSE,
+            lambda: self._record_intent(intent),
+            lambda: self._is_stopped() or self.fatal_reason is not None,
+        )
+        self._in_flight[line.instrument_id] = self._pool.submit(self._deliver, intent)
+        tally.sends += 1
+        record = self._record(line.instrument_id)
+        record.attempts += 1
+        record.notional_usdt = line.notional_usdt
+
+    def _record_intent(self, intent: CloseIntent) -> None:
+        self._desk.ledger.record_intent(self._flatten_id, intent)
+
+    def _deliver(self, intent: CloseIntent) -> Delivery:
+        answer = self._send_once(intent)
+        self._desk.ledger.record_outcome(intent.attempt_id, answer)
+        return Delivery(intent, answer, time.monotonic())
+
+    def _send_once(self, intent: CloseIntent) -> CloseAnswer:
+        sent_at = datetime.now(UTC)
+        try:
+            return self._desk.client.send_close(intent.endpoint, intent.request_body)
+        except Exception as error:  # a fault of this program must not lose the record of a send
+            logger.exception("close %s broke off", intent.attempt_id)
+            return CloseAnswer(Outcome.UNKNOWN, f"broke off: {type(error).__name__}", sent_at, datetime.now(UTC))
+
+    def _take_in(self, instrument_id: str, future: Future[Delivery]) -> None:
+        tally, record = self.tally, self._record(instrument_id)
+        try:
+            delivery = future.result()
+        except LedgerError as error:
+            # The intent stands in the ledger without an outcome, so it reads as UNKNOWN. Without a ledger nothing is sent.
+            self.fatal_reason = f"the ledger could not record an answer: {error}"
+            tally.settled_s = record.settled_s = time.monotonic()
+            record.evidence_from_s = record.settled_s + self._settle_s
+            record.last_reason = "the answer could not be recorded"
+            return
+        answer = delivery.answer
+        tally.settled_s = max(tally.settled_s, delivery.settled_s)
+        record.settled_s, record.last_reason = delivery.settled_s, f"{answer.outcome}, {answer.reason}"
+        may_have_closed = answer.outcome in _MAY_HAVE_CLOSED
+        record.evidence_from_s = delivery.settled_s + (self._settle_s if may_have_closed else 0.0)
+        if may_have_closed:
+            tally.last_answer_s = max(tally.last_answer_s or 0.0, delivery.settled_s)
+        tally.refused += answer.outcome is Outcome.REFUSED
+        tally.unknown_streak = tally.unknown_streak + 1 if answer.outcome is Outcome.UNKNOWN else 0
+        self._follow_refusal(answer)
+        self._on_delivery(delivery)
+
+    def _follow_refusal(self, answer: CloseAnswer) -> None:
+        if answer.refusal is Refusal.FATAL:
+            self.fatal_reason = answer.reason
+        elif answer.refusal is Refusal.TIMESTAMP:
+            self._follow_timestamp_refusal(answer)
+
+    def _follow_timestamp_refusal(self, answer: CloseAnswer) -> None:
+        corrected_at = self._clock_corrected_at
+        if corrected_at is None:
+            try:
+                is_corrected = self._correct_clock()
+            except DeepcoinOpsError as error:
+                self.fatal_reason = f"{answer.reason}; the clock could not be corrected: {error}"
+                return
+            self._clock_corrected_at = datetime.now(UTC)
+            if not is_corrected:
+                self.fatal_reason = f"{answer.reason}; the clock had been corrected already"
+        elif answer.sent_at is not None and answer.sent_at >= corrected_at:
+            self.fatal_reason = f"{answer.reason}, after the clock had been corrected"
+
+    def _record(self, instrument_id: str) -> InstrumentRecord:
+        return self.tally.records.setdefault(instrument_id, InstrumentRecord())

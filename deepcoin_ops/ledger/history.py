@@ -1,0 +1,246 @@
+"""Everything that reads the ledger: flattens, attempts, verdicts, heads of days, and whether the chain holds.
+
+Writes nothing. State is a fold over entries: an intent without an outcome reads as UNKNOWN, a flatten without a closing
+as still open. Reads of a day take `up_to_seq`, so that tables built one after the other are all of one moment; whatever
+was recorded later does not exist for them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, true
+
+from deepcoin_ops.domain.errors import LedgerError
+from deepcoin_ops.domain.model import (
+    CloseAttempt,
+    CloseError,
+    CloseIntent,
+    FlattenClosing,
+    FlattenRequest,
+    InstrumentVerdict,
+    Outcome,
+    Venue,
+)
+from deepcoin_ops.ledger.chain import FIRST_PREVIOUS_HASH, build_misfit
+from deepcoin_ops.ledger.records import AlteredEntry, DayHead, FlattenRecord, LedgerHead, SkippedTick
+from deepcoin_ops.ledger.rows import build_record
+from deepcoin_ops.ledger.schema import (
+    DETAIL_TABLES,
+    close_errors,
+    close_intents,
+    close_outcomes,
+    entries,
+    flatten_closings,
+    flattens,
+    skipped_ticks,
+    verdicts,
+)
+from deepcoin_ops.ledger.store import Store
+
+NO_OUTCOME_REASON = "no outcome is on record: the process ended or still waits; the close may have happened"
+
+# A read transaction holds up every writer's commit, so that a long walk is done in short ones.
+_CHAIN_BATCH = 200
+
+_Row = dict[str, Any]
+_Rows = list[_Row]
+
+
+class History:
+    """The ledger as something to read. Open it with `open_existing` where nothing is to be written.
+
+    Attributes:
+        path: The ledger's file.
+    """
+
+    def __init__(self, store: Store):
+        self._store = store
+        self.path = store.path
+
+    @classmethod
+    def open_existing(cls, path: Path, venue: Venue) -> Self | None:
+        """Open a ledger for reading only: it is not created, not migrated, and refuses to record.
+
+        Args:
+            path: The SQLite file.
+            venue: The venue this process works on.
+
+        Returns:
+            The ledger, or None when there is no file or nothing was ever recorded in it.
+
+        Raises:
+            LedgerError: The file is no ledger, is of another version or of another venue.
+        """
+        if not path.exists():
+            return None
+        store = Store(path, is_read_only=True)
+        try:
+            if not store.has_tables():
+                store.close()
+                return None
+            store.check(venue)
+        except LedgerError:
+            store.close()
+            raise
+        return cls(store)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def read_flatten(self, flatten_id: str) -> FlattenRecord | None:
+        """The flatten of this id, or None."""
+        found = self._read_flattens(flattens.c.flatten_id == flatten_id)
+        return found[0] if found else None
+
+    def read_flattens(self, trading_day: str, up_to_seq: int | None = None) -> list[FlattenRecord]:
+        """The flattens of a trading day, oldest first."""
+        return self._read_flattens(entries.c.trading_day == trading_day, up_to_seq)
+
+    def read_last_flatten(self, account: str) -> FlattenRecord | None:
+        """The account's newest flatten, dry runs included, or None."""
+        newest = select(func.max(entries.c.seq)).join(flattens, flattens.c.seq == entries.c.seq)
+        found = self._read_flattens(entries.c.seq == newest.where(entries.c.account == account).scalar_subquery())
+        return found[0] if found else None
+
+    def has_unclosed_flatten(self, trading_day: str) -> bool:
+        """Whether a flatten of the day still runs, or was killed before it could close."""
+        return any(flatten.closing is None for flatten in self.read_flattens(trading_day))
+
+    def read_attempts(self, trading_day: str, up_to_seq: int | None = None) -> list[CloseAttempt]:
+        """The day's close attempts with their outcomes and error items, in the order in which they were recorded."""
+        return self._read_attempts(entries.c.trading_day == trading_day, up_to_seq)
+
+    def read_open_intents(self, account: str) -> list[CloseAttempt]:
+        """The account's attempts without an outcome: what was done for them is not known."""
+        return self._read_attempts(and_(entries.c.account == account, close_outcomes.c.seq.is_(None)))
+
+    def read_verdicts(self, flatten_id: str, up_to_seq: int | None = None) -> list[InstrumentVerdict]:
+        """The newest verdicts recorded for a flatten, in the order given; empty when there are none."""
+        newest = select(func.max(entries.c.seq)).join(verdicts, verdicts.c.seq == entries.c.seq)
+        newest = newest.where(entries.c.flatten_id == flatten_id, _is_up_to(entries, up_to_seq))
+        query = select(verdicts).where(verdicts.c.seq == newest.scalar_subquery()).order_by(verdicts.c.item_index)
+        return [build_record(InstrumentVerdict, row) for row in self._read(query)]
+
+    def read_skipped_ticks(self, trading_day: str, up_to_seq: int | None = None) -> list[SkippedTick]:
+        """The day's ticks that launched nothing, oldest first."""
+        query = select(entries, skipped_ticks).join(skipped_ticks, skipped_ticks.c.seq == entries.c.seq)
+        query = query.where(entries.c.trading_day == trading_day, _is_up_to(entries, up_to_seq)).order_by(entries.c.seq)
+        return [build_record(SkippedTick, row) for row in self._read(query)]
+
+    def read_head(self, trading_day: str) -> LedgerHead | None:
+        """The newest entry of a day, with each account's newest hash on that day; None when the day has no entry."""
+        newest = select(func.max(entries.c.seq)).where(entries.c.trading_day == trading_day).group_by(entries.c.account)
+        rows = self._read(select(entries).where(entries.c.seq.in_(newest)).order_by(entries.c.seq))
+        if not rows:
+            return None
+        return build_record(LedgerHead, rows[-1], hashes={row["account"]: row["entry_hash"] for row in rows})
+
+    def read_newer_days(self, after_seq: int) -> list[DayHead]:
+        """The heads of the days that have an entry newer than `after_seq`, oldest head first."""
+        newest = select(func.max(entries.c.seq)).where(entries.c.seq > after_seq).group_by(entries.c.trading_day)
+        rows = self._read(select(entries).where(entries.c.seq.in_(newest)).order_by(entries.c.seq))
+        return [build_record(DayHead, row) for row in rows]
+
+    def read_altered_entry(self, account: str) -> AlteredEntry | None:
+        """Walk the account's chain from its beginning.
+
+        Returns:
+            The first entry whose content or link is not what was recorded, or None when the chain is intact. That the
+            newest entries are lost does not show: compare with the hashes of a `LedgerHead` that was kept elsewhere.
+        """
+        last_seq, last_hash = 0, FIRST_PREVIOUS_HASH
+        while True:
+            with self._store.reading() as connection:
+                batch = self._read_chain_batch(connection, account, last_seq)
+            for entry, details in batch:
+                misfit = build_misfit(entry, details, last_hash)
+                if misfit is not None:
+                    return build_record(AlteredEntry, entry, reason=misfit)
+                last_seq, last_hash = entry["seq"], entry["entry_hash"]
+            if len(batch) < _CHAIN_BATCH:
+                return None
+
+    def _read(self, query: Select[Any]) -> _Rows:
+        with self._store.reading() as connection:
+            return _fetch(connection, query)
+
+    def _read_flattens(self, condition: ColumnElement[bool], up_to_seq: int | None = None) -> list[FlattenRecord]:
+        query = select(entries, flattens).join(flattens, flattens.c.seq == entries.c.seq)
+        query = query.where(condition, _is_up_to(entries, up_to_seq)).order_by(entries.c.seq)
+        closed = select(entries.c.recorded_at.label("closed_at"), flatten_closings)
+        closed = closed.join(flatten_closings, flatten_closings.c.seq == entries.c.seq)
+        with self._store.reading() as connection:
+            openings = _fetch(connection, query)
+            ids = [row["flatten_id"] for row in openings]
+            closed = closed.where(flatten_closings.c.flatten_id.in_(ids), _is_up_to(entries, up_to_seq))
+            closings = {row["flatten_id"]: row for row in _fetch(connection, closed)}
+        return [_build_flatten(row, closings.get(row["flatten_id"])) for row in openings]
+
+    def _read_attempts(self, condition: ColumnElement[bool], up_to_seq: int | None = None) -> list[CloseAttempt]:
+        is_outcome = and_(close_outcomes.c.attempt_id == close_intents.c.attempt_id, _is_up_to(close_outcomes, up_to_seq))
+        outcome_columns = [column.label(f"outcome_{column.name}") for column in close_outcomes.c if column.name != "body"]
+        query = select(entries, close_intents, *outcome_columns)
+        query = query.join(close_intents, close_intents.c.seq == entries.c.seq).outerjoin(close_outcomes, is_outcome)
+        query = query.where(condition, _is_up_to(entries, up_to_seq)).order_by(entries.c.seq)
+        with self._store.reading() as connection:
+            rows = _fetch(connection, query)
+            items = query.with_only_columns(close_errors).join(close_errors, close_errors.c.seq == close_outcomes.c.seq)
+            errors = defaultdict(list)
+            for row in _fetch(connection, items.order_by(close_errors.c.item_index)):
+                errors[row["seq"]].append(build_record(CloseError, row))
+        return [_build_attempt(row, tuple(errors[row["outcome_seq"]])) for row in rows]
+
+    def _read_chain_batch(
+        self, connection: Connection, account: str, after_seq: int
+    ) -> list[tuple[_Row, Mapping[str, _Rows]]]:
+        query = select(entries).where(entries.c.account == account, entries.c.seq > after_seq)
+        batch = _fetch(connection, query.order_by(entries.c.seq).limit(_CHAIN_BATCH))
+        details: dict[int, dict[str, _Rows]] = defaultdict(lambda: defaultdict(list))
+        for table in DETAIL_TABLES:
+            of_batch = select(table).where(table.c.seq.in_([entry["seq"] for entry in batch]))
+            for row in _fetch(connection, of_batch.order_by(*table.primary_key)):
+                details[row["seq"]][table.name].append(row)
+        return [(entry, details[entry["seq"]]) for entry in batch]
+
+
+def _fetch(connection: Connection, query: Select[Any]) -> _Rows:
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _is_up_to(table: Any, up_to_seq: int | None) -> ColumnElement[bool]:
+    return true() if up_to_seq is None else table.c.seq <= up_to_seq
+
+
+def _build_flatten(opening: _Row, closing: _Row | None) -> FlattenRecord:
+    return build_record(
+        FlattenRecord,
+        opening | {"opened_at": opening["recorded_at"], "closed_at": closing and closing["closed_at"]},
+        request=build_record(FlattenRequest, opening),
+        closing=closing and build_record(FlattenClosing, closing),
+    )
+
+
+def _build_attempt(row: _Row, errors: tuple[CloseError, ...]) -> CloseAttempt:
+    is_open = row["outcome_seq"] is None
+    told = {
+        "intent_at": row["recorded_at"],
+        "outcome": Outcome.UNKNOWN if is_open else row["outcome_outcome"],
+        "reason": NO_OUTCOME_REASON if is_open else row["outcome_reason"],
+        "sent_at": row["outcome_sent_at"],
+        "answered_at": row["outcome_answered_at"],
+        "error_code": row["outcome_error_code"],
+        "http_status": row["outcome_http_status"],
+    }
+    return build_record(CloseAttempt, row | told, intent=build_record(CloseIntent, row), close_errors=errors)

@@ -1,0 +1,64 @@
+"""What the ledger tells about itself and its days, beside the records of the domain. No table, no SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from deepcoin_ops.domain.model import FlattenClosing, FlattenRequest
+
+
+@dataclass(frozen=True)
+class FlattenRecord:
+    """One flatten as the ledger tells it. No closing means that it still runs, or was killed."""
+
+    seq: int
+    request: FlattenRequest
+    settings_json: str
+    tool_version: str
+    opened_at: datetime
+    closing: FlattenClosing | None
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class SkippedTick:
+    """A tick of the schedule that launched nothing, and why."""
+
+    seq: int
+    account: str
+    trading_day: str
+    scheduled_at: datetime
+    reason: str
+    recorded_at: datetime
+
+
+@dataclass(frozen=True)
+class DayHead:
+    """The newest entry of a trading day."""
+
+    trading_day: str
+    seq: int
+    recorded_at: datetime
+
+
+@dataclass(frozen=True)
+class LedgerHead(DayHead):
+    """The newest entry of a trading day, with the hash of each account's newest entry of that day.
+
+    Kept outside the ledger, the hashes show later whether entries up to here were altered or lost.
+    """
+
+    hashes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class AlteredEntry:
+    """The first entry of an account that is not what was once recorded, or does not follow the one before it."""
+
+    seq: int
+    account: str
+    trading_day: str
+    kind: str
+    reason: str

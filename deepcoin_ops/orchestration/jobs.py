@@ -1,0 +1,46 @@
+"""The jobs. `flatten_positions` is the only one that can send, and it has no partitions: there is no closing yesterday."""
+
+from __future__ import annotations
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from deepcoin_ops.orchestration.ops import issue_batch_closes, plan_closes, show_plan, verify_flat
+from deepcoin_ops.settings import Settings
+
+DAY_TABLES_GROUP = "day_tables"
+
+
+def build_flatten_job(settings: Settings) -> dg.JobDefinition:
+    """Flatten an account and prove it: three ops in one process, never retried, ended by force when far too long."""
+
+    @dg.job(
+        name="flatten_positions",
+        description="Close every configured position of an account and prove it flat. Sends.",
+        executor_def=dg.in_process_executor,
+        tags={"dagster/max_retries": "0", "dagster/max_runtime": str(settings.max_run_time_s)},
+    )
+    def flatten_positions() -> None:
+        verify_flat(issue_batch_closes(plan_closes()))
+
+    return flatten_positions
+
+
+@dg.job(
+    description="Show what a flatten would close now, largest first. Only reads.",
+    executor_def=dg.in_process_executor,
+    tags={"dagster/max_retries": "0"},
+)
+def plan_positions() -> None:
+    """Show the plan."""
+    show_plan()
+
+
+def build_day_tables_job() -> UnresolvedAssetJobDefinition:
+    """Rebuild the tables of one trading day from the ledger. Reads and writes files; never opens a socket."""
+    return dg.define_asset_job(
+        "rebuild_day_tables",
+        selection=dg.AssetSelection.groups(DAY_TABLES_GROUP),
+        executor_def=dg.in_process_executor,
+        description="Rebuild the tables of trading days from the ledger. Never talks to the exchange.",
+    )

@@ -1,0 +1,255 @@
+"""The three ops of a flatten, and the one of a plan. Thin: the controller decides, the ops report.
+
+No op has a retry policy. A policy would turn a termination into a second flatten from the start, and the rounds are the
+only layer that may send again.
+"""
+
+# Annotations stay unpostponed here: Dagster reads them to build config and resource requirements.
+import getpass
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+import dagster as dg
+import pandas as pd
+from pydantic import Field
+
+from deepcoin_ops.domain.errors import DeepcoinOpsError
+from deepcoin_ops.domain.model import FlattenRequest, InstrumentVerdict, Outcome, Venue
+from deepcoin_ops.domain.planning import ClosePlan, describe_notional
+from deepcoin_ops.flattening.desk import Desk
+from deepcoin_ops.flattening.guards import choose_instruments, find_held_back
+from deepcoin_ops.flattening.observation import read_plan
+from deepcoin_ops.flattening.opening import open_flatten
+from deepcoin_ops.flattening.progress import FlattenOutcome, Progress
+from deepcoin_ops.flattening.supervision import run_beside
+from deepcoin_ops.orchestration import tags
+from deepcoin_ops.orchestration.resources import FlattenDesk, RunningFlatten
+
+_Result = TypeVar("_Result")
+_SENDS_PER_LOG_LINE = 10
+
+
+class FlattenConfig(dg.Config):
+    """What a flatten is asked to do.
+
+    account: Its name in the settings; may be left out where there is only one.
+    instruments: What to close, all of them configured; none means all configured ones.
+    dry_run: Show the plan and send nothing. Left out: true on the live venue, false on paper.
+    """
+
+    account: str | None = None
+    instruments: list[str] = Field(default_factory=list)
+    dry_run: bool | None = None
+
+
+class PlanConfig(dg.Config):
+    """What to show the plan of; as in `FlattenConfig`."""
+
+    account: str | None = None
+    instruments: list[str] = Field(default_factory=list)
+
+
+@dg.op(out=dg.Out(str, description="The flatten's id; the plan itself is never handed on."))
+def plan_closes(context: dg.OpExecutionContext, config: FlattenConfig, desk: FlattenDesk) -> str:
+    """Open the flatten: record who asks for what. Reads nothing from the exchange and sends nothing."""
+    opened = _guarded(lambda: desk.open(config.account))
+    is_live = desk.settings.venue is Venue.LIVE
+    request = _guarded(
+        lambda: open_flatten(
+            opened,
+            launched_by=_launched_by(context),
+            instruments=config.instruments,
+            is_dry_run=is_live if config.dry_run is None else config.dry_run,
+            scheduled_at=_scheduled_at(context),
+            run_id=context.run_id,
+        )
+    )
+    _announce(context, opened, request)
+    return request.flatten_id
+
+
+@dg.op(out=dg.Out(str, description="The id of the flatten whose closes were sent."))
+def issue_batch_closes(context: dg.OpExecutionContext, desk: FlattenDesk, flatten_id: str) -> str:
+    """Lock the account, read it afresh, check the guards, send rounds of closes. Sends.
+
+    Never acts on an earlier plan: when this step is executed again it opens a new flatten. Whatever is left open at the end
+    is for `verify_flat` to say.
+    """
+    opened, record = _guarded(lambda: desk.open_of(flatten_id))
+    request = record.request
+    if request.run_id != context.run_id or record.closing is not None:
+        request = _guarded(lambda: _repeat(context, opened, request))
+        _announce(context, opened, request)
+    running = desk.begin(opened, request)
+
+    def work() -> None:
+        running.flatten.take_lock()
+        running.flatten.close_rounds()
+
+    _guarded(lambda: run_beside(work, running.stop, running.messages, _follow_progress(context)))
+    if running.flatten.plan is not None:
+        context.add_output_metadata({"open before": _plan_table(running.flatten.plan)})
+    return request.flatten_id
+
+
+@dg.op
+def verify_flat(context: dg.OpExecutionContext, desk: FlattenDesk, flatten_id: str) -> None:
+    """Take the reads that prove the account flat, write verdicts and closing row; fail naming what is left. Sends nothing.
+
+    When only this step is executed again, it verifies the account as it is now, under a flatten id of its own, and still
+    sends nothing.
+    """
+    running = desk.running(flatten_id)
+    if running is None:
+        running = _begin_verification(context, desk, flatten_id)
+    flatten = running.flatten
+    outcome = _guarded(lambda: run_beside(flatten.verify, running.stop, running.messages, _follow_progress(context)))
+    running.finish()
+    context.instance.add_run_tags(context.run_id, {tags.RESULT: outcome.closing.result.value})
+    metadata = _outcome_metadata(outcome)
+    if not outcome.is_success:
+        raise dg.Failure(outcome.describe_failure(), metadata=metadata, allow_retries=False)
+    context.log.info(f"{outcome.closing.result}: {outcome.closing.reason}")
+    context.add_output_metadata(metadata)
+
+
+@dg.op
+def show_plan(context: dg.OpExecutionContext, config: PlanConfig, desk: FlattenDesk) -> None:
+    """Read the account and show what a flatten would close, largest first. Sends nothing and records nothing."""
+    opened = _guarded(lambda: desk.open(config.account))
+    instruments = _guarded(lambda: choose_instruments(opened.account, config.instruments))
+    plan, market = _guarded(lambda: read_plan(opened, instruments))
+    context.add_output_metadata(
+        {
+            "open now": _plan_table(plan),
+            "notional_usdt": float(plan.notional_usdt),
+            "not configured, never closed": sorted({row.instrument_id for row in plan.unconfigured}),
+            "held back": find_held_back(instruments, plan, market),
+        }
+    )
+
+
+def _begin_verification(context: dg.OpExecutionContext, desk: FlattenDesk, flatten_id: str) -> RunningFlatten:
+    opened, record = _guarded(lambda: desk.open_of(flatten_id))
+    request = _guarded(lambda: _repeat(context, opened, record.request))
+    _announce(context, opened, request)
+    context.log.warning("Only verify_flat is executed again: nothing is sent. Re-execute all steps to close what is left.")
+    running = desk.begin(opened, request)
+
+    def look() -> None:
+        running.flatten.take_lock()
+        running.flatten.take_snapshot()
+
+    _guarded(lambda: run_beside(look, running.stop, running.messages, _follow_progress(context)))
+    return running
+
+
+def _repeat(context: dg.OpExecutionContext, desk: Desk, request: FlattenRequest) -> FlattenRequest:
+    """Open a new flatten that asks for what an earlier one asked for."""
+    return open_flatten(
+        desk,
+        launched_by=f"re-execution, {_launched_by(context)}",
+        instruments=request.instruments,
+        is_dry_run=request.is_dry_run,
+        scheduled_at=request.scheduled_at,
+        run_id=context.run_id,
+        parent_flatten_id=request.flatten_id,
+    )
+
+
+def _launched_by(context: dg.OpExecutionContext) -> str:
+    schedule = context.run.tags.get("dagster/schedule_name")
+    return f"schedule {schedule}" if schedule else f"hand launch in Dagster, process of {getpass.getuser()}"
+
+
+def _scheduled_at(context: dg.OpExecutionContext) -> datetime | None:
+    text = context.run.tags.get(tags.SCHEDULED_AT)
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        message = f"The run's tag {tags.SCHEDULED_AT} is {text!r}, not a time. Nothing was sent; launch without that tag."
+        raise dg.Failure(message, allow_retries=False) from error
+
+
+def _announce(context: dg.OpExecutionContext, desk: Desk, request: FlattenRequest) -> None:
+    starts, ends = desk.settings.calendar.window(request.trading_day)
+    context.instance.add_run_tags(
+        context.run_id,
+        {tags.ACCOUNT: request.account, tags.FLATTEN_ID: request.flatten_id, tags.TRADING_DAY: request.trading_day},
+    )
+    context.log.info(
+        f"Flatten {request.flatten_id} of account {request.account} on the {desk.settings.venue} venue, trading day "
+        f"{request.trading_day} ({starts.isoformat()} to {ends.isoformat()}), launched by {request.launched_by}"
+        f"{', dry run' if request.is_dry_run else ''}: {', '.join(request.instruments)}"
+    )
+
+
+def _follow_progress(context: dg.OpExecutionContext) -> Callable[[Progress], None]:
+    """Log what a person watching wants to know; single accepted closes only every so often."""
+
+    def log(progress: Progress) -> None:
+        if progress.outcome is Outcome.ACCEPTED and progress.sends % _SENDS_PER_LOG_LINE:
+            return
+        share = progress.answered_share
+        context.log.info(progress.text if share is None else f"{progress.text} [{share:.0%} of the notional answered]")
+
+    return log
+
+
+def _guarded(step: Callable[[], _Result]) -> _Result:
+    """Run a step; what this project raises on purpose becomes a failure that is never retried."""
+    try:
+        return step()
+    except DeepcoinOpsError as error:
+        raise dg.Failure(str(error), metadata={"error": type(error).__name__}, allow_retries=False) from error
+
+
+def _plan_table(plan: ClosePlan) -> dg.MetadataValue[Any]:
+    rows = [
+        {
+            "instrument": line.instrument_id,
+            "side": line.sides,
+            "size": f"{line.quantity_contracts.normalize():f}",
+            "notional": describe_notional(line.notional_usdt),
+            "state": line.state,
+        }
+        for line in plan.lines
+    ]
+    return dg.MetadataValue.md(pd.DataFrame(rows).to_markdown(index=False) if rows else "nothing")
+
+
+def _outcome_metadata(outcome: FlattenOutcome) -> dict[str, Any]:
+    closing = outcome.closing
+    residual = closing.residual_notional_usdt
+    return {
+        "verdicts": _verdict_table(outcome.verdicts),
+        "residual_notional_usdt": "unknown" if residual is None else float(residual),
+        "result": closing.result.value,
+        "reason": closing.reason,
+        "rounds": closing.rounds,
+        "sends": closing.sends,
+        "refused_sends": closing.refused_sends,
+        "time_to_last_close_s": closing.time_to_last_close_s if closing.time_to_last_close_s is not None else "none sent",
+        "time_to_proven_flat_s": (
+            closing.time_to_proven_flat_s if closing.time_to_proven_flat_s is not None else "not proven"
+        ),
+        "not configured, never closed": dict(closing.unconfigured),
+    }
+
+
+def _verdict_table(verdicts: tuple[InstrumentVerdict, ...]) -> dg.MetadataValue[Any]:
+    rows = [
+        {
+            "instrument": verdict.instrument_id,
+            "verdict": verdict.verdict.value,
+            "notional before": describe_notional(verdict.notional_before_usdt),
+            "notional after": describe_notional(verdict.notional_after_usdt),
+            "attempts": verdict.attempts,
+            "reason": verdict.reason,
+        }
+        for verdict in verdicts
+    ]
+    return dg.MetadataValue.md(pd.DataFrame(rows).to_markdown(index=False) if rows else "none: a dry run")

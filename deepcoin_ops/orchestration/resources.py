@@ -1,0 +1,171 @@
+"""The resources: the desk that can send, and the ledger's days and tables that only read and write files.
+
+None of them has config fields. Whatever is a field can be overridden in the launchpad by anybody who sees the page, and an
+overridden base URL or variable name would send signed requests elsewhere.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from queue import SimpleQueue
+from threading import Event
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from deepcoin_ops.domain.model import CloseAttempt, FlattenRequest
+from deepcoin_ops.flattening.controller import Flatten
+from deepcoin_ops.flattening.desk import Desk, check_armed, open_desk
+from deepcoin_ops.flattening.progress import Progress
+from deepcoin_ops.ledger.history import History
+from deepcoin_ops.ledger.journal import Ledger
+from deepcoin_ops.ledger.records import FlattenRecord, SkippedTick
+from deepcoin_ops.orchestration.tables import TableHead, TableStore
+from deepcoin_ops.settings import Settings, load_settings
+
+
+class FlattenDesk(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The signed client, the pace and the ledger of a run, and the flattens it has begun. Can send closes."""
+
+    _settings: Settings = PrivateAttr()
+    _open: ExitStack = PrivateAttr()
+    _desks: dict[str, Desk] = PrivateAttr()
+    _flattens: dict[str, RunningFlatten] = PrivateAttr()
+
+    def setup_for_execution(self, _context: dg.InitResourceContext) -> None:
+        """Load the settings; nothing is opened before it is asked for."""
+        self._settings = load_settings()
+        self._open = ExitStack()
+        self._desks = {}
+        self._flattens = {}
+
+    def teardown_after_execution(self, _context: dg.InitResourceContext) -> None:
+        """End what an error or an interrupt left open: verdicts and closing row are written, locks given back."""
+        try:
+            for flatten in self._flattens.values():
+                flatten.finish()
+        finally:
+            self._open.close()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of this run."""
+        return self._settings
+
+    def open(self, account: str | None) -> Desk:
+        """The desk of an account, opened once per run.
+
+        Raises:
+            DeepcoinOpsError: Not armed, no such account, a missing credential, or a ledger that cannot be used.
+        """
+        name = self._settings.account(account).name
+        if name not in self._desks:
+            self._desks[name] = self._open.enter_context(open_desk(self._settings, name))
+        return self._desks[name]
+
+    def open_of(self, flatten_id: str) -> tuple[Desk, FlattenRecord]:
+        """The desk and the record of a flatten that an earlier step opened.
+
+        Raises:
+            DeepcoinOpsError: As `open`; or the ledger does not know the flatten.
+        """
+        check_armed(self._settings)
+        with Ledger.open(self._settings.ledger_path, self._settings.venue) as ledger:
+            record = ledger.read_flatten(flatten_id)
+        if record is None:
+            raise dg.Failure(
+                f"The ledger {self._settings.ledger_path} does not know flatten {flatten_id}, so nothing was sent. Launch "
+                "flatten_positions anew.",
+                allow_retries=False,
+            )
+        return self.open(record.request.account), record
+
+    def begin(self, desk: Desk, request: FlattenRequest) -> RunningFlatten:
+        """Begin a flatten whose opening row is written; it is finished with this run at the latest."""
+        running = RunningFlatten(desk, request)
+        self._flattens[request.flatten_id] = running
+        return running
+
+    def running(self, flatten_id: str) -> RunningFlatten | None:
+        """The flatten that this process has begun, if it is this one."""
+        return self._flattens.get(flatten_id)
+
+
+class RunningFlatten:
+    """A flatten of this process with the means to stop it and to hear from it."""
+
+    def __init__(self, desk: Desk, request: FlattenRequest):
+        self.stop = Event()
+        self.messages: SimpleQueue[Progress] = SimpleQueue()
+        self.flatten = Flatten(desk, request, self.stop, self.messages.put)
+
+    def finish(self) -> None:
+        """Make sure that the closing row is written and the lock is free; sends nothing."""
+        try:
+            if self.flatten.outcome is None:
+                self.stop.set()
+                self.flatten.verify()
+        finally:
+            self.flatten.release()
+
+
+class LedgerDays(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The ledger as days to be read, each at one head for the whole run. Never opens a socket, never creates a ledger."""
+
+    _settings: Settings = PrivateAttr()
+    _ledger: History | None = PrivateAttr()
+    _heads: dict[str, TableHead] = PrivateAttr()
+
+    def setup_for_execution(self, _context: dg.InitResourceContext) -> None:
+        """Open the ledger for reading, if there is one."""
+        self._settings = load_settings()
+        self._ledger = History.open_existing(self._settings.ledger_path, self._settings.venue)
+        self._heads = {}
+
+    def teardown_after_execution(self, _context: dg.InitResourceContext) -> None:
+        """Close the ledger."""
+        if self._ledger is not None:
+            self._ledger.close()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of this run."""
+        return self._settings
+
+    def read_head(self, trading_day: str) -> TableHead:
+        """The day's head, the same for every table of this run; seq 0 when the ledger has nothing on that day."""
+        if trading_day not in self._heads:
+            head = self._ledger.read_head(trading_day) if self._ledger else None
+            self._heads[trading_day] = TableHead(head.seq, head.hashes) if head else TableHead(0, {})
+        return self._heads[trading_day]
+
+    def read_attempts(self, trading_day: str) -> list[CloseAttempt]:
+        """The day's attempts up to its head."""
+        head = self.read_head(trading_day)
+        return self._ledger.read_attempts(trading_day, head.seq) if self._ledger else []
+
+    def read_flattens(self, trading_day: str) -> list[FlattenRecord]:
+        """The day's flattens up to its head."""
+        head = self.read_head(trading_day)
+        return self._ledger.read_flattens(trading_day, head.seq) if self._ledger else []
+
+    def read_skipped_ticks(self, trading_day: str) -> list[SkippedTick]:
+        """The day's skipped ticks up to its head."""
+        head = self.read_head(trading_day)
+        return self._ledger.read_skipped_ticks(trading_day, head.seq) if self._ledger else []
+
+
+class DayTables(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The tables on disk or in an object store."""
+
+    _store: TableStore = PrivateAttr()
+
+    def setup_for_execution(self, _context: dg.InitResourceContext) -> None:
+        """Find out where the tables are."""
+        settings = load_settings()
+        self._store = TableStore(settings.tables_url, settings.locks_folder)
+
+    @property
+    def store(self) -> TableStore:
+        """The tables of this run's venue."""
+        return self._store

@@ -1,0 +1,97 @@
+"""The sensor by which the tables follow the ledger, whoever wrote to it: the schedule, a hand launch, the command line.
+
+It only reads. Automation that follows runs instead would miss what was killed, terminated, or sent from the command line.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from deepcoin_ops.ledger.history import History
+from deepcoin_ops.ledger.records import LedgerHead
+from deepcoin_ops.settings import Settings
+
+_INTERVAL_S = 5
+# A flatten that was killed writes no closing row; once its day's head has been still for so long, its tables are built.
+_QUIET_S = 30.0
+
+
+@dataclass
+class LedgerCursor:
+    """How far the sensor has come: the newest row seen, and the days whose tables still have to follow."""
+
+    seq: int = 0
+    pending_days: list[str] = field(default_factory=list)
+
+    @classmethod
+    def parse(cls, text: str | None) -> LedgerCursor:
+        """The cursor from its text; none or an unreadable one starts over, which only rebuilds tables."""
+        try:
+            stored = json.loads(text or "{}")
+            return cls(int(stored.get("seq", 0)), [str(day) for day in stored.get("pending_days", [])])
+        except (ValueError, AttributeError, TypeError):
+            return cls()
+
+    def format(self) -> str:
+        """The cursor as text."""
+        return json.dumps({"seq": self.seq, "pending_days": sorted(self.pending_days)})
+
+
+def build_ledger_moved(
+    settings: Settings, job: object, ledger_asset: dg.AssetSpec, trading_days: dg.PartitionsDefinition[str]
+) -> dg.SensorDefinition:
+    """Rebuild a day's tables whenever its part of the ledger has moved and come to rest."""
+
+    @dg.sensor(
+        name="ledger_moved",
+        job=job,  # type: ignore[arg-type]
+        minimum_interval_seconds=_INTERVAL_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Rebuilds the tables of a trading day when the ledger has new rows for it. Only reads.",
+    )
+    def ledger_moved(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        cursor = LedgerCursor.parse(context.cursor)
+        ledger = History.open_existing(settings.ledger_path, settings.venue)
+        if ledger is None:
+            return dg.SensorResult(skip_reason="There is no ledger yet.", cursor=cursor.format())
+        with ledger:
+            moved = ledger.read_newer_days(cursor.seq)
+            days = sorted({*cursor.pending_days, *(head.trading_day for head in moved)})
+            heads = [head for day in days if (head := ledger.read_head(day)) is not None]
+            ready = [head for head in heads if _is_at_rest(ledger, head, datetime.now(UTC))]
+        newest = max([cursor.seq, *(head.seq for head in moved)])
+        ready_days = {head.trading_day for head in ready}
+        next_cursor = LedgerCursor(newest, [head.trading_day for head in heads if head.trading_day not in ready_days])
+        known = [head for head in ready if trading_days.has_partition_key(head.trading_day)]
+        if not known:
+            waiting = ", ".join(next_cursor.pending_days)
+            reason = f"Still being written: {waiting}." if waiting else "The ledger has not moved."
+            return dg.SensorResult(skip_reason=reason, cursor=next_cursor.format())
+        return dg.SensorResult(
+            run_requests=[
+                dg.RunRequest(run_key=f"{head.trading_day}:{head.seq}", partition_key=head.trading_day) for head in known
+            ],
+            asset_events=[_report_ledger_day(ledger_asset.key, head) for head in known],
+            cursor=next_cursor.format(),
+        )
+
+    return ledger_moved
+
+
+def _is_at_rest(ledger: History, head: LedgerHead, now: datetime) -> bool:
+    if not ledger.has_unclosed_flatten(head.trading_day):
+        return True
+    return (now - head.recorded_at).total_seconds() >= _QUIET_S
+
+
+def _report_ledger_day(key: dg.AssetKey, head: LedgerHead) -> dg.AssetMaterialization:
+    return dg.AssetMaterialization(
+        key,
+        partition=head.trading_day,
+        description="The ledger has new rows for this trading day.",
+        metadata={"ledger_head_seq": head.seq, "ledger_head_hashes": dict(head.hashes)},
+    )

@@ -1,0 +1,177 @@
+"""What each documented endpoint answers when nothing goes wrong: parameters and the market in, a payload out.
+
+No HTTP, no signatures, no limits. Parameter faults are answered as the exchange was seen to answer them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deepcoin_ops.domain.model import InstrumentType, ProductGroup
+from deepcoin_ops.paper import wire
+from deepcoin_ops.paper.faults import Fault, FaultAction
+from deepcoin_ops.paper.listing import PaperInstrument
+from deepcoin_ops.paper.market import Market
+from deepcoin_ops.paper.scenario import MismatchAnswer
+from deepcoin_ops.paper.wire import Payload, envelope
+
+
+@dataclass(frozen=True)
+class Call:
+    """One admitted request: who asks for what, which arrival it was, and the fault that strikes it."""
+
+    account: str
+    parameters: Mapping[str, Any]
+    arrival: int
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One row of the table below."""
+
+    method: str
+    is_private: bool
+    answer: Callable[[Market, Call], Payload]
+
+
+class ParameterFault(Exception):
+    """A parameter is missing or out of range; the payload says so."""
+
+    def __init__(self, message: str, code: str = "51") -> None:
+        super().__init__(message)
+        self.payload = envelope(None, code, message)
+
+
+def read_parameters(method: str, query: Mapping[str, str], body: bytes) -> Mapping[str, Any]:
+    """The parameters of a request: the query of a GET, the JSON object of a POST.
+
+    Raises:
+        ParameterFault: The body is not a JSON object; code 51 for that is assumed.
+    """
+    if method == "GET":
+        return query
+    try:
+        parameters = json.loads(body)
+    except ValueError as error:
+        raise ParameterFault("The request body is not JSON") from error
+    if not isinstance(parameters, dict):
+        raise ParameterFault("The request body is not a JSON object")
+    return parameters
+
+
+def _server_time(market: Market, _call: Call) -> Payload:
+    return envelope({"ts": market.clock.now_ms()})
+
+
+def _ping(_market: Market, _call: Call) -> Payload:
+    return envelope({})
+
+
+def _instruments(market: Market, call: Call) -> Payload:
+    return envelope([wire.instrument_row(instrument) for instrument in _listed(market, call)])
+
+
+def _tickers(market: Market, call: Call) -> Payload:
+    return envelope([wire.ticker_row(instrument, market.clock.now_ms()) for instrument in _listed(market, call)])
+
+
+def _mark_price(market: Market, call: Call) -> Payload:
+    return envelope([wire.mark_price_row(instrument, market.clock.now_ms()) for instrument in _listed(market, call)])
+
+
+def _uid(market: Market, call: Call) -> Payload:
+    return envelope({"uid": market.books[call.account].account.uid})
+
+
+def _positions(market: Market, call: Call) -> Payload:
+    is_stale = call.fault is not None and call.fault.action is FaultAction.STALE_READ
+    lag_s = call.fault.delay_s if call.fault is not None and is_stale else market.scenario.read_lag_s
+    instrument_id = call.parameters.get("instId") or None
+    rows = market.rows(call.account, _instrument_type(call), lag_s)
+    return envelope([wire.position_row(row) for row in rows if instrument_id in (None, row.position.instrument_id)])
+
+
+def _balances(market: Market, call: Call) -> Payload:
+    rows = wire.balance_rows(market.books[call.account], _instrument_type(call) is InstrumentType.SPOT)
+    currency = call.parameters.get("ccy") or None
+    return envelope([row for row in rows if currency in (None, row["ccy"])])
+
+
+def _batch_close(market: Market, call: Call) -> Payload:
+    instrument = _addressed(market, call)
+    failures = market.batch_close(call.account, instrument, call.arrival, call.fault) if instrument else []
+    return envelope(wire.error_list(market.books[call.account].account, failures))
+
+
+def _close_by_ids(market: Market, call: Call) -> Payload:
+    instrument = _addressed(market, call)
+    ids = call.parameters.get("positionIds")
+    if not isinstance(ids, list) or not ids:
+        raise ParameterFault("The positionIds field is required")
+    names = [str(name) for name in ids]
+    failures = market.close_by_ids(call.account, instrument, names, call.arrival, call.fault) if instrument else []
+    return envelope(wire.error_list(market.books[call.account].account, failures))
+
+
+def _listed(market: Market, call: Call) -> list[PaperInstrument]:
+    """The instruments of the requested type, or the one that is named."""
+    instrument_type, wanted = _instrument_type(call), call.parameters.get("instId") or None
+    return [
+        instrument
+        for instrument in market.instruments.values()
+        if instrument.product_group.instrument_type is instrument_type and wanted in (None, instrument.instrument_id)
+    ]
+
+
+def _instrument_type(call: Call) -> InstrumentType:
+    return InstrumentType(_choice(call, "instType", [kind.value for kind in (InstrumentType.SPOT, InstrumentType.SWAP)]))
+
+
+def _addressed(market: Market, call: Call) -> PaperInstrument | None:
+    """The instrument a close is about; None when its product group is another one and the scenario keeps silent.
+
+    The exchange routes a close by its product group, so a wrong one probably looks for positions in the wrong place,
+    finds none and reports no error. That looks like success and is the trap this answer lays.
+    """
+    product_group = ProductGroup(_choice(call, "productGroup", [group.value for group in ProductGroup]))
+    instrument_id = _required(call, "instId")
+    instrument = market.instruments.get(instrument_id)
+    is_mismatched = instrument is not None and instrument.product_group is not product_group
+    if is_mismatched and market.scenario.mismatch_answer is MismatchAnswer.SILENT:
+        return None
+    if instrument is None or is_mismatched:
+        raise ParameterFault("len(rows) expected(1) got(0) rows([])", code="50")
+    return instrument
+
+
+def _required(call: Call, name: str) -> str:
+    value = call.parameters.get(name)
+    if not isinstance(value, str) or not value:
+        raise ParameterFault(f"The {name} field is required")
+    return value
+
+
+def _choice(call: Call, name: str, allowed: list[str]) -> str:
+    value = _required(call, name)
+    if value not in allowed:
+        raise ParameterFault(f"The {name} value `{value}` is not in acceptable range: {','.join(allowed)}")
+    return value
+
+
+ENDPOINTS: Mapping[str, Endpoint] = {
+    "/deepcoin/market/time": Endpoint("GET", is_private=False, answer=_server_time),
+    "/deepcoin/market/ping": Endpoint("GET", is_private=False, answer=_ping),
+    "/deepcoin/market/instruments": Endpoint("GET", is_private=False, answer=_instruments),
+    "/deepcoin/market/tickers": Endpoint("GET", is_private=False, answer=_tickers),
+    "/deepcoin/market/mark-price": Endpoint("GET", is_private=False, answer=_mark_price),
+    "/deepcoin/account/uid": Endpoint("GET", is_private=True, answer=_uid),
+    "/deepcoin/account/positions": Endpoint("GET", is_private=True, answer=_positions),
+    "/deepcoin/account/balances": Endpoint("GET", is_private=True, answer=_balances),
+    "/deepcoin/trade/batch-close-position": Endpoint("POST", is_private=True, answer=_batch_close),
+    "/deepcoin/trade/close-position-by-ids": Endpoint("POST", is_private=True, answer=_close_by_ids),
+}
+"""What is served. Everything else answers 404, signed or not."""

@@ -1,0 +1,256 @@
+"""What a settings file may say: its keys, defaults, units and ranges, as frozen pydantic objects.
+
+Checks of single values and of values against each other live here, but for the list of instruments, which has a module
+of its own. Reading files or the environment does not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from cronsim import CronSim, CronSimError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from deepcoin_ops.domain.model import Venue
+from deepcoin_ops.domain.trading_day import TradingCalendar
+from deepcoin_ops.settings_document import SettingsDocument
+from deepcoin_ops.settings_instruments import check_instruments
+from deepcoin_ops.settings_problems import Location, describe, did_you_mean, problem, refuse, told
+
+_BOUNDARY_MARGIN = timedelta(minutes=15)
+# A leap year, so that every date comes; fixed, so that a file that was good yesterday is good today.
+_CHECKED_YEAR = 2028
+
+
+@dataclass(frozen=True)
+class _Context:
+    """What a check needs to know beside the value it is given."""
+
+    venue: Venue
+    prefix_counts: Counter[str]
+
+
+def _on_live_at_least(least: float) -> AfterValidator:
+    """A lower bound that the exchange sets; the paper exchange is ours to hurry."""
+
+    def check(value: float, info: ValidationInfo[_Context]) -> float:
+        if info.context.venue is Venue.LIVE and value < least:
+            refuse(problem(f"at least {least} on the live venue", describe(value), "only paper may be faster"))
+        return value
+
+    return AfterValidator(check)
+
+
+class _Section(BaseModel):
+    """Strict and frozen: no guessing what a value of the wrong type was meant to be."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+
+class AccountSection(_Section):
+    """One account: what may be closed in it, and the names of the variables that hold its credentials."""
+
+    credentials_prefix: str
+    close_spot: bool = False
+    instruments: tuple[str, ...]
+
+    @field_validator("credentials_prefix")
+    @classmethod
+    def _is_a_prefix_used_once(cls, prefix: str, info: ValidationInfo[_Context]) -> str:
+        if not re.fullmatch(r"[A-Z][A-Z0-9_]{0,31}", prefix):
+            cure = "write the beginning of the variables' names, such as DEEPCOIN, and never a key itself"
+            refuse(problem("upper-case letters, digits and _", "something else (not shown)", cure))
+        if info.context.prefix_counts[prefix] > 1:
+            # Two accounts with one key are one account to the exchange, with two locks and two paces to us.
+            refuse(problem("a prefix of its own for each account", "one that another account has too"))
+        return prefix
+
+    @field_validator("instruments", mode="before")
+    @classmethod
+    def _are_known_once_and_allowed(cls, items: object, info: ValidationInfo) -> tuple[str, ...]:
+        # A close_spot that is wrong itself is told there, and not once more for each spot instrument.
+        instrument_ids, problems = check_instruments(items, may_close_spot=info.data.get("close_spot", True))
+        if problems:
+            refuse(*problems)
+        return instrument_ids
+
+
+def _check_account_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z0-9_-]{1,32}", name):
+        refuse(problem("an account name of 1 to 32 of a-z, 0-9, _ and -", describe(name)))
+    return name
+
+
+class ScheduleSection(_Section):
+    """When the day ends. `cron` and `day_boundary`, where a new trading day begins, are local times of `timezone`."""
+
+    # Days before this one have no partition, so nothing can be rebuilt for them.
+    first_trading_day: date = date(2026, 1, 1)
+    timezone: str = "UTC"
+    day_boundary: time = time(0)
+    cron: str = "30 23 * * *"
+    # Up to six hours each for lateness and for the lock: a run then always ends before the next day's tick.
+    max_lateness_minutes: Annotated[float, Field(gt=0, le=360)] = 30.0
+
+    @property
+    def max_lateness_s(self) -> float:
+        """How late a tick may still start a flatten, in seconds."""
+        return self.max_lateness_minutes * 60
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_timezone(cls, name: str) -> str:
+        if name not in available_timezones():
+            cure = did_you_mean(name, available_timezones())
+            refuse(problem("an IANA timezone such as UTC or Europe/London", describe(name), cure))
+        return name
+
+    @field_validator("day_boundary", mode="before")
+    @classmethod
+    def _is_a_time_of_day(cls, found: object) -> time:
+        if isinstance(found, time):
+            return found
+        if not isinstance(found, str) or not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", found):
+            # Without quotes YAML reads 17:00 as a number to the base 60.
+            refuse(problem('a time from "00:00" to "23:59", in quotes', describe(found)))
+        return time.fromisoformat(found)
+
+    @field_validator("cron")
+    @classmethod
+    def _fires_once_a_day_away_from_its_boundary(cls, cron: str, info: ValidationInfo) -> str:
+        _check_cron_fields(cron)
+        if not {"timezone", "day_boundary"} <= info.data.keys():
+            return cron
+        calendar = TradingCalendar(info.data["timezone"], info.data["day_boundary"])
+        days: set[str] = set()
+        for tick in CronSim(cron, datetime(_CHECKED_YEAR, 1, 1, tzinfo=ZoneInfo(calendar.timezone))):
+            if tick.year > _CHECKED_YEAR:
+                break
+            day = calendar.day_of(tick)
+            starts, ends = (edge.astimezone(UTC) for edge in calendar.window(day))
+            if min(tick.astimezone(UTC) - starts, ends - tick.astimezone(UTC)) <= _BOUNDARY_MARGIN:
+                boundary = f"more than 15 minutes from the day boundary {calendar.day_boundary:%H:%M}"
+                refuse(problem(f"ticks {boundary}", f"one at {tick:%H:%M}", "move one of the two"))
+            if day in days:
+                # The schedule's run key is account and day: a second tick would be dropped without a word.
+                refuse(problem("at most one tick in a trading day", f"a second one at {tick:%H:%M}"))
+            days.add(day)
+        return cron
+
+
+def _check_cron_fields(cron: str) -> None:
+    expected = 'five cron fields: minute, hour, day of month, month, day of week, such as "30 23 * * *"'
+    if len(cron.split()) != 5:  # the library accepts a sixth, seconds, which the scheduler does not
+        refuse(problem(expected, describe(cron)))
+    try:
+        CronSim(cron, datetime(_CHECKED_YEAR, 1, 1, tzinfo=UTC))
+    except CronSimError as error:
+        refuse(problem(expected, describe(cron), f"{error} is what is wrong with it"))
+
+
+class PaceSection(_Section):
+    """Seconds between two sends of a lane, and the margin in milliseconds on top.
+
+    Source: https://www.deepcoin.com/docs/DeepCoinTrade/batchClosePosition (1 per second; market data 5 per second).
+    Newer pages of the exchange allow 10 positions reads per second, hence the lower bound of that one.
+    """
+
+    close_spacing_s: Annotated[float, Field(gt=0, le=60), _on_live_at_least(1.0)] = 1.0
+    positions_spacing_s: Annotated[float, Field(gt=0, le=60), _on_live_at_least(0.1)] = 1.0
+    account_spacing_s: Annotated[float, Field(gt=0, le=60), _on_live_at_least(1.0)] = 1.0
+    market_spacing_s: Annotated[float, Field(gt=0, le=60), _on_live_at_least(0.2)] = 0.2
+    margin_ms: Annotated[float, Field(ge=0, le=10_000)] = 60.0
+
+
+class FlattenSection(_Section):
+    """How a flatten goes about it; durations in seconds. `lock_wait_s` is the schedule's max lateness if not given."""
+
+    settle_s: Annotated[float, Field(ge=0, le=60)] = 3.0
+    read_gap_s: Annotated[float, Field(gt=0, le=60), _on_live_at_least(1.1)] = 1.1
+    max_rounds: Annotated[int, Field(ge=1, le=10)] = 10
+    max_deadline_s: Annotated[float, Field(gt=0, le=1800)] = 1800.0
+    max_in_flight: Annotated[int, Field(ge=1, le=3)] = 3
+    unknown_hold_s: Annotated[float, Field(ge=0, le=300)] = 15.0
+    lock_wait_s: Annotated[float, Field(ge=0, le=21_600)]
+    interrupt_read_s: Annotated[float, Field(ge=0, le=60)] = 5.0
+
+
+class ExchangeSection(_Section):
+    """How long one request may take, and how far the exchange's clock may be off, in seconds."""
+
+    connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
+    read_timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
+    max_clock_offset_s: Annotated[float, Field(gt=0, le=30)] = 30.0
+
+
+class StorageSection(_Section):
+    """Where the tables are written: an absolute folder or a URL of an object store; None is inside the state folder."""
+
+    tables: str | None = None
+
+    @field_validator("tables")
+    @classmethod
+    def _is_a_place_without_a_password(cls, place: str | None) -> str | None:
+        if place and (not re.match(r"/|\w[\w+.:-]*://", place) or re.search(r"//[^/]*@|[?#]", place)):
+            expected = "null, an absolute folder, or a URL such as s3://bucket/folder without user, password or query"
+            refuse(problem(expected, "something else (not shown, it may hold a password)"))
+        return place or None
+
+
+class SettingsFile(_Section):
+    """The whole file. `validate_document` builds it, with the context that its checks need."""
+
+    accounts: Annotated[dict[Annotated[str, AfterValidator(_check_account_name)], AccountSection], Field(min_length=1)]
+    schedule: ScheduleSection
+    pace: PaceSection
+    flatten: FlattenSection
+    exchange: ExchangeSection
+    storage: StorageSection
+
+    @field_validator("flatten", mode="before")
+    @classmethod
+    def _waits_for_the_lock_as_long_as_for_a_late_tick(cls, found: object, info: ValidationInfo) -> object:
+        if not isinstance(found, dict) or found.get("lock_wait_s") is not None:
+            return found
+        schedule = info.data.get("schedule") or ScheduleSection()
+        return {**found, "lock_wait_s": schedule.max_lateness_s}
+
+
+# Every section may be left out, and is then checked like one that is there and says nothing.
+_EMPTY_SECTIONS: dict[object, object] = {name: {} for name in SettingsFile.model_fields if name != "accounts"}
+
+
+def validate_document(document: SettingsDocument, venue: Venue) -> tuple[SettingsFile | None, list[str]]:
+    """Check a settings file against everything that is known about settings.
+
+    Args:
+        document: The file.
+        venue: The venue the settings are for: the exchange's lower bounds hold on the live one only.
+
+    Returns:
+        The settings and no problem, or None and a line for every problem.
+    """
+    accounts = document.content.get("accounts")
+    sections = accounts.values() if isinstance(accounts, dict) else ()
+    prefixes = Counter(str(section.get("credentials_prefix")) for section in sections if isinstance(section, dict))
+    try:
+        settings = SettingsFile.model_validate({**_EMPTY_SECTIONS, **document.content}, context=_Context(venue, prefixes))
+    except ValidationError as error:
+        told_errors = [told(details, _known_keys) for details in error.errors()]
+        return None, [*document.problems, *(document.problem(location, text) for location, text in told_errors)]
+    return (None if document.problems else settings), list(document.problems)
+
+
+def _known_keys(parents: Location) -> Iterable[str]:
+    if not parents:
+        return SettingsFile.model_fields
+    if parents[0] == "accounts":
+        return AccountSection.model_fields
+    section: Any = SettingsFile.model_fields[str(parents[0])].annotation
+    return list(section.model_fields)

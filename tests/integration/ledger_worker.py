@@ -1,0 +1,64 @@
+"""A process that writes to a ledger, started by the tests of test_ledger_processes: `ledger_worker.py MODE PATH NAME`.
+
+MODE `record`: wait for a line, open the ledger, record a flatten and 25 attempts with outcomes, end.
+MODE `intend`: record a flatten and one intent, say so, and wait to be killed.
+MODE `tear`:   as `intend`, and then write half a transaction into the file before waiting to be killed.
+"""
+
+import sqlite3
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+from deepcoin_ops.domain.model import CloseAnswer, CloseIntent, FlattenRequest, Outcome, ProductGroup, Venue
+from deepcoin_ops.ledger.journal import Ledger
+
+ATTEMPTS = 25
+
+
+def build_intent(attempt_id: str) -> CloseIntent:
+    """An intent of this id."""
+    return CloseIntent(attempt_id, "BTC-USDT-SWAP", ProductGroup.SWAP_U, 1, 1, "/close", "{}", Decimal(1), None)
+
+
+def tear(path: Path) -> None:
+    """Write so much without committing that the pages go into the file, which then needs its journal to be read."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA cache_size = 1")
+    connection.execute("BEGIN")
+    for seq in range(100, 300):
+        connection.execute(
+            "INSERT INTO entries VALUES (?, 'main', '2026-03-01', 'verdicts', NULL, ?, '', '')", (seq, "x" * 5000)
+        )
+    wait_to_be_killed()
+
+
+def wait_to_be_killed() -> None:
+    """Tell the test that it is time, and stay."""
+    print("ready", flush=True)  # noqa: T201 - the test reads it
+    sys.stdin.readline()
+
+
+def main() -> None:
+    """Do what the mode says."""
+    mode, path, name = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
+    if mode == "record":
+        wait_to_be_killed()
+    with Ledger.open(path, Venue.PAPER) as ledger:
+        now = datetime.now(UTC)
+        request = FlattenRequest(name, "main", "2026-03-01", "test", ("BTC-USDT-SWAP",), is_dry_run=False)
+        ledger.record_flatten(request, "{}")
+        if mode == "record":
+            for number in range(ATTEMPTS):
+                ledger.record_intent(name, build_intent(f"{name}-{number}"))
+                ledger.record_outcome(f"{name}-{number}", CloseAnswer(Outcome.ACCEPTED, "accepted", now, now))
+            return
+        ledger.record_intent(name, build_intent(f"{name}-0"))
+        if mode == "tear":
+            tear(path)
+        wait_to_be_killed()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""A real third-party client, CCXT's deepcoin class, against the paper exchange. It knows nothing about this project."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import ccxt
+import pytest
+
+from deepcoin_ops.domain.paper_credentials import paper_credentials
+from deepcoin_ops.paper.scenario import LimitSettings, build_demo_scenario
+from deepcoin_ops.paper.server import PaperExchange
+
+
+@pytest.fixture
+def paper() -> Iterator[PaperExchange]:
+    """The demonstration without faults and with a short period, so that no call has to wait."""
+    limits = LimitSettings(period_s=0.001)
+    with PaperExchange(replace(build_demo_scenario(), faults=(), latency_ms=(0.0, 0.0), limits=limits)) as exchange:
+        yield exchange
+
+
+@pytest.fixture
+def client(paper: PaperExchange) -> Any:
+    """CCXT, pointed at the paper exchange and at nothing else."""
+    credentials = paper_credentials("main")
+    exchange = ccxt.deepcoin(
+        {
+            "apiKey": credentials.api_key,
+            "secret": credentials.secret_key,
+            "password": credentials.passphrase,
+            "enableRateLimit": False,
+        }
+    )
+    exchange.urls["api"] = {"public": paper.url, "private": paper.url}
+    return exchange
+
+
+def open_instruments(paper: PaperExchange) -> set[str]:
+    """What the main account holds, asked beside the exchange."""
+    return {row["instrument_id"] for row in paper.truth()["accounts"]["main"]["open"]}
+
+
+def test_ccxt_loads_the_markets(client: Any) -> None:
+    """Instruments carry every field that a general parser needs."""
+    markets = client.load_markets()
+    linear, inverse, spot = markets["BTC/USDT:USDT"], markets["BTC/USD:BTC"], markets["SOL/USDT"]
+    assert (linear["id"], linear["linear"], linear["contractSize"]) == ("BTC-USDT-SWAP", True, 0.001)
+    assert (inverse["id"], inverse["inverse"], inverse["contractSize"]) == ("BTC-USD-SWAP", True, 10.0)
+    assert (spot["spot"], spot["active"], spot["limits"]["amount"]["min"]) == (True, True, 0.01)
+
+
+def test_ccxt_reads_positions(client: Any) -> None:
+    """Both sides of one instrument arrive as two positions."""
+    positions = {(item["symbol"], item["side"]): item for item in client.fetch_positions(["ETH/USDT:USDT"])}
+    assert positions["ETH/USDT:USDT", "long"]["contracts"] == 140.5
+    assert positions["ETH/USDT:USDT", "short"]["entryPrice"] == 3365.4
+    assert positions["ETH/USDT:USDT", "short"]["marginMode"] == "cross"
+
+
+def test_ccxt_reads_balances(client: Any) -> None:
+    """The swap wallet's cash, and a spot holding as a coin."""
+    assert client.fetch_balance({"type": "swap"})["USDT"]["free"] == 250000.0
+    assert client.fetch_balance({"type": "spot"})["SOL"]["total"] == 42.5
+
+
+def test_ccxt_reads_a_ticker(client: Any) -> None:
+    """The last price with a spread around it."""
+    ticker = client.fetch_ticker("SOL/USDT:USDT")
+    assert ticker["last"] == 184.36
+    assert ticker["bid"] < ticker["last"] < ticker["ask"]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "instrument_id"),
+    [("BTC/USDT:USDT", "BTC-USDT-SWAP"), ("BTC/USD:BTC", "BTC-USD-SWAP"), ("SOL/USDT", "SOL-USDT")],
+)
+def test_ccxt_really_closes_a_position(client: Any, paper: PaperExchange, symbol: str, instrument_id: str) -> None:
+    """In each product group; the truth channel says so, because CCXT's own answer says nothing."""
+    before = open_instruments(paper)
+    client.close_position(symbol)
+    assert before - open_instruments(paper) == {instrument_id}
+
+
+def test_ccxt_closes_one_position_by_its_id(client: Any, paper: PaperExchange) -> None:
+    """Position ids survive the way there and back as text."""
+    positions = client.fetch_positions(["SOL/USDT:USDT"])
+    client.close_position("SOL/USDT:USDT", params={"positionId": positions[0]["id"]})
+    left = [row["position_id"] for row in paper.truth()["accounts"]["main"]["open"]]
+    assert positions[0]["id"] not in left
+    assert positions[1]["id"] in left

@@ -1,0 +1,203 @@
+"""A ledger in a temporary folder, a clock that is not the machine's, and the records the ledger's tests put into it."""
+
+import dataclasses
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deepcoin_ops.domain.model import (
+    CloseAnswer,
+    CloseError,
+    CloseIntent,
+    FlattenClosing,
+    FlattenRequest,
+    FlattenResult,
+    InstrumentType,
+    InstrumentVerdict,
+    Outcome,
+    Position,
+    PositionSide,
+    PositionsRead,
+    ProductGroup,
+    RawAnswer,
+    Refusal,
+    Venue,
+    Verdict,
+)
+from deepcoin_ops.ledger.journal import Ledger
+
+START = datetime(2026, 3, 1, 23, 55, tzinfo=UTC)
+
+REQUEST = FlattenRequest(
+    flatten_id="F1",
+    account="main",
+    trading_day="2026-03-01",
+    launched_by="schedule",
+    instruments=("BTC-USDT-SWAP", "ETH-USDT-SWAP"),
+    is_dry_run=False,
+    scheduled_at=START,
+    run_id="run-1",
+)
+POSITION = Position(
+    instrument_id="BTC-USDT-SWAP",
+    product_group=ProductGroup.SWAP_U,
+    position_id="1001",
+    position_side=PositionSide.LONG,
+    quantity_contracts=Decimal("12.500"),
+    margin_mode="cross",
+    merge_mode="merge",
+    average_price=Decimal("61234.5"),
+    margin_currency="USDT",
+    is_leading=False,
+)
+READ = PositionsRead(
+    instrument_type=InstrumentType.SWAP,
+    positions=(POSITION, dataclasses.replace(POSITION, position_id="1002", average_price=None)),
+    started_at=START,
+    finished_at=START + timedelta(seconds=1),
+    started_monotonic_s=17.0,
+    raw=RawAnswer(http_status=200, body=b'{"code":"0","data":[]}' * 40, length=880),
+    notes=("unknown field: foo",),
+)
+INTENT = CloseIntent(
+    attempt_id="A1",
+    instrument_id="BTC-USDT-SWAP",
+    product_group=ProductGroup.SWAP_U,
+    round_number=1,
+    send_number=1,
+    endpoint="/deepcoin/trade/batch-close-position",
+    request_body='{"productGroup":"SwapU","instId":"BTC-USDT-SWAP"}',
+    quantity_contracts=Decimal("12.5"),
+    notional_usdt=Decimal("765.431250"),
+)
+ERROR = CloseError(
+    item_index=0,
+    instrument_id="BTC-USDT-SWAP",
+    position_side=PositionSide.LONG,
+    error_code="51020",
+    error_message="Insufficient position",
+    member_id="100",
+    exchange_account_id="200",
+    trade_unit_id="300",
+    raw_json='{"errorCode":51020}',
+)
+ANSWER = CloseAnswer(
+    outcome=Outcome.PARTIAL,
+    reason="errorList has 2 items",
+    sent_at=START + timedelta(seconds=2),
+    answered_at=START + timedelta(seconds=3),
+    refusal=Refusal.PARAMETER,
+    error_code="0",
+    retry_after_s=2,
+    close_errors=(ERROR, dataclasses.replace(ERROR, item_index=1, position_side=None)),
+    raw=RawAnswer(http_status=200, body=b'{"code":"0"}', length=12),
+    notes=("noticed",),
+)
+VERDICT = InstrumentVerdict(
+    instrument_id="BTC-USDT-SWAP",
+    verdict=Verdict.RESIDUAL,
+    quantity_before_contracts=Decimal("12.5"),
+    notional_before_usdt=Decimal("765.43"),
+    quantity_after_contracts=Decimal("1"),
+    notional_after_usdt=Decimal("61.2"),
+    attempts=1,
+    reason="one contract is left",
+    reopened_position_ids=("1002",),
+)
+CLOSING = FlattenClosing(
+    flatten_id="F1",
+    result=FlattenResult.NOT_FLAT,
+    reason="one contract is left",
+    rounds=1,
+    sends=1,
+    refused_sends=0,
+    residual_notional_usdt=Decimal("61.2"),
+    time_to_last_close_s=3,
+    time_to_proven_flat_s=4.25,
+    exposure_usdt_s=Decimal("2296.29"),
+    unconfigured={"DOGE-USDT-SWAP": "3"},
+)
+
+
+class Clock:
+    """Tells a time that moves a second with each look."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+
+@dataclasses.dataclass(frozen=True)
+class Samples:
+    """One record of each kind, every field filled where that is possible."""
+
+    request: FlattenRequest = REQUEST
+    read: PositionsRead = READ
+    intent: CloseIntent = INTENT
+    answer: CloseAnswer = ANSWER
+    verdict: InstrumentVerdict = VERDICT
+    closing: FlattenClosing = CLOSING
+    start: datetime = START
+
+    def record_everything(self, ledger: Ledger) -> None:
+        """Put an entry of each kind into the ledger: nine of them, the tenth an intent that stays open."""
+        ledger.record_flatten(self.request, '{"rounds": 10}')
+        ledger.record_read("F1", "snapshot", 0, self.read)
+        ledger.record_failed_read("F1", "round", 1, InstrumentType.SPOT, self.start, self.start, "timed out", self.read.raw)
+        ledger.record_intent("F1", self.intent)
+        ledger.record_outcome("A1", self.answer)
+        ledger.record_verdicts("F1", [self.verdict, self.verdict])
+        ledger.record_closing(self.closing)
+        ledger.record_skipped_tick("main", "2026-03-01", self.start, "31 min late")
+        ledger.record_flatten(dataclasses.replace(self.request, flatten_id="F2", parent_flatten_id="F1"), "{}")
+        ledger.record_intent("F2", dataclasses.replace(self.intent, attempt_id="A2"))
+
+
+@pytest.fixture
+def samples() -> Samples:
+    """The sample records."""
+    return Samples()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where the test's ledger is, or will be."""
+    return tmp_path / "state" / "ledger.sqlite"
+
+
+@pytest.fixture
+def ledger(path: Path) -> Iterator[Ledger]:
+    """An empty paper ledger, open for writing."""
+    with Ledger.open(path, Venue.PAPER, Clock()) as opened:
+        yield opened
+
+
+@pytest.fixture
+def sql(path: Path) -> Callable[..., list[Any]]:
+    """Run a statement on the ledger's file behind the ledger's back, and commit it."""
+
+    def run(statement: str, *parameters: object) -> list[Any]:
+        with closing(sqlite3.connect(path, timeout=30)) as connection, connection:
+            return connection.execute(statement, parameters).fetchall()
+
+    return run
+
+
+@pytest.fixture
+def drop_triggers(sql: Callable[..., list[Any]]) -> Callable[[], None]:
+    """Take away what keeps the ledger append-only, as somebody with the file can."""
+
+    def drop() -> None:
+        for (name,) in sql("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
+            sql(f"DROP TRIGGER {name}")
+
+    return drop

@@ -1,0 +1,196 @@
+"""Reading: the fold over entries, heads of days, and the walk along the chain."""
+
+import dataclasses
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from deepcoin_ops.domain.model import Outcome, Verdict
+from deepcoin_ops.ledger import history
+from deepcoin_ops.ledger.journal import Ledger
+from deepcoin_ops.ledger.schema import DETAIL_TABLES, entries
+
+DAY = "2026-03-01"
+
+
+def test_a_flatten_reads_as_it_was_opened_and_closed(ledger: Ledger, samples: Any) -> None:
+    """The record is what a report is built from."""
+    samples.record_everything(ledger)
+    flatten = ledger.read_flatten("F1")
+    assert (flatten.request, flatten.settings_json, flatten.closing) == (samples.request, '{"rounds": 10}', samples.closing)
+    assert flatten.opened_at < flatten.closed_at
+    assert ledger.read_flatten("F9") is None
+
+
+def test_a_flatten_without_closing_is_still_open(ledger: Ledger, samples: Any) -> None:
+    """A killed flatten has to look different from one that ended."""
+    ledger.record_flatten(samples.request, "{}")
+    assert ledger.has_unclosed_flatten(DAY)
+    assert ledger.read_flatten("F1").closed_at is None
+    ledger.record_closing(samples.closing)
+    assert not ledger.has_unclosed_flatten(DAY)
+    assert not ledger.has_unclosed_flatten("2026-03-02")
+
+
+def test_the_last_flatten_is_the_accounts_own(ledger: Ledger, samples: Any) -> None:
+    """Another account's newer flatten says nothing about this one."""
+    samples.record_everything(ledger)
+    ledger.record_flatten(dataclasses.replace(samples.request, flatten_id="F3", account="other"), "{}")
+    assert ledger.read_last_flatten("main").request.flatten_id == "F2"
+    assert ledger.read_last_flatten("nobody") is None
+
+
+def test_an_attempt_reads_with_its_outcome_and_error_items(ledger: Ledger, samples: Any) -> None:
+    """Intent, outcome and items are three tables and one story."""
+    samples.record_everything(ledger)
+    attempt = ledger.read_attempts(DAY)[0]
+    assert (attempt.account, attempt.flatten_id, attempt.intent) == ("main", "F1", samples.intent)
+    assert (attempt.outcome, attempt.reason) == (Outcome.PARTIAL, samples.answer.reason)
+    assert (attempt.sent_at, attempt.answered_at) == (samples.answer.sent_at, samples.answer.answered_at)
+    assert (attempt.error_code, attempt.http_status) == ("0", 200)
+    assert attempt.close_errors == samples.answer.close_errors
+
+
+def test_an_intent_without_outcome_reads_as_unknown(ledger: Ledger, samples: Any) -> None:
+    """Nobody knows whether it was sent; neither success nor failure may be claimed."""
+    samples.record_everything(ledger)
+    attempt = ledger.read_attempts(DAY)[1]
+    assert (attempt.intent.attempt_id, attempt.outcome) == ("A2", Outcome.UNKNOWN)
+    assert attempt.reason == history.NO_OUTCOME_REASON
+    assert (attempt.sent_at, attempt.answered_at, attempt.close_errors) == (None, None, ())
+    assert ledger.read_open_intents("main") == [attempt]
+    assert ledger.read_open_intents("other") == []
+
+
+def test_a_read_up_to_an_entry_does_not_see_what_came_later(ledger: Ledger, samples: Any) -> None:
+    """Tables built one after the other while a flatten runs have to be of one moment."""
+    samples.record_everything(ledger)
+    assert [a.outcome for a in ledger.read_attempts(DAY, up_to_seq=4)] == [Outcome.UNKNOWN]
+    assert [a.outcome for a in ledger.read_attempts(DAY, up_to_seq=5)] == [Outcome.PARTIAL]
+    assert ledger.read_attempts(DAY, up_to_seq=3) == []
+    assert [f.closing for f in ledger.read_flattens(DAY, up_to_seq=6)] == [None]
+    assert [f.closing for f in ledger.read_flattens(DAY, up_to_seq=9)] == [samples.closing, None]
+    assert ledger.read_verdicts("F1", up_to_seq=5) == []
+    assert ledger.read_skipped_ticks(DAY, up_to_seq=7) == []
+
+
+def test_a_day_reads_its_own_entries_only(ledger: Ledger, samples: Any) -> None:
+    """A partition is a statement about one day."""
+    samples.record_everything(ledger)
+    assert ledger.read_attempts("2026-03-02") == []
+    assert ledger.read_flattens("2026-03-02") == []
+    assert ledger.read_skipped_ticks("2026-03-02") == []
+    assert ledger.read_head("2026-03-02") is None
+
+
+def test_the_newest_verdicts_count(ledger: Ledger, samples: Any) -> None:
+    """An interrupted flatten may judge first and prove afterwards."""
+    ledger.record_flatten(samples.request, "{}")
+    assert ledger.read_verdicts("F1") == []
+    ledger.record_verdicts("F1", [samples.verdict])
+    proven = [
+        dataclasses.replace(samples.verdict, verdict=Verdict.FLAT, instrument_id=name, notional_after_usdt=None)
+        for name in ("ETH-USDT-SWAP", "BTC-USDT-SWAP")
+    ]
+    ledger.record_verdicts("F1", proven)
+    assert ledger.read_verdicts("F1") == proven
+
+
+def test_a_skipped_tick_shows_why(ledger: Ledger, samples: Any) -> None:
+    """A day on which nobody flattened has to say so, and why."""
+    ledger.record_skipped_tick("main", DAY, samples.start, "31 min late")
+    [tick] = ledger.read_skipped_ticks(DAY)
+    assert (tick.account, tick.scheduled_at, tick.reason) == ("main", samples.start, "31 min late")
+
+
+def test_the_head_of_a_day_names_each_accounts_newest_hash(
+    ledger: Ledger, samples: Any, sql: Callable[..., list[Any]]
+) -> None:
+    """These hashes are kept outside the ledger, to notice later that it was altered."""
+    samples.record_everything(ledger)
+    ledger.record_skipped_tick("other", DAY, samples.start, "late")
+    ledger.record_skipped_tick("other", "2026-03-02", samples.start + timedelta(days=1), "late")
+    head = ledger.read_head(DAY)
+    assert head.seq == 11
+    assert head.hashes == dict(sql("SELECT account, entry_hash FROM entries WHERE seq IN (10, 11)"))
+
+
+def test_days_with_newer_entries_are_listed_by_their_heads(ledger: Ledger, samples: Any) -> None:
+    """The tables follow the ledger by asking from the last entry they have seen."""
+    samples.record_everything(ledger)
+    ledger.record_skipped_tick("main", "2026-02-28", samples.start, "late")
+    assert [(day.trading_day, day.seq) for day in ledger.read_newer_days(0)] == [(DAY, 10), ("2026-02-28", 11)]
+    assert [(day.trading_day, day.seq) for day in ledger.read_newer_days(10)] == [("2026-02-28", 11)]
+    assert ledger.read_newer_days(11) == []
+    assert ledger.read_newer_days(10)[0].recorded_at == ledger.read_head("2026-02-28").recorded_at
+
+
+@pytest.mark.parametrize("table", [entries, *DETAIL_TABLES], ids=lambda table: table.name)
+def test_a_change_in_any_column_of_the_file_is_found(
+    table: Any, ledger: Ledger, samples: Any, sql: Callable[..., list[Any]], drop_triggers: Callable[[], None]
+) -> None:
+    """Whoever has the file can drop the triggers; the chain still tells what was edited."""
+    samples.record_everything(ledger)
+    drop_triggers()
+    [seq] = sql(f"SELECT seq FROM {table.name} ORDER BY seq LIMIT 1")[0]
+    for column in set(table.c.keys()) - {"seq", "item_index"}:
+        where = f"WHERE rowid = (SELECT rowid FROM {table.name} WHERE seq = {seq} LIMIT 1)"
+        [(original,)] = sql(f"SELECT {column} FROM {table.name} {where}")
+        sql(f"UPDATE {table.name} SET {column} = ? {where}", b"other" if column == "body" else "9")
+        if column == "account":
+            # The entry left the account's chain, which therefore breaks at the entry after it.
+            assert ledger.read_altered_entry("main").seq == seq + 1
+        else:
+            assert ledger.read_altered_entry("main").seq == seq, column
+        sql(f"UPDATE {table.name} SET {column} = ? {where}", original)
+    assert ledger.read_altered_entry("main") is None
+
+
+@pytest.mark.parametrize("seq", range(1, 10))
+def test_a_deleted_entry_is_found_at_the_one_after_it(
+    seq: int, ledger: Ledger, samples: Any, sql: Callable[..., list[Any]], drop_triggers: Callable[[], None]
+) -> None:
+    """A half restored backup and a deleted row look the same: the next entry names a predecessor that is not there."""
+    samples.record_everything(ledger)
+    drop_triggers()
+    sql("DELETE FROM entries WHERE seq = ?", seq)
+    altered = ledger.read_altered_entry("main")
+    assert (altered.seq, "does not follow" in altered.reason) == (seq + 1, True)
+
+
+def test_a_deleted_detail_row_is_found(
+    ledger: Ledger, samples: Any, sql: Callable[..., list[Any]], drop_triggers: Callable[[], None]
+) -> None:
+    """An error item less makes an answer look better than it was."""
+    samples.record_everything(ledger)
+    drop_triggers()
+    sql("DELETE FROM close_errors WHERE item_index = 1")
+    altered = ledger.read_altered_entry("main")
+    assert (altered.seq, altered.kind, altered.trading_day) == (5, "close_outcome", DAY)
+
+
+def test_one_accounts_alteration_leaves_the_others_chain_intact(
+    ledger: Ledger, samples: Any, sql: Callable[..., list[Any]], drop_triggers: Callable[[], None]
+) -> None:
+    """Chains are per account, so that one desk's doubt is not everybody's."""
+    samples.record_everything(ledger)
+    ledger.record_skipped_tick("other", DAY, samples.start, "late")
+    drop_triggers()
+    sql("UPDATE skipped_ticks SET reason = 'on time' WHERE seq = 11")
+    assert ledger.read_altered_entry("main") is None
+    assert ledger.read_altered_entry("other").seq == 11
+    assert ledger.read_altered_entry("nobody") is None
+
+
+def test_a_long_chain_is_walked_over_its_batches(
+    ledger: Ledger, samples: Any, monkeypatch: pytest.MonkeyPatch, sql: Callable[..., list[Any]]
+) -> None:
+    """The link between two batches is checked like any other, and the walk ends also on a full last batch."""
+    monkeypatch.setattr(history, "_CHAIN_BATCH", 5)
+    samples.record_everything(ledger)
+    assert ledger.read_altered_entry("main") is None
+    sql("DROP TRIGGER entries_no_delete")
+    sql("DELETE FROM entries WHERE seq = 6")
+    assert ledger.read_altered_entry("main").seq == 7
