@@ -215,7 +215,8 @@ class DeepcoinClient:
             is_throttled=reading.refusal is Refusal.THROTTLED or answer.http_status == 429,
             notes=reading.notes,
         )
-        if self._is_from_this_venue(answer):
+        # An unreadable answer may have lost its headers on the way; only a readable one can come from another venue.
+        if reading.error_code is None or self._is_from_this_venue(answer):
             return close_answer
         # Whoever answered may have done anything; the flatten stops and the reads decide.
         reason = f"the answer does not come from the {self._venue} venue; {reading.reason}"
@@ -273,13 +274,13 @@ class DeepcoinClient:
     def _parse_read(self, path_and_query: str, answer: HttpAnswer, parse: Callable[[Any], _Parsed]) -> _Parsed:
         """The parsed `data` of a read that is complete and from this venue; everything else raises."""
         where = f"GET {path_and_query}: HTTP {answer.http_status}"
-        if not self._is_from_this_venue(answer):
-            message = f"{where}: the answer does not come from the {self._venue} venue; check the base URL"
-            raise ReadRefused(message, Refusal.FATAL, None, answer.raw)
         try:
             envelope = wire.parse_envelope(answer.raw.body)
         except wire.UnreadableAnswer as error:
             raise ReadFailed(f"{where}: {error}", answer.raw) from error
+        if not self._is_from_this_venue(answer):
+            message = f"{where}: the answer does not come from the {self._venue} venue; check the base URL"
+            raise ReadRefused(message, Refusal.FATAL, None, answer.raw)
         if (refusal := _refusal_of_read(answer)) is not None:
             message = f"{where}, code {envelope.code}: {explain_code(envelope.code).meaning} {envelope.message}".strip()
             raise ReadRefused(message, refusal, envelope.code, answer.raw)

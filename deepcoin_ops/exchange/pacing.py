@@ -13,6 +13,7 @@ and a process killed at any of these points costs the others at most one slot.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 STOP_POLL_S: Final = 0.050
 # The lock is held for a commit and a small write, about 2 ms; polling it slowly would waste slots.
 LOCK_POLL_S: Final = 0.005
+# One page: a shorter lease leaves nothing of a longer one behind it.
+LEASE_BYTES: Final = 4096
 
 
 class Pace(Protocol):
@@ -109,9 +112,7 @@ class FilePace:
         with self._explained():
             folder.mkdir(parents=True, exist_ok=True)
 
-    def take_slot(
-        self, lane: str, *, prepare: Callable[[], None] = no_op, is_stopped: Callable[[], bool] = never
-    ) -> None:
+    def take_slot(self, lane: str, *, prepare: Callable[[], None] = no_op, is_stopped: Callable[[], bool] = never) -> None:
         """Wait for the lane's next slot and use it up; see `Pace.take_slot`.
 
         Raises:
@@ -213,15 +214,18 @@ class FilePace:
         )
 
     def _write(self, state: PaceState) -> None:
-        """Replace the lease in one step.
+        """Overwrite the lease in place, in one write within one page, which a kill cannot tear.
 
-        Not synced: what is lost with the machine's power is a lease of another boot, or reads as a torn one.
+        Not renamed and not synced: beside other programs' commits, the ledger's too, a rename was seen to take up to
+        130 ms between stamp and send, this write 0.4 ms. A lease torn by a power failure is of another boot anyway.
         """
         text = state.changed(written_at=self._clock.wall_now().isoformat()).model_dump_json()
-        beside = self._folder / "pace.json.new"
         with self._explained():
-            beside.write_text(text)
-            beside.replace(self._lease_path)
+            lease = os.open(self._lease_path, os.O_WRONLY | os.O_CREAT, 0o644)
+            try:
+                os.write(lease, text.encode().ljust(LEASE_BYTES))
+            finally:
+                os.close(lease)
 
     @property
     def _lease_path(self) -> Path:

@@ -23,6 +23,7 @@ def build_closing(
     verdicts: Sequence[InstrumentVerdict],
     started_s: float,
     ended_s: float,
+    proven_s: float | None,
 ) -> FlattenClosing:
     """The closing row of a flatten.
 
@@ -37,6 +38,7 @@ def build_closing(
         verdicts: One per instrument; empty for a dry run.
         started_s: When it began, on this process's monotonic clock; counts where nothing was sent.
         ended_s: Now, on the same clock.
+        proven_s: When the read that completed the proof had arrived, on the same clock; None when it is not proven flat.
     """
     zero_s = tally.first_slot_s if tally.first_slot_s is not None else started_s
     return FlattenClosing(
@@ -48,7 +50,7 @@ def build_closing(
         refused_sends=tally.refused,
         residual_notional_usdt=residual_notional(verdicts) if verdicts else (before.notional_usdt if before else None),
         time_to_last_close_s=None if tally.last_answer_s is None else tally.last_answer_s - zero_s,
-        time_to_proven_flat_s=ended_s - zero_s if result is FlattenResult.FLAT else None,
+        time_to_proven_flat_s=None if proven_s is None else proven_s - zero_s,
         exposure_usdt_s=_exposure(before, tally, verdicts, zero_s, ended_s),
         unconfigured=_describe_unconfigured(last),
     )

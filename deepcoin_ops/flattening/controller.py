@@ -17,13 +17,7 @@ from threading import Event
 from deepcoin_ops.domain.errors import GuardRefused, ReadFailed, ReadRefused, SendWithdrawn
 from deepcoin_ops.domain.model import FlattenRequest, FlattenResult, InstrumentVerdict, Outcome, Refusal
 from deepcoin_ops.domain.planning import ClosePlan, MarketData, PlanLine, describe_lines, plan_closes, total_notional
-from deepcoin_ops.domain.verdicts import (
-    InstrumentHistory,
-    ProofRead,
-    are_apart,
-    judge,
-    result_of,
-)
+from deepcoin_ops.domain.verdicts import InstrumentHistory, judge, result_of
 from deepcoin_ops.exchange.pacing import never
 from deepcoin_ops.flattening.account_lock import AccountLock
 from deepcoin_ops.flattening.closing import build_closing
@@ -31,9 +25,11 @@ from deepcoin_ops.flattening.desk import Desk
 from deepcoin_ops.flattening.guards import check_clock_offset, check_lateness, find_held_back
 from deepcoin_ops.flattening.observation import AccountRead, Observer, wait_until
 from deepcoin_ops.flattening.progress import FlattenOutcome, Progress
+from deepcoin_ops.flattening.proof import ProofReads
 from deepcoin_ops.flattening.sending import CloseSender, Delivery
 
-_VERIFY_LIMIT_S = 30.0
+_SNAPSHOT_MAX_AGE_S = 5.0
+_VERIFY_LIMIT_S = 30.0  # seconds of reads after the settle time, before what is unproven stays unproven
 
 
 class Flatten:
@@ -58,10 +54,10 @@ class Flatten:
         self._observer = Observer(desk, request.instruments, request.flatten_id)
         self._lock = AccountLock(desk.settings.locks_folder, request.account)
         self._sender = CloseSender(desk, request.flatten_id, self._is_stopping, self._report_delivery, self._correct_clock)
+        self._proof = ProofReads(self._sender, self._limits.settle_s, self._limits.read_gap_s)
         self._market = MarketData({}, {})
         self._before: ClosePlan | None = None
         self._held_back: dict[str, str] = {}
-        self._proofs: list[ProofRead] = []
         self._last_plan: ClosePlan | None = None
         self._rounds = 0
         self._started_s = time.monotonic()
@@ -108,11 +104,14 @@ class Flatten:
             wait_for_market = self._observer.start_market_read(pool, self._stop.is_set)
             read = self._read_snapshot()
             self._market = wait_for_market()
+        if time.monotonic() - read.started_s > _SNAPSHOT_MAX_AGE_S:
+            # Prices were slow to come; what was open then may be another thing now.
+            read = self._read_snapshot()
         plan = self._plan(read)
         self._before = self._last_plan = plan
         self._held_back = find_held_back(self.request.instruments, plan, self._market)
         self._deadline_s = time.monotonic() + self._desk.settings.deadline_s(len(plan.lines))
-        self._note_proof(read, plan)
+        self._proof.note(read, plan, time.monotonic())
         shown = f"{len(plan.lines)} of {len(self.request.instruments)} instruments open: {describe_lines(plan.lines)}"
         self._report_sends(shown)
         return read
@@ -199,10 +198,10 @@ class Flatten:
             if due:
                 self._rounds += 1
                 self._report_round(due)
-                self._proofs.clear()
+                self._proof.clear()
                 self._sender.send_round(self._rounds, due)
             newer = self._next_read()
-            if newer is None or self._is_proven_flat():
+            if newer is None or self._proof.are_flat(self._held_back):
                 return
             read = newer
 
@@ -238,7 +237,7 @@ class Flatten:
             if time.monotonic() < starts_s:
                 wait_until(min(starts_s, time.monotonic() + 0.1), self._is_stopping, self._stop.wait)
                 continue
-            read = self._try_read("round")
+            read = self._try_read("round", self._stop.is_set)
             if read is not None:
                 self._sender.resume()
                 return read
@@ -252,20 +251,15 @@ class Flatten:
             if not self._sender.is_in_flight(line.instrument_id)
         ]
         if waiting:
-            return min(waiting)
+            # Something can be sent at once if a read still shows it; otherwise one round for all that wait, not one each.
+            now_s = time.monotonic()
+            return now_s if min(waiting) <= now_s else max(waiting)
         if self._sender.has_in_flight:
             return None
-        return self._next_proof_at()
+        return self._proof.next_start_s()
 
-    def _next_proof_at(self) -> float:
-        settled_s = self._sender.tally.settled_s + self._limits.settle_s
-        if not self._proofs:
-            return settled_s
-        return max(settled_s, self._proofs[-1].started_monotonic_s[0] + self._limits.read_gap_s)
-
-    def _try_read(self, purpose: str) -> AccountRead | None:
+    def _try_read(self, purpose: str, is_stopped: Callable[[], bool]) -> AccountRead | None:
         """One read, planned and counted as proof if it was begun late enough; None when it failed."""
-        is_stopped = self._stop.is_set if purpose == "round" else never
         try:
             read = self._observer.read_account(purpose, self._rounds, is_stopped)
         except SendWithdrawn:
@@ -276,35 +270,21 @@ class Flatten:
                 self._sender.fatal_reason = str(failure)
             return None
         self._last_plan = self._plan(read)
-        self._note_proof(read, self._last_plan)
+        self._proof.note(read, self._last_plan, time.monotonic())
         return read
-
-    def _note_proof(self, read: AccountRead, plan: ClosePlan) -> None:
-        is_settled = read.started_s >= self._sender.tally.settled_s + self._limits.settle_s
-        if is_settled and not self._sender.has_in_flight:
-            self._proofs.append(ProofRead(plan, read.started_monotonic_s))
-
-    def _is_proven_flat(self) -> bool:
-        clean = [proof for proof in self._proofs if not self._open_in(proof)]
-        if len(clean) < 2 or self._open_in(self._proofs[-1]):
-            return False
-        return are_apart(clean[0], clean[-1], self._limits.read_gap_s)
-
-    def _open_in(self, proof: ProofRead) -> list[PlanLine]:
-        return [line for line in proof.plan.lines if line.instrument_id not in self._held_back]
 
     # -- after the last send --------------------------------------------------------------------------------------------
 
     def _read_proof(self, ends_s: float) -> None:
-        if wait_until(min(self._next_proof_at(), ends_s), never, time.sleep) and time.monotonic() < ends_s:
-            self._try_read("verify")
+        if wait_until(min(self._proof.next_start_s(), ends_s), never, time.sleep) and time.monotonic() < ends_s:
+            self._try_read("verify", lambda: time.monotonic() >= ends_s)
 
     def _judge(self) -> list[InstrumentVerdict]:
         histories = self._sender.histories(self._held_back)
-        return judge(self.request.instruments, self._before, self._proofs, self._limits.read_gap_s, histories)
+        return judge(self.request.instruments, self._before, self._proof.reads, self._limits.read_gap_s, histories)
 
     def _are_verdicts_settled(self) -> bool:
-        return bool(self._proofs) and all(
+        return bool(self._proof.reads) and all(
             verdict.quantity_after_contracts or verdict.verdict.is_flat or verdict.instrument_id in self._held_back
             for verdict in self._judge()
         )
@@ -353,6 +333,7 @@ class Flatten:
             verdicts=verdicts,
             started_s=self._started_s,
             ended_s=time.monotonic(),
+            proven_s=self._proof.completed_s if result is FlattenResult.FLAT else None,
         )
         if verdicts:
             self._desk.ledger.record_verdicts(self.request.flatten_id, verdicts)

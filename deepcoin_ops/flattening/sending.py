@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from deepcoin_ops.domain.errors import DeepcoinOpsError, LedgerError, SendWithdrawn
+from deepcoin_ops.domain.errors import DeepcoinOpsError, GuardRefused, LedgerError, SendWithdrawn
 from deepcoin_ops.domain.model import CloseAnswer, CloseIntent, Outcome, Refusal
 from deepcoin_ops.domain.planning import PlanLine
 from deepcoin_ops.domain.verdicts import InstrumentHistory
@@ -205,19 +205,30 @@ class CloseSender:
             quantity_contracts=line.quantity_contracts,
             notional_usdt=line.notional_usdt,
         )
-        self._desk.client.take_close_slot(
-            BATCH_CLOSE,
-            lambda: self._record_intent(intent),
-            lambda: self._is_stopped() or self.fatal_reason is not None,
-        )
+        if not self._take_slot(intent):
+            return
         self._in_flight[line.instrument_id] = self._pool.submit(self._deliver, intent)
         tally.sends += 1
         record = self._record(line.instrument_id)
         record.attempts += 1
         record.notional_usdt = line.notional_usdt
 
-    def _record_intent(self, intent: CloseIntent) -> None:
-        self._desk.ledger.record_intent(self._flatten_id, intent)
+    def _take_slot(self, intent: CloseIntent) -> bool:
+        """Wait for the slot and record the intent in it; False when one of the two cannot be done, which ends all sending."""
+        recorded: list[int] = []
+        try:
+            self._desk.client.take_close_slot(
+                intent.endpoint,
+                lambda: recorded.append(self._desk.ledger.record_intent(self._flatten_id, intent)),
+                lambda: self._is_stopped() or self.fatal_reason is not None,
+            )
+        except (GuardRefused, LedgerError) as error:
+            self.fatal_reason = f"{intent.instrument_id} was not sent: {error}"
+            if recorded:
+                not_sent = CloseAnswer(Outcome.NOT_SENT, f"the slot was lost: {error}", None, datetime.now(UTC))
+                self._desk.ledger.record_outcome(intent.attempt_id, not_sent)
+            return False
+        return True
 
     def _deliver(self, intent: CloseIntent) -> Delivery:
         answer = self._send_once(intent)

@@ -6,6 +6,7 @@ only layer that may send again.
 
 # Annotations stay unpostponed here: Dagster reads them to build config and resource requirements.
 import getpass
+import os
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
@@ -63,6 +64,7 @@ def plan_closes(context: dg.OpExecutionContext, config: FlattenConfig, desk: Fla
             is_dry_run=is_live if config.dry_run is None else config.dry_run,
             scheduled_at=_scheduled_at(context),
             run_id=context.run_id,
+            parent_flatten_id=_find_parent_flatten(context),
         )
     )
     _announce(context, opened, request)
@@ -87,7 +89,7 @@ def issue_batch_closes(context: dg.OpExecutionContext, desk: FlattenDesk, flatte
         running.flatten.take_lock()
         running.flatten.close_rounds()
 
-    _guarded(lambda: run_beside(work, running.stop, running.messages, _follow_progress(context)))
+    _run_step(context, running, work)
     if running.flatten.plan is not None:
         context.add_output_metadata({"open before": _plan_table(running.flatten.plan)})
     return request.flatten_id
@@ -103,10 +105,8 @@ def verify_flat(context: dg.OpExecutionContext, desk: FlattenDesk, flatten_id: s
     running = desk.running(flatten_id)
     if running is None:
         running = _begin_verification(context, desk, flatten_id)
-    flatten = running.flatten
-    outcome = _guarded(lambda: run_beside(flatten.verify, running.stop, running.messages, _follow_progress(context)))
+    outcome = _run_step(context, running, running.flatten.verify)
     running.finish()
-    context.instance.add_run_tags(context.run_id, {tags.RESULT: outcome.closing.result.value})
     metadata = _outcome_metadata(outcome)
     if not outcome.is_success:
         raise dg.Failure(outcome.describe_failure(), metadata=metadata, allow_retries=False)
@@ -141,15 +141,24 @@ def _begin_verification(context: dg.OpExecutionContext, desk: FlattenDesk, flatt
         running.flatten.take_lock()
         running.flatten.take_snapshot()
 
-    _guarded(lambda: run_beside(look, running.stop, running.messages, _follow_progress(context)))
+    _run_step(context, running, look)
     return running
+
+
+def _run_step(context: dg.OpExecutionContext, running: RunningFlatten, work: Callable[[], _Result]) -> _Result:
+    """Run a part of a flatten beside this thread. When that ends the flatten, in whatever way, its result tags the run."""
+    try:
+        return _guarded(lambda: run_beside(work, running.stop, running.messages, _follow_progress(context)))
+    finally:
+        if running.flatten.outcome is not None:
+            context.instance.add_run_tags(context.run_id, {tags.RESULT: running.flatten.outcome.closing.result.value})
 
 
 def _repeat(context: dg.OpExecutionContext, desk: Desk, request: FlattenRequest) -> FlattenRequest:
     """Open a new flatten that asks for what an earlier one asked for."""
     return open_flatten(
         desk,
-        launched_by=f"re-execution, {_launched_by(context)}",
+        launched_by=_launched_by(context),
         instruments=request.instruments,
         is_dry_run=request.is_dry_run,
         scheduled_at=request.scheduled_at,
@@ -160,7 +169,21 @@ def _repeat(context: dg.OpExecutionContext, desk: Desk, request: FlattenRequest)
 
 def _launched_by(context: dg.OpExecutionContext) -> str:
     schedule = context.run.tags.get("dagster/schedule_name")
-    return f"schedule {schedule}" if schedule else f"hand launch in Dagster, process of {getpass.getuser()}"
+    launched_by = f"schedule {schedule}" if schedule else f"hand launch in Dagster, process of {_find_user()}"
+    return f"re-execution, {launched_by}" if context.run.parent_run_id else launched_by
+
+
+def _find_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        return f"uid {os.getuid()}"
+
+
+def _find_parent_flatten(context: dg.OpExecutionContext) -> str | None:
+    """The flatten of the run that this run is a re-execution of."""
+    parent = context.instance.get_run_by_id(context.run.parent_run_id) if context.run.parent_run_id else None
+    return parent.tags.get(tags.FLATTEN_ID) if parent else None
 
 
 def _scheduled_at(context: dg.OpExecutionContext) -> datetime | None:
@@ -178,7 +201,13 @@ def _announce(context: dg.OpExecutionContext, desk: Desk, request: FlattenReques
     starts, ends = desk.settings.calendar.window(request.trading_day)
     context.instance.add_run_tags(
         context.run_id,
-        {tags.ACCOUNT: request.account, tags.FLATTEN_ID: request.flatten_id, tags.TRADING_DAY: request.trading_day},
+        {
+            tags.ACCOUNT: request.account,
+            tags.FLATTEN_ID: request.flatten_id,
+            tags.TRADING_DAY: request.trading_day,
+            # A re-execution inherits its parent's tags, and would show that one's result until it has its own.
+            tags.RESULT: tags.NO_RESULT_YET,
+        },
     )
     context.log.info(
         f"Flatten {request.flatten_id} of account {request.account} on the {desk.settings.venue} venue, trading day "

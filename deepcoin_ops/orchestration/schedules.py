@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import dagster as dg
 
 from deepcoin_ops.flattening.guards import describe_lateness
-from deepcoin_ops.ledger.journal import Ledger
+from deepcoin_ops.ledger.journal import Ledger, utc_now
 from deepcoin_ops.orchestration import tags
 from deepcoin_ops.settings import Settings
 
 
-def build_end_of_day_flatten(settings: Settings, job: dg.JobDefinition) -> dg.ScheduleDefinition:
+def build_end_of_day_flatten(
+    settings: Settings, job: dg.JobDefinition, clock: Callable[[], datetime] = utc_now
+) -> dg.ScheduleDefinition:
     """One run per account and tick. A tick that comes too late is skipped, with a row in the ledger that says so.
 
     A daemon that was down fires the tick it missed as soon as it is back, however late; closing then would flatten the next
@@ -30,7 +33,7 @@ def build_end_of_day_flatten(settings: Settings, job: dg.JobDefinition) -> dg.Sc
     def end_of_day_flatten(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         scheduled_at = context.scheduled_execution_time.astimezone(UTC)
         trading_day = settings.calendar.day_of(scheduled_at)
-        lateness = describe_lateness(scheduled_at, datetime.now(UTC), settings.schedule.max_lateness_s)
+        lateness = describe_lateness(scheduled_at, clock(), settings.schedule.max_lateness_s)
         if lateness is not None:
             _record_skipped(settings, trading_day, scheduled_at, lateness)
             return dg.SkipReason(f"Nothing was sent: {lateness}. Launch flatten_positions by hand to flatten now.")

@@ -6,12 +6,14 @@ It only reads. Automation that follows runs instead would miss what was killed, 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 import dagster as dg
 
 from deepcoin_ops.ledger.history import History
+from deepcoin_ops.ledger.journal import utc_now
 from deepcoin_ops.ledger.records import LedgerHead
 from deepcoin_ops.settings import Settings
 
@@ -42,7 +44,11 @@ class LedgerCursor:
 
 
 def build_ledger_moved(
-    settings: Settings, job: object, ledger_asset: dg.AssetSpec, trading_days: dg.PartitionsDefinition[str]
+    settings: Settings,
+    job: object,
+    ledger_asset: dg.AssetSpec,
+    trading_days: dg.PartitionsDefinition[str],
+    clock: Callable[[], datetime] = utc_now,
 ) -> dg.SensorDefinition:
     """Rebuild a day's tables whenever its part of the ledger has moved and come to rest."""
 
@@ -62,7 +68,7 @@ def build_ledger_moved(
             moved = ledger.read_newer_days(cursor.seq)
             days = sorted({*cursor.pending_days, *(head.trading_day for head in moved)})
             heads = [head for day in days if (head := ledger.read_head(day)) is not None]
-            ready = [head for head in heads if _is_at_rest(ledger, head, datetime.now(UTC))]
+            ready = [head for head in heads if _is_at_rest(ledger, head, clock())]
         newest = max([cursor.seq, *(head.seq for head in moved)])
         ready_days = {head.trading_day for head in ready}
         next_cursor = LedgerCursor(newest, [head.trading_day for head in heads if head.trading_day not in ready_days])

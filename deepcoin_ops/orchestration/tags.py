@@ -5,3 +5,5 @@ FLATTEN_ID = "deepcoin_ops/flatten_id"
 TRADING_DAY = "deepcoin_ops/trading_day"
 SCHEDULED_AT = "deepcoin_ops/scheduled_at"
 RESULT = "deepcoin_ops/result"
+
+NO_RESULT_YET = "none yet"

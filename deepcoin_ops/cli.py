@@ -1,0 +1,193 @@
+"""The command line: what a person can ask for, and how each answer leaves the process. No Dagster is imported here.
+
+Exit codes: 0 flat, or what was asked for was shown; 1 not flat, not verified, or an altered ledger; 2 refused before
+anything was sent, or misconfigured. With `--json`, standard output holds one JSON document or nothing; all else is said on
+standard error.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any, NoReturn, TypeVar
+
+import click
+from rich.console import Console, RenderableType
+
+from deepcoin_ops.cli_documents import (
+    build_day_document,
+    build_flatten_document,
+    build_plan_document,
+    build_status_document,
+)
+from deepcoin_ops.cli_flatten import FlattenEnding, HandFlatten
+from deepcoin_ops.cli_interrupts import interrupted_once
+from deepcoin_ops.cli_progress import WatcherConsole, show_progress
+from deepcoin_ops.cli_reports import fetch_plan_report, read_day_report, read_status_report
+from deepcoin_ops.cli_tables import build_day_tables, build_flatten_tables, build_plan_tables, build_status_tables, plain
+from deepcoin_ops.domain.errors import DeepcoinOpsError, GuardRefused, LedgerError, SettingsError
+from deepcoin_ops.flattening.desk import Desk, open_desk
+from deepcoin_ops.settings import Settings, load_settings
+
+NOT_FLAT = 1
+REFUSED = 2
+_WIDTH_IN_FILES = 160
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class _Refusal(click.ClickException):
+    """An error from before anything was sent, on its way out of the process."""
+
+    exit_code = REFUSED
+
+
+class _Commands(click.Group):
+    """The commands, with this project's errors told in one message and without a traceback."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except DeepcoinOpsError as error:
+            _fail(error)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="deepcoin-ops")
+def main() -> None:
+    """Flatten a Deepcoin account and prove it. The paper exchange is used unless DEEPCOIN_OPS_VENUE says otherwise."""
+
+
+def _account_option(command: _Command) -> _Command:
+    return click.option("--account", metavar="NAME", help="Which account of the settings; optional if there is one.")(
+        command
+    )
+
+
+def _json_option(command: _Command) -> _Command:
+    told = "Print one JSON document on standard output and nothing else there."
+    return click.option("--json", "is_json", is_flag=True, help=told)(command)
+
+
+@main.command()
+@click.option("--port", default=8788, show_default=True, help="Where on loopback; 0 for a free one.")
+@click.option("--scenario", default="demo", show_default=True, metavar="NAME", help="demo, or a YAML file of a scenario.")
+def paper(port: int, scenario: str) -> None:
+    """Run the paper exchange until Ctrl-C."""
+    from deepcoin_ops import cli_servers
+
+    settings = load_settings()
+    cli_servers.serve_paper(cli_servers.choose_scenario(scenario, settings.accounts), port, click.echo)
+
+
+@main.command()
+@_account_option
+@_json_option
+@click.argument("instruments", nargs=-1, metavar="[INSTRUMENT]...")
+def plan(account: str | None, is_json: bool, instruments: tuple[str, ...]) -> None:
+    """Show what a flatten would close, in which order, and how long it would take. Sends nothing."""
+    with open_desk(load_settings(), account) as desk:
+        report = fetch_plan_report(desk, instruments)
+    _print(build_plan_document(report) if is_json else build_plan_tables(report))
+
+
+@main.command()
+@_account_option
+@click.option("--dry-run", "is_dry_run", is_flag=True, help="Show what would be closed, record that, send nothing.")
+@_json_option
+@click.argument("instruments", nargs=-1, metavar="[INSTRUMENT]...")
+@click.pass_context
+def flatten(
+    context: click.Context, account: str | None, is_dry_run: bool, is_json: bool, instruments: tuple[str, ...]
+) -> None:
+    """Close the configured instruments, or those named, at market, and prove that they are flat.
+
+    Ctrl-C stops new closes; answers on their way are awaited and recorded, and the state is shown. Exit code 0: flat;
+    1: not flat or not verified; 2: refused before anything was sent. With --json the document is there whenever the
+    flatten has its closing row in the ledger.
+    """
+    settings = load_settings()
+    with interrupted_once(), open_desk(settings, account) as desk:
+        with show_progress(WatcherConsole(stderr=True)) as show:
+            ending = HandFlatten(desk, instruments, is_dry_run=is_dry_run).run(show)
+        _print_flatten(desk, ending, is_json=is_json)
+    if ending.error is not None:
+        _fail(ending.error)
+    context.exit(0 if ending.is_success else NOT_FLAT)
+
+
+@main.group()
+def ledger() -> None:
+    """Read what was recorded."""
+
+
+@ledger.command()
+@_account_option
+@_json_option
+@click.argument("day", metavar="DAY")
+@click.pass_context
+def show(context: click.Context, account: str | None, is_json: bool, day: str) -> None:
+    """Show everything recorded for a trading day: DAY is YYYY-MM-DD or today."""
+    settings = load_settings()
+    if account is not None:
+        settings.account(account)
+    report = read_day_report(settings, _parse_day(settings, day), account)
+    _print(build_day_document(report) if is_json else build_day_tables(report))
+    context.exit(NOT_FLAT if report.altered else 0)
+
+
+@main.command()
+@_json_option
+def status(is_json: bool) -> None:
+    """Show venue, accounts, the last flatten of each, and closes without a recorded answer."""
+    report = read_status_report(load_settings())
+    _print(build_status_document(report) if is_json else build_status_tables(report))
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True, help="Where on loopback Dagster's page is served.")
+@click.pass_context
+def dev(context: click.Context, port: int) -> None:
+    """Run the paper exchange and Dagster's page until Ctrl-C."""
+    from deepcoin_ops import cli_servers
+
+    context.exit(cli_servers.run_dagster(load_settings(), port, click.echo))
+
+
+def _print_flatten(desk: Desk, ending: FlattenEnding, *, is_json: bool) -> None:
+    if ending.is_interrupted and (ending.outcome is None or not ending.outcome.closing.sends):
+        click.echo("Interrupted before anything was sent; all positions are as they were.", err=True)
+    document = build_flatten_document(desk, ending)
+    if document is None:
+        return
+    if is_json:
+        _print(document)
+    elif ending.error is None:
+        _print(build_flatten_tables(desk, ending))
+
+
+def _print(shown: str | RenderableType) -> None:
+    if isinstance(shown, str):
+        click.echo(shown)
+        return
+    # Where nobody's window sets a width, tables are made wide enough not to break the ids in them.
+    Console(width=None if sys.stdout.isatty() else _WIDTH_IN_FILES).print(shown)
+
+
+def _parse_day(settings: Settings, text: str) -> str:
+    if text == "today":
+        return settings.calendar.day_of(datetime.now(UTC))
+    try:
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
+            return date.fromisoformat(text).isoformat()
+    except ValueError:
+        pass
+    raise click.BadParameter(f"{text!r} is neither a day such as 2026-03-01 nor today", param_hint="DAY")
+
+
+def _fail(error: DeepcoinOpsError) -> NoReturn:
+    is_before_sending = isinstance(error, SettingsError | GuardRefused | LedgerError)
+    kind = _Refusal if is_before_sending else click.ClickException  # the latter exits with 1
+    raise kind(plain(str(error)).plain) from error

@@ -1,0 +1,58 @@
+"""The folder in which Dagster keeps its runs: in the state folder, under the policy of the checkout. No Dagster here."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from deepcoin_ops.domain.errors import SettingsError
+from deepcoin_ops.settings import Settings
+
+_CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def prepare_instance(settings: Settings) -> Path:
+    """Make the instance folder, or bring it up to date. Writes: the folder and a link in it.
+
+    The policy is linked and not copied, so that an edit of the checkout's file holds from the next start.
+
+    Args:
+        settings: The loaded settings.
+
+    Returns:
+        The folder to be named in DAGSTER_HOME.
+
+    Raises:
+        SettingsError: The project is not run from a checkout, or the folder cannot be written.
+    """
+    policy = find_in_checkout("dagster.yaml")
+    folder = settings.state_folder / "dagster"
+    link = folder / policy.name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not link.is_symlink() or link.readlink() != policy:
+            # Renamed into place: another process may be starting on the same folder.
+            fresh = folder / f".{policy.name}.{os.getpid()}"
+            fresh.symlink_to(policy)
+            fresh.replace(link)
+    except OSError as error:
+        raise SettingsError(
+            f"Dagster's instance folder {folder} cannot be made: {error.strerror}. Nothing was started and nothing was "
+            "sent. Name a folder that can be written in DEEPCOIN_OPS_STATE."
+        ) from error
+    return folder
+
+
+def find_in_checkout(name: str) -> Path:
+    """A file at the top of the checkout this module belongs to.
+
+    Raises:
+        SettingsError: There is none: the project was installed without its checkout.
+    """
+    path = _CHECKOUT / name
+    if not path.is_file():
+        raise SettingsError(
+            f"{path} is missing: Dagster is started from a checkout of this project, not from an installed copy. Nothing "
+            "was started and nothing was sent. Clone the project and run `make dev` in it."
+        )
+    return path

@@ -1,0 +1,64 @@
+"""The benchmark's command: `make bench`, or `python -m tests.bench` in the checkout. It measures and judges nothing.
+
+Everything runs against paper exchanges on loopback, one measurement after the other; it takes about eight minutes, half of
+them the naive loop. Figures are good on an otherwise idle machine only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+import click
+from rich.console import Console
+
+from tests.bench.figures import Figures
+from tests.bench.launch import measure_direct_launch, measure_queued_launch
+from tests.bench.ledger_cost import measure_ledger_cost
+from tests.bench.scale import measure_sweeps
+from tests.bench.stage import BenchFailed, open_folder
+
+_LAUNCHES = 3
+_FULL_PERIOD_S = 1.0
+_QUICK_PERIOD_S = 0.2
+_WIDTH = 124
+
+
+def _say(text: str) -> None:
+    click.echo(f"{time.strftime('%H:%M:%S')} measuring: {text}", err=True)
+
+
+def _measure(period_s: float) -> Figures:
+    load = os.getloadavg()[0]
+    ways = {"dagster job execute": measure_direct_launch, "queue and daemon": measure_queued_launch}
+    launches = {}
+    for way, measure in ways.items():
+        _say(f"launch to first close, {way}, {_LAUNCHES} times")
+        launches[way] = [measure(period_s) for _ in range(_LAUNCHES)]
+    _say("ledger time per send")
+    with open_folder() as folder:
+        ledger = measure_ledger_cost(folder)
+    return Figures(period_s, load, launches, measure_sweeps(period_s, _say), ledger)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--json", "is_json", is_flag=True, help="One JSON document on standard output and nothing else there.")
+@click.option("--quick", "is_quick", is_flag=True, help="Limits per 0.2 s instead of 1 s: for trying out, not for quoting.")
+def main(is_json: bool, is_quick: bool) -> None:
+    """Measure launch, closing, ledger and memory, beside what people do today. Nothing leaves this machine."""
+    try:
+        figures = _measure(_QUICK_PERIOD_S if is_quick else _FULL_PERIOD_S)
+    except BenchFailed as failure:
+        raise click.ClickException(
+            f"{failure}\nThere is no figure to print; nothing but paper exchanges was used."
+        ) from failure
+    if is_json:
+        click.echo(json.dumps(figures.build_document(), indent=2))
+        return
+    console = Console(width=_WIDTH)
+    console.print(figures.describe_machine(), *figures.build_tables(), sep="\n\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""What the benchmark found, as tables for people and as one JSON document. Measures nothing."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.table import Table
+
+from tests.bench.launch import Launch
+from tests.bench.ledger_cost import LedgerCost
+from tests.bench.scale import Sweep
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Everything that was measured.
+
+    Attributes:
+        period_s: The period of the exchange's rate limits, in seconds.
+        load: The machine's load average over a minute when it began; what else runs makes figures worse.
+        launches: Repeated launches, by the way of launching.
+        sweeps: 40 open of 200 configured instruments, each side once.
+        ledger: The cost of sends in the ledger.
+    """
+
+    period_s: float
+    load: float
+    launches: dict[str, list[Launch]]
+    sweeps: list[Sweep]
+    ledger: LedgerCost
+
+    def describe_machine(self) -> str:
+        """The line above all figures."""
+        told = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+        return f"{told}; load average {self.load:.2f} at the start; limits per {self.period_s:g} s"
+
+    def build_document(self) -> dict[str, Any]:
+        """Everything as plain values; seconds, milliseconds, MiB and USDT as the names say."""
+        return {
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "load_average_at_start": self.load,
+            "period_s": self.period_s,
+            "launch_to_first_close": {way: _launch_document(launches) for way, launches in self.launches.items()},
+            "sweeps": [asdict(sweep) | {"mean_exposure_s": sweep.mean_exposure_s} for sweep in self.sweeps],
+            "ledger_per_send": {name: _spread(values) for name, values in self._ledger_rows().items()},
+        }
+
+    def build_tables(self) -> list[Table]:
+        """The tables, in the order of the document."""
+        launches = [build_launch_table(way, repeated) for way, repeated in self.launches.items()]
+        return [*launches, build_sweep_table(self.sweeps), self._build_ledger_table()]
+
+    def _ledger_rows(self) -> dict[str, list[float]]:
+        return {
+            "intent": self.ledger.intent_ms,
+            "outcome": self.ledger.outcome_ms,
+            "intent and outcome": self.ledger.send_ms,
+        }
+
+    def _build_ledger_table(self) -> Table:
+        table = _table(f"Ledger time per send, {len(self.ledger.intent_ms)} sends", "", "median ms", "p95 ms", "max ms")
+        for name, values in self._ledger_rows().items():
+            spread = _spread(values)
+            table.add_row(name, *(f"{spread[column]:.2f}" for column in ("median_ms", "p95_ms", "max_ms")))
+        return table
+
+
+def build_launch_table(way: str, launches: Sequence[Launch]) -> Table:
+    """One way of launching; the medians of the parts need not add up to the median of the whole."""
+    title = f"Launch to first close at the exchange: {way}, {len(launches)} launches"
+    table = _table(title, "part", "median s", "min s", "max s")
+    rows = {part: [launch.parts_s[part] for launch in launches] for part in launches[0].parts_s}
+    rows["launch to first close"] = [launch.total_s for launch in launches]
+    for part, values in rows.items():
+        if part == "launch to first close":
+            table.add_section()
+        table.add_row(part, *(f"{value:.3f}" for value in (statistics.median(values), min(values), max(values))))
+    return table
+
+
+def build_sweep_table(sweeps: Sequence[Sweep]) -> Table:
+    """The sides beside each other."""
+    table = _table("40 open of 200 configured instruments, by the exchange's own account", "", *(s.name for s in sweeps))
+    rows = {
+        "requests, closes among them": [f"{sweep.requests}, {sweep.close_requests}" for sweep in sweeps],
+        "refused for their rate": [str(sweep.refused_calls) for sweep in sweeps],
+        "left open": [str(sweep.left_open) for sweep in sweeps],
+        "first request to first close, s": [f"{sweep.first_close_s:.2f}" for sweep in sweeps],
+        "first close to last one executed, s": [f"{sweep.close_spread_s:.2f}" for sweep in sweeps],
+        "  floor for that: (k - 1) periods, s": [f"{sweep.floor_s:.2f}" for sweep in sweeps],
+        "first request to last close, s": [f"{sweep.last_close_s:.2f}" for sweep in sweeps],
+        "first request to proven flat, s": [_told_or(sweep.proven_flat_s, "never proven") for sweep in sweeps],
+        "exposure, million USDT x s": [f"{sweep.exposure_usdt_s / 1e6:.3f}" for sweep in sweeps],
+        "  mean seconds a dollar stayed open": [f"{sweep.mean_exposure_s:.2f}" for sweep in sweeps],
+        "peak memory, MiB": [f"{sweep.peak_mib:.0f}" for sweep in sweeps],
+    }
+    for name, values in rows.items():
+        table.add_row(name, *values)
+    return table
+
+
+def _launch_document(launches: Sequence[Launch]) -> dict[str, Any]:
+    return {
+        "total_s": [launch.total_s for launch in launches],
+        "median_total_s": statistics.median(launch.total_s for launch in launches),
+        "parts_s": [launch.parts_s for launch in launches],
+    }
+
+
+def _spread(values_ms: Sequence[float]) -> dict[str, float]:
+    return {
+        "median_ms": statistics.median(values_ms),
+        "p95_ms": statistics.quantiles(values_ms, n=20)[-1],
+        "max_ms": max(values_ms),
+    }
+
+
+def _told_or(seconds: float | None, otherwise: str) -> str:
+    return otherwise if seconds is None else f"{seconds:.2f}"
+
+
+def _table(title: str, first: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column(first)
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table

@@ -1,0 +1,212 @@
+"""What a flatten does around its closes: locks, guards, stopping, dry runs, and what an earlier process left behind."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from flatten_lab import SETTINGS, Lab, build_scenario, open_lab, position, wait_for, with_settings
+
+from deepcoin_ops.domain.errors import GuardRefused, LockTimeout, NotArmed, SettingsError
+from deepcoin_ops.domain.model import CloseIntent, FlattenResult, Outcome, ProductGroup, Venue, Verdict
+from deepcoin_ops.flattening.account_lock import AccountLock
+from deepcoin_ops.flattening.controller import Flatten
+from deepcoin_ops.flattening.desk import open_desk
+from deepcoin_ops.paper.faults import Fault, FaultAction
+
+POSITIONS = (position("BTC-USDT-SWAP", "PAPER-1", "500"), position("ETH-USDT-SWAP", "PAPER-2", "90.5", "short"))
+
+
+def test_stopping_awaits_the_answer_in_flight_and_sends_nothing_more(tmp_path: Path) -> None:
+    """Whoever stops a flatten wants to know what became of the close that was on its way."""
+    slow = Fault(FaultAction.DELAY, delay_s=0.8, is_executed=True)
+    with open_lab(tmp_path, build_scenario(POSITIONS, [slow])) as quick:
+        lab = with_settings(quick, max_in_flight=1)
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(lab.flatten)
+            wait_for(lab.close_arrivals)
+            lab.stop.set()
+            result = running.result()
+        assert [attempt.outcome for attempt in lab.attempts(result)] == [Outcome.ACCEPTED]
+        assert lab.close_arrivals() == ["BTC-USDT-SWAP"]
+        verdicts = {verdict.instrument_id: verdict.verdict for verdict in result.verdicts}
+        assert verdicts["BTC-USDT-SWAP"] is Verdict.FLAT
+        assert verdicts["ETH-USDT-SWAP"] is Verdict.RESIDUAL
+        assert result.closing.result is FlattenResult.NOT_FLAT
+        assert "interrupted" in result.closing.reason
+
+
+def test_a_second_flatten_waits_for_the_lock_and_gives_up_without_sending(tmp_path: Path) -> None:
+    """One flatten per account: the second one says who holds the account."""
+    with open_lab(tmp_path, build_scenario(POSITIONS)) as lab:
+        holder = AccountLock(lab.desk.settings.locks_folder, "main")
+        holder.acquire("somebody else's flatten", 1, lambda: False)
+        request = lab.open()
+        with pytest.raises(LockTimeout, match="somebody else's flatten"):
+            lab.flatten(request)
+        holder.release()
+        assert lab.close_arrivals() == []
+        record = lab.desk.ledger.read_flatten(request.flatten_id)
+        assert record is not None
+        assert record.closing is not None
+        assert record.closing.result is FlattenResult.REFUSED
+
+
+def test_two_flattens_at_once_close_each_position_once(tmp_path: Path) -> None:
+    """The second one waits, looks afresh, and finds nothing open."""
+    with open_lab(tmp_path, build_scenario(POSITIONS)) as quick:
+        patient = with_settings(quick, lock_wait_s=30.0)
+        both = [patient, replace(patient, stop=threading.Event(), said=[])]
+        with ThreadPoolExecutor(2) as pool:
+            results = list(pool.map(Lab.flatten, both))
+        assert [result.closing.result for result in results] == [FlattenResult.FLAT] * 2
+        assert sorted(quick.close_arrivals()) == ["BTC-USDT-SWAP", "ETH-USDT-SWAP"]
+
+
+def test_a_close_that_nobody_lived_to_record_is_held_back_and_not_repeated(tmp_path: Path) -> None:
+    """A process killed right after its send leaves an intent; the close may still be executed, so it is waited for."""
+    with open_lab(tmp_path, build_scenario(POSITIONS)) as lab:
+        dead = lab.open()
+        body = '{"productGroup":"SwapU","instId":"BTC-USDT-SWAP"}'
+        intent = CloseIntent(
+            "dead-0001", "BTC-USDT-SWAP", ProductGroup.SWAP_U, 1, 1, "/path", body, Decimal(500), Decimal(48000)
+        )
+        lab.desk.ledger.record_intent(dead.flatten_id, intent)
+        held_until = datetime.now(UTC) + timedelta(seconds=lab.desk.settings.flatten.unknown_hold_s)
+        result = lab.flatten()
+        assert result.closing.result is FlattenResult.FLAT
+        closes = {
+            each.instrument_id: datetime.fromisoformat(each.arrived_at)
+            for each in lab.exchange.arrivals()
+            if each.method == "POST"
+        }
+        assert closes["ETH-USDT-SWAP"] < held_until <= closes["BTC-USDT-SWAP"] + timedelta(seconds=0.05)
+        unknown = [each for each in lab.desk.ledger.read_attempts(dead.trading_day) if each.flatten_id == dead.flatten_id]
+        assert [attempt.outcome for attempt in unknown] == [Outcome.UNKNOWN]
+
+
+def test_a_dry_run_reads_and_sends_nothing(tmp_path: Path) -> None:
+    """It shows its plan and is no proof of anything."""
+    with open_lab(tmp_path, build_scenario(POSITIONS)) as lab:
+        result = lab.flatten(lab.open(is_dry_run=True))
+        assert result.closing.result is FlattenResult.DRY_RUN
+        assert result.verdicts == ()
+        assert lab.close_arrivals() == []
+
+
+def test_a_tick_that_comes_too_late_is_refused(tmp_path: Path) -> None:
+    """A queue may delay a run past its time; closing then would flatten the next day."""
+    with open_lab(tmp_path, build_scenario(POSITIONS)) as lab:
+        request = lab.open(scheduled_at=datetime.now(UTC) - timedelta(hours=8))
+        with pytest.raises(GuardRefused, match="480 minutes late"):
+            lab.flatten(request)
+        assert lab.close_arrivals() == []
+        record = lab.desk.ledger.read_flatten(request.flatten_id)
+        assert record is not None
+        assert record.closing is not None
+        assert record.closing.result is FlattenResult.REFUSED
+
+
+def test_an_instrument_that_is_not_configured_cannot_be_asked_for(tmp_path: Path) -> None:
+    """The settings are the allowlist."""
+    with open_lab(tmp_path, build_scenario(POSITIONS)) as lab:
+        with pytest.raises(GuardRefused, match="DOT-USDT-SWAP"):
+            lab.open(instruments=["DOT-USDT-SWAP"])
+        assert lab.close_arrivals() == []
+
+
+def test_only_the_instruments_asked_for_are_closed(tmp_path: Path) -> None:
+    """A flatten by hand may be about one instrument."""
+    with open_lab(tmp_path, build_scenario(POSITIONS)) as lab:
+        result = lab.flatten(lab.open(instruments=["ETH-USDT-SWAP"]))
+        assert result.closing.result is FlattenResult.FLAT
+        assert lab.truly_open() == {"BTC-USDT-SWAP"}
+
+
+def test_an_instrument_that_the_exchange_does_not_list_is_never_called_flat(tmp_path: Path) -> None:
+    """A misspelt instrument has no position either; the others are closed all the same."""
+    misspelt = SETTINGS.replace("XRP-USDT-SWAP", "XPR-USDT-SWAP")
+    with open_lab(tmp_path, build_scenario(POSITIONS), misspelt) as lab:
+        result = lab.flatten()
+        verdicts = {verdict.instrument_id: verdict for verdict in result.verdicts}
+        assert verdicts["XPR-USDT-SWAP"].verdict is Verdict.UNVERIFIED
+        assert "instrument list" in verdicts["XPR-USDT-SWAP"].reason
+        assert result.closing.result is FlattenResult.UNVERIFIED
+        assert lab.truly_open() == set()
+
+
+def test_without_prices_everything_is_closed_all_the_same(tmp_path: Path) -> None:
+    """Prices only decide the order."""
+    blind = [Fault(FaultAction.SERVER_ERROR, endpoint=path, call=None) for path in ("market/tickers", "market/instruments")]
+    with open_lab(tmp_path, build_scenario(POSITIONS, blind)) as lab:
+        assert lab.flatten().closing.result is FlattenResult.FLAT
+
+
+def test_three_unknown_outcomes_in_a_row_pause_the_sends_until_a_read(tmp_path: Path) -> None:
+    """An exchange that answers nothing readable is not hammered."""
+    many = [
+        position(name, f"PAPER-{name}", "10")
+        for name in ("BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP", "XRP-USDT-SWAP")
+    ]
+    broken = Fault(FaultAction.SERVER_ERROR, is_executed=False, call=1, until_call=3)
+    with open_lab(tmp_path, build_scenario(many, [broken])) as quick:
+        lab = with_settings(quick, max_in_flight=1)
+        result = lab.flatten()
+        assert result.closing.result is FlattenResult.FLAT
+        calls = [
+            each for each in lab.exchange.arrivals() if each.path.endswith(("batch-close-position", "account/positions"))
+        ]
+        closes = [index for index, each in enumerate(calls) if each.method == "POST"]
+        between = calls[closes[2] + 1 : closes[3]]
+        assert any(each.method == "GET" for each in between)
+
+
+def test_the_live_venue_is_not_armed_whatever_else_is_set(tmp_path: Path) -> None:
+    """Live stays off; nothing is opened, not even the ledger."""
+    with open_lab(tmp_path, build_scenario(POSITIONS)) as lab:
+        live = replace(lab.desk.settings, venue=Venue.LIVE)
+        with pytest.raises(NotArmed), open_desk(live, "main", {"DEEPCOIN_API_KEY": "k"}):
+            pytest.fail("the live venue was opened")
+        assert not live.ledger_path.exists()
+        assert lab.close_arrivals() == []
+
+
+def test_an_account_that_does_not_exist_is_refused_by_name(tmp_path: Path) -> None:
+    """Whoever misspells an account hears which ones there are."""
+    with open_lab(tmp_path, build_scenario(POSITIONS)) as lab, pytest.raises(SettingsError, match="main"):
+        lab.desk.settings.account("mian")
+
+
+def test_the_ledger_keeps_every_read_and_an_intact_chain(tmp_path: Path) -> None:
+    """What the proof rests on can be looked at afterwards."""
+    with open_lab(tmp_path, build_scenario(POSITIONS)) as lab:
+        lab.flatten()
+        assert lab.desk.ledger.read_altered_entry("main") is None
+        reads = [each for each in lab.exchange.arrivals() if each.path.endswith("account/positions")]
+        assert _count_rows(lab, "position_reads") == len(reads)
+
+
+def test_a_flatten_that_is_released_early_still_records_its_answers(tmp_path: Path) -> None:
+    """Leaving between the rounds and the verification loses nothing."""
+    with open_lab(tmp_path, build_scenario(POSITIONS)) as lab:
+        request = lab.open()
+        flatten = Flatten(lab.desk, request, lab.stop, lab.said.append)
+        flatten.take_lock()
+        flatten.close_rounds()
+        flatten.release()
+        attempts = lab.desk.ledger.read_attempts(request.trading_day)
+        assert [attempt.outcome for attempt in attempts] == [Outcome.ACCEPTED, Outcome.ACCEPTED]
+
+
+def _count_rows(lab: Lab, table: str) -> int:
+    connection = sqlite3.connect(lab.desk.settings.ledger_path)
+    try:
+        return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+    finally:
+        connection.close()

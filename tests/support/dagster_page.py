@@ -1,0 +1,226 @@
+"""What a person does and sees in Dagster's web page, through the same GraphQL. Knows jobs and runs, nothing of closes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from waiting import wait_for
+
+_LOCATION, _REPOSITORY = "deepcoin_ops", "__repository__"
+_ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
+_REQUEST_LIMIT_S = 60.0
+
+_RUN = """query($id: ID!) { runOrError(runId: $id) { __typename ... on Run {
+  runId status jobName tags { key value } stepKeysToExecute
+  eventConnection { events { __typename
+    ... on MessageEvent { message stepKey eventType }
+    ... on ExecutionStepFailureEvent { failureMetadata { description } }
+  } } } } }"""
+_RUNS = """query($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs { results { runId status
+  tags { key value } } } } }"""
+_MATERIALISATIONS = """query($key: AssetKeyInput!, $days: [String!]) { assetOrError(assetKey: $key) { ... on Asset {
+  assetMaterializations(partitions: $days) { runId partition metadataEntries { label __typename
+    ... on IntMetadataEntry { intValue } ... on FloatMetadataEntry { floatValue } ... on TextMetadataEntry { text }
+    ... on MarkdownMetadataEntry { mdStr } ... on JsonMetadataEntry { jsonString } ... on BoolMetadataEntry { boolValue }
+  } } } } }"""
+_LAUNCH = """mutation($launch: ExecutionParams!) { launchRun(executionParams: $launch) { __typename
+  ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
+  ... on RunConfigValidationInvalid { errors { message } } } }"""
+_REEXECUTE = """mutation($parameters: ReexecutionParams!) { launchRunReexecution(reexecutionParams: $parameters) {
+  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+_REEXECUTE_STEPS = """mutation($launch: ExecutionParams!) { launchRunReexecution(executionParams: $launch) {
+  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+_TERMINATE = """mutation($id: String!) { terminateRun(runId: $id, terminatePolicy: SAFE_TERMINATE) { __typename
+  ... on TerminateRunFailure { message } ... on PythonError { message } } }"""
+_START_SCHEDULE = """mutation($schedule: ScheduleSelector!) { startSchedule(scheduleSelector: $schedule) { __typename
+  ... on PythonError { message } } }"""
+_BACKFILL = """mutation($parameters: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $parameters) {
+  __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
+_BACKFILL_STATUS = """query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill {
+  status } } }"""
+_LOADED = """{ workspaceOrError { ... on Workspace { locationEntries { name locationOrLoadError { __typename
+  ... on PythonError { message } } } } } }"""
+_DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: how it ended, its tags, and what its steps said."""
+
+    run_id: str
+    status: str
+    tags: Mapping[str, str]
+    events: Sequence[Mapping[str, Any]]
+
+    @property
+    def failure(self) -> str:
+        """The message of the step that failed, as the page shows it first."""
+        return next(e["failureMetadata"]["description"] for e in self.events if e.get("failureMetadata"))
+
+    @property
+    def worker_pid(self) -> int | None:
+        """The process id of the run's worker, once it has been started."""
+        found = [re.search(r"Started process for run \(pid: (\d+)\)", event.get("message") or "") for event in self.events]
+        return next((int(match[1]) for match in found if match), None)
+
+    @property
+    def executed_steps(self) -> list[str]:
+        """The steps that were started, in order."""
+        return [event["stepKey"] for event in self.events if event.get("eventType") == "STEP_START"]
+
+
+@dataclass(frozen=True)
+class Materialisation:
+    """One materialisation of one partition, with its metadata as plain values."""
+
+    run_id: str
+    partition: str
+    metadata: Mapping[str, Any]
+
+
+class DagsterPage:
+    """A client of one web server.
+
+    Args:
+        url: Where it listens.
+    """
+
+    def __init__(self, url: str):
+        self.url = url
+        self._http = requests.Session()
+        self._http.trust_env = False
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        """Send one GraphQL request; its only answer.
+
+        Raises:
+            AssertionError: The server found the request itself wrong.
+        """
+        told = self._http.post(
+            f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=_REQUEST_LIMIT_S
+        ).json()
+        assert not told.get("errors"), told
+        [answer] = told["data"].values()
+        return answer
+
+    def is_loaded(self) -> bool:
+        """Whether the server answers and has loaded the code location.
+
+        Raises:
+            AssertionError: The location cannot be loaded.
+        """
+        try:
+            entries = self.ask(_LOADED)["locationEntries"]
+        except requests.ConnectionError:
+            return False
+        states = [entry["locationOrLoadError"] for entry in entries if entry["name"] == _LOCATION]
+        assert all(state is None or state["__typename"] == "RepositoryLocation" for state in states), states
+        return any(states)
+
+    def are_daemons_healthy(self) -> bool:
+        """Whether every daemon that this instance needs is at work."""
+        statuses = self.ask(_DAEMONS)["daemonHealth"]["allDaemonStatuses"]
+        return all(status["healthy"] for status in statuses if status["required"])
+
+    def launch(self, job: str, config: Mapping[str, Any], tags: Mapping[str, str] | None = None) -> str:
+        """Launch a job by hand; the run's id."""
+        metadata = {"tags": _pairs(tags or {})}
+        launch = {"selector": _job(job), "mode": "default", "runConfigData": config, "executionMetadata": metadata}
+        return _run_id(self.ask(_LAUNCH, launch=launch))
+
+    def launch_flatten(self, account: str, tags: Mapping[str, str] | None = None, **config: Any) -> str:
+        """Launch `flatten_positions` by hand for an account; the run's id."""
+        return self.launch("flatten_positions", {"ops": {"plan_closes": {"config": {"account": account, **config}}}}, tags)
+
+    def reexecute(self, run_id: str, strategy: str) -> str:
+        """Press "Re-execute" with the strategy `ALL_STEPS` or `FROM_FAILURE`; the new run's id."""
+        return _run_id(self.ask(_REEXECUTE, parameters={"parentRunId": run_id, "strategy": strategy}))
+
+    def reexecute_step(self, run_id: str, job: str, step: str) -> str:
+        """Re-execute one selected step of a run; the new run's id."""
+        metadata = {"parentRunId": run_id, "rootRunId": run_id, "tags": []}
+        launch = {"selector": _job(job), "mode": "default", "stepKeys": [step], "executionMetadata": metadata}
+        return _run_id(self.ask(_REEXECUTE_STEPS, launch=launch | {"runConfigData": {}}))
+
+    def terminate(self, run_id: str) -> None:
+        """Press "Terminate"."""
+        answer = self.ask(_TERMINATE, id=run_id)
+        assert answer["__typename"] == "TerminateRunSuccess", answer
+
+    def start_schedule(self, name: str) -> None:
+        """Switch a schedule on."""
+        schedule = {"repositoryLocationName": _LOCATION, "repositoryName": _REPOSITORY, "scheduleName": name}
+        answer = self.ask(_START_SCHEDULE, schedule=schedule)
+        assert answer["__typename"] == "ScheduleStateResult", answer
+
+    def backfill(self, assets: Sequence[str], trading_days: Sequence[str]) -> None:
+        """Launch a backfill of these assets and days and wait until it has succeeded."""
+        selection = [{"path": [name]} for name in assets]
+        answer = self.ask(_BACKFILL, parameters={"assetSelection": selection, "partitionNames": list(trading_days)})
+        assert answer["__typename"] == "LaunchBackfillSuccess", answer
+
+        def status() -> str | None:
+            told: str = self.ask(_BACKFILL_STATUS, id=answer["backfillId"])["status"]
+            return told if told.startswith(("COMPLETED", "FAILED", "CANCELED")) else None
+
+        assert wait_for("the backfill has ended", status) == "COMPLETED_SUCCESS"
+
+    def fetch_run(self, run_id: str) -> Run:
+        """One run as it is now."""
+        told = self.ask(_RUN, id=run_id)
+        assert told["__typename"] == "Run", told
+        return Run(run_id, told["status"], _tags(told), told["eventConnection"]["events"])
+
+    def wait_for_end(self, run_id: str) -> Run:
+        """One run, once it has ended."""
+
+        def ended() -> Run | None:
+            run = self.fetch_run(run_id)
+            return run if run.status in _ENDED else None
+
+        return wait_for(f"run {run_id} has ended", ended)
+
+    def list_runs(self, job: str) -> list[str]:
+        """The ids of a job's runs, newest first."""
+        return [run["runId"] for run in self.ask(_RUNS, filter={"pipelineName": job})["results"]]
+
+    def list_materialisations(self, asset: str, trading_days: Sequence[str]) -> list[Materialisation]:
+        """What was reported of an asset's partitions, newest first."""
+        told = self.ask(_MATERIALISATIONS, key={"path": [asset]}, days=list(trading_days))
+        return [
+            Materialisation(each["runId"], each["partition"], {e["label"]: _value(e) for e in each["metadataEntries"]})
+            for each in told.get("assetMaterializations", [])
+        ]
+
+
+def _job(name: str) -> dict[str, str]:
+    return {"repositoryLocationName": _LOCATION, "repositoryName": _REPOSITORY, "jobName": name}
+
+
+def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in tags.items()]
+
+
+def _tags(told: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["key"]: tag["value"] for tag in told["tags"]}
+
+
+def _run_id(answer: Mapping[str, Any]) -> str:
+    assert answer["__typename"] == "LaunchRunSuccess", answer
+    run_id: str = answer["run"]["runId"]
+    return run_id
+
+
+def _value(entry: Mapping[str, Any]) -> Any:
+    if "jsonString" in entry:
+        return json.loads(entry["jsonString"])
+    return next((value for key, value in entry.items() if key not in ("label", "__typename")), None)
