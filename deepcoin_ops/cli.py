@@ -16,17 +16,23 @@ from typing import Any, NoReturn, TypeVar
 import click
 from rich.console import Console, RenderableType
 
-from deepcoin_ops.cli_documents import (
+from deepcoin_ops.commands.documents import (
     build_day_document,
     build_flatten_document,
     build_plan_document,
     build_status_document,
 )
-from deepcoin_ops.cli_flatten import FlattenEnding, HandFlatten
-from deepcoin_ops.cli_interrupts import interrupted_once
-from deepcoin_ops.cli_progress import WatcherConsole, show_progress
-from deepcoin_ops.cli_reports import fetch_plan_report, read_day_report, read_status_report
-from deepcoin_ops.cli_tables import build_day_tables, build_flatten_tables, build_plan_tables, build_status_tables, plain
+from deepcoin_ops.commands.flatten import FlattenEnding, HandFlatten
+from deepcoin_ops.commands.interrupts import interrupted_once
+from deepcoin_ops.commands.progress import WatcherConsole, show_progress
+from deepcoin_ops.commands.reports import fetch_plan_report, read_day_report, read_status_report
+from deepcoin_ops.commands.tables import (
+    build_day_tables,
+    build_flatten_tables,
+    build_plan_tables,
+    build_status_tables,
+    plain,
+)
 from deepcoin_ops.domain.errors import DeepcoinOpsError, GuardRefused, LedgerError, SettingsError
 from deepcoin_ops.flattening.desk import Desk, open_desk
 from deepcoin_ops.settings import Settings, load_settings
@@ -76,10 +82,10 @@ def _json_option(command: _Command) -> _Command:
 @click.option("--scenario", default="demo", show_default=True, metavar="NAME", help="demo, or a YAML file of a scenario.")
 def paper(port: int, scenario: str) -> None:
     """Run the paper exchange until Ctrl-C."""
-    from deepcoin_ops import cli_servers
+    from deepcoin_ops.commands import servers
 
     settings = load_settings()
-    cli_servers.serve_paper(cli_servers.choose_scenario(scenario, settings.accounts), port, click.echo)
+    servers.serve_paper(servers.choose_scenario(scenario, settings.accounts), port, click.echo)
 
 
 @main.command()
@@ -151,9 +157,9 @@ def status(is_json: bool) -> None:
 @click.pass_context
 def dev(context: click.Context, port: int) -> None:
     """Run the paper exchange and Dagster's page until Ctrl-C."""
-    from deepcoin_ops import cli_servers
+    from deepcoin_ops.commands import servers
 
-    context.exit(cli_servers.run_dagster(load_settings(), port, click.echo))
+    context.exit(servers.run_dagster(load_settings(), port, click.echo))
 
 
 def _print_flatten(desk: Desk, ending: FlattenEnding, *, is_json: bool) -> None:

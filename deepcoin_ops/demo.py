@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
-from deepcoin_ops.cli_tables import build_close_errors, build_verdicts
+from deepcoin_ops.commands.tables import build_close_errors, build_verdicts
 from deepcoin_ops.domain.frames import TABLES
 from deepcoin_ops.domain.model import CloseAttempt, InstrumentVerdict, Outcome, Venue
 from deepcoin_ops.instance import prepare_instance

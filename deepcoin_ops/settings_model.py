@@ -121,6 +121,21 @@ class ScheduleSection(_Section):
             refuse(problem('a time from "00:00" to "23:59", in quotes', describe(found)))
         return time.fromisoformat(found)
 
+    @field_validator("day_boundary")
+    @classmethod
+    def _divides_every_day(cls, boundary: time, info: ValidationInfo) -> time:
+        if "timezone" not in info.data:
+            return boundary
+        calendar = TradingCalendar(info.data["timezone"], boundary)
+        first = date(_CHECKED_YEAR, 1, 1)
+        for day in ((first + timedelta(days=number)).isoformat() for number in range(366)):
+            starts, ends = (edge.astimezone(UTC) for edge in calendar.window(day))
+            if {calendar.day_of(starts), calendar.day_of(ends - timedelta(microseconds=1))} != {day}:
+                refuse(
+                    problem("a time at which no clocks change", f"{boundary:%H:%M}, not once on {day}", "move it an hour")
+                )
+        return boundary
+
     @field_validator("cron")
     @classmethod
     def _fires_once_a_day_away_from_its_boundary(cls, cron: str, info: ValidationInfo) -> str:

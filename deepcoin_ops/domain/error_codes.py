@@ -14,6 +14,7 @@ from deepcoin_ops.domain.model import Refusal
 
 THROTTLE_CODE = "50000"
 TIMESTAMP_CODES = frozenset({"50102", "50112"})
+_PROVEN_REFUSALS = frozenset(str(code) for code in range(50100, 50116))
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def refusal_of(http_status: int, error_code: str, *, is_data_null: bool) -> Refu
     """
     if http_status == 401 and error_code == THROTTLE_CODE:
         return Refusal.THROTTLED
-    if http_status in (400, 401, 405) and error_code.isdigit() and 50100 <= int(error_code) <= 50115:
+    if http_status in (400, 401, 405) and error_code in _PROVEN_REFUSALS:
         return Refusal.TIMESTAMP if error_code in TIMESTAMP_CODES else Refusal.FATAL
     if http_status == 200 and error_code in ("50", "51") and is_data_null:
         return Refusal.PARAMETER

@@ -1,13 +1,14 @@
 """The tables' contracts: columns, types, units, keys. The only place where column names are written.
 
 A frame built here always has all its columns with their types, with zero rows too: an empty day must read like any other.
-Decimals are exact (decimal128 with 18 digits behind the point), ids and codes are text, instants are UTC.
+Decimals are decimal128 with 18 digits behind the point (further ones are rounded), ids and codes text, instants UTC.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Context, Decimal
 from enum import Enum
 from typing import Any
 
@@ -77,7 +78,8 @@ class Table:
         for row in listed:
             if set(row) != set(names):
                 raise ValueError(f"{self.name}: a row has other columns: {sorted(set(row) ^ set(names))}")
-        return self.from_arrow(pa.Table.from_pylist(listed, schema=self.arrow_schema))
+        rounded = [{name: _round(value) for name, value in row.items()} for row in listed]
+        return self.from_arrow(pa.Table.from_pylist(rounded, schema=self.arrow_schema))
 
     def from_arrow(self, table: pa.Table) -> pd.DataFrame:
         """A frame with this table's pandas types from an Arrow table with its schema."""
@@ -95,6 +97,15 @@ class Table:
         if list(frame.columns) != names:
             raise ValueError(f"{self.name}: columns are {list(frame.columns)}, not {names}")
         return pa.Table.from_pandas(frame, schema=self.arrow_schema, preserve_index=False)
+
+
+_DECIMALS = Decimal(1).scaleb(-18)
+_EXACT = Context(prec=100)
+
+
+def _round(value: Any) -> Any:
+    """A decimal with at most 18 digits behind the point; the ledger keeps the rest. Everything else as it is."""
+    return value.quantize(_DECIMALS, context=_EXACT) if isinstance(value, Decimal) else value
 
 
 _ATTEMPT_KEYS = (

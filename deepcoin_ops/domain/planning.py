@@ -60,21 +60,29 @@ class ClosePlan:
         return total_notional(self.lines)
 
 
-def plan_closes(instrument_ids: Iterable[str], positions: Sequence[Position], market: MarketData) -> ClosePlan:
+def plan_closes(
+    instrument_ids: Iterable[str],
+    positions: Sequence[Position],
+    market: MarketData,
+    configured: Iterable[str] | None = None,
+) -> ClosePlan:
     """Plan the closes of a set of instruments from one complete positions read.
 
     Args:
-        instrument_ids: What may be closed. Positions in anything else are never closed, only named.
+        instrument_ids: What may be closed. Positions in anything else are never closed.
         positions: All rows of the read.
         market: Contract sizes and prices; gaps only change the order.
+        configured: What the account's settings name; a position in anything else is named as unconfigured. Left out: the
+            instruments themselves.
     """
     wanted = set(instrument_ids)
+    named = wanted | set(configured or ())
     open_rows: dict[str, list[Position]] = {}
     unconfigured = []
     for position in positions:
         if position.instrument_id in wanted:
             open_rows.setdefault(position.instrument_id, []).append(position)
-        elif position.quantity_contracts != 0:
+        elif position.quantity_contracts != 0 and position.instrument_id not in named:
             unconfigured.append(position)
     lines = [_plan_line(instrument_id, rows, market) for instrument_id, rows in open_rows.items()]
     still_open = [line for line in lines if is_open(line, market)]

@@ -145,7 +145,8 @@ def describe_verdicts(verdicts: Sequence[InstrumentVerdict]) -> str:
     """What is not proven flat, largest first, for the first line of a failure; empty when all is flat."""
     left = sorted(
         (verdict for verdict in verdicts if not verdict.verdict.is_flat),
-        key=lambda verdict: -(verdict.notional_after_usdt or Decimal(0)),
+        # An unknown notional may be the largest, so it comes first.
+        key=lambda verdict: (verdict.notional_after_usdt is not None, -(verdict.notional_after_usdt or Decimal(0))),
     )
     return "; ".join(f"{verdict.instrument_id} {verdict.verdict}: {verdict.reason}" for verdict in left)
 

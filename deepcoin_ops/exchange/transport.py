@@ -72,7 +72,11 @@ class Transport:
             TransportFailed: No complete answer within the time limits, or one larger than 8 MiB.
         """
         request = requests.Request(method, self._base_url, headers=dict(headers), data=body.encode() or None)
-        prepared = request.prepare()
+        try:
+            prepared = request.prepare()
+        except (requests.RequestException, UnicodeError):
+            # Its text shows header values.
+            raise TransportFailed("the request cannot be prepared", is_not_sent=True) from None
         # Set after preparing, so that the bytes on the wire are the bytes that were signed.
         prepared.url = self._base_url + path_and_query
         try:
@@ -81,6 +85,9 @@ class Transport:
             )
         except requests.RequestException as error:
             raise TransportFailed(_describe(error), is_not_sent=_proves_not_sent(error)) from error
+        except (urllib3.exceptions.LocationParseError, UnicodeError):
+            # The cause may hold a header's value, so it is not chained.
+            raise TransportFailed("the request cannot be written down", is_not_sent=True) from None
         with response:
             raw = self._read_body(response)
         return HttpAnswer(raw, response.status_code, {name.lower(): value for name, value in response.headers.items()})
@@ -93,14 +100,16 @@ class Transport:
         deadline = time.monotonic() + self._timeouts[1]
         body = bytearray()
         try:
-            for chunk in response.iter_content(_CHUNK_BYTES):
+            # read1 comes back with whatever has arrived, so that a trickle is noticed.
+            while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
                 body += chunk
                 if len(body) > MAX_BODY_BYTES:
                     raw = RawAnswer(response.status_code, bytes(body[:MAX_BODY_BYTES]), len(body), is_truncated=True)
                     raise TransportFailed("the answer is larger than 8 MiB", is_not_sent=False, raw=raw)
                 if time.monotonic() > deadline:
-                    raise requests.ReadTimeout("the body trickled in too slowly")
-        except requests.RequestException as error:
+                    raw = RawAnswer(response.status_code, bytes(body), len(body), is_truncated=True)
+                    raise TransportFailed("the body came in too slowly", is_not_sent=False, raw=raw)
+        except urllib3.exceptions.HTTPError as error:
             raw = RawAnswer(response.status_code, bytes(body), len(body), is_truncated=True)
             raise TransportFailed(_describe(error), is_not_sent=False, raw=raw) from error
         return RawAnswer(response.status_code, bytes(body), len(body))
@@ -115,7 +124,7 @@ def _proves_not_sent(error: requests.RequestException) -> bool:
     return isinstance(error, requests.ConnectionError) and isinstance(reason, _NEVER_CONNECTED)
 
 
-def _describe(error: requests.RequestException) -> str:
+def _describe(error: Exception) -> str:
     """The kind of failure in words, without addresses or header values that a message may carry."""
     cause = error.args[0] if error.args else error
     reason = getattr(cause, "reason", None) or cause

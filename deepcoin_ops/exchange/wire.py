@@ -144,7 +144,7 @@ def _parse_close_error(index: int, item: Any) -> CloseError:
         member_id=_text(fields.get("memberId")) or "",
         exchange_account_id=_text(fields.get("accountId")) or "",
         trade_unit_id=_text(fields.get("tradeUnitId")) or "",
-        raw_json=json.dumps(item, ensure_ascii=False, default=str),
+        raw_json=json.dumps(item, default=str),
     )
 
 
@@ -244,7 +244,10 @@ def parse_server_time(data: Any) -> datetime:
     milliseconds = _decimal(data.get("ts")) if isinstance(data, dict) else None
     if milliseconds is None:
         raise UnreadableAnswer("the server time has no readable ts")
-    return datetime.fromtimestamp(float(milliseconds / 1000), UTC)
+    try:
+        return datetime.fromtimestamp(float(milliseconds / 1000), UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise UnreadableAnswer(f"the server time {_shorten(data)} is no time") from error
 
 
 def parse_uid(data: Any) -> str:
@@ -266,7 +269,7 @@ def _rows(data: Any) -> list[dict[str, Any]]:
 
 
 def _notice_fields(what: str, rows: Iterable[Mapping[str, Any]], known: frozenset[str]) -> tuple[str, ...]:
-    unknown = sorted({name for row in rows for name in row} - known)
+    unknown = sorted({ascii(name)[1:-1] for row in rows for name in row if name not in known})
     return (f"{what} with unknown field(s): {', '.join(unknown)}",) if unknown else ()
 
 
@@ -274,7 +277,8 @@ def _text(value: Any) -> str | None:
     """Text of a scalar: codes and ids come as text or as numbers, depending on the endpoint."""
     if value is None or isinstance(value, bool | list | dict):
         return None
-    return str(value).strip()
+    # Half of a surrogate pair is legal JSON and cannot be stored; the raw answer keeps it.
+    return str(value).strip().encode(errors="replace").decode()
 
 
 def _decimal(value: Any) -> Decimal | None:

@@ -18,7 +18,6 @@ from deepcoin_ops.domain.errors import GuardRefused, ReadFailed, ReadRefused, Se
 from deepcoin_ops.domain.model import FlattenRequest, FlattenResult, InstrumentVerdict, Outcome, Refusal
 from deepcoin_ops.domain.planning import ClosePlan, MarketData, PlanLine, describe_lines, plan_closes, total_notional
 from deepcoin_ops.domain.verdicts import InstrumentHistory, judge, result_of
-from deepcoin_ops.exchange.pacing import never
 from deepcoin_ops.flattening.account_lock import AccountLock
 from deepcoin_ops.flattening.closing import build_closing
 from deepcoin_ops.flattening.desk import Desk
@@ -29,7 +28,7 @@ from deepcoin_ops.flattening.proof import ProofReads
 from deepcoin_ops.flattening.sending import CloseSender, Delivery
 
 _SNAPSHOT_MAX_AGE_S = 5.0
-_VERIFY_LIMIT_S = 30.0  # seconds of reads after the settle time, before what is unproven stays unproven
+_VERIFY_LIMIT_S = 30.0  # seconds of reads before what is unproven stays unproven
 
 
 class Flatten:
@@ -148,10 +147,15 @@ class Flatten:
         if self.outcome is not None:
             return self.outcome
         self._sender.collect_all()
-        limit_s = self._limits.interrupt_read_s if self._stop.is_set() else self._limits.settle_s + _VERIFY_LIMIT_S
-        ends_s = time.monotonic() + limit_s
-        while not self._are_verdicts_settled() and time.monotonic() < ends_s:
-            self._read_proof(ends_s)
+        starts_s = max(time.monotonic(), self._proof.next_start_s())
+
+        def is_over() -> bool:
+            limit_s = self._limits.interrupt_read_s if self._stop.is_set() else _VERIFY_LIMIT_S
+            return time.monotonic() >= starts_s + limit_s
+
+        while not self._are_verdicts_settled() and not is_over():
+            if wait_until(self._proof.next_start_s(), is_over, time.sleep):
+                self._try_read("verify", is_over)
         return self._write_outcome(self._judge())
 
     # -- before the first send ------------------------------------------------------------------------------------------
@@ -275,10 +279,6 @@ class Flatten:
 
     # -- after the last send --------------------------------------------------------------------------------------------
 
-    def _read_proof(self, ends_s: float) -> None:
-        if wait_until(min(self._proof.next_start_s(), ends_s), never, time.sleep) and time.monotonic() < ends_s:
-            self._try_read("verify", lambda: time.monotonic() >= ends_s)
-
     def _judge(self) -> list[InstrumentVerdict]:
         histories = self._sender.histories(self._held_back)
         return judge(self.request.instruments, self._before, self._proof.reads, self._limits.read_gap_s, histories)
@@ -344,7 +344,7 @@ class Flatten:
     # -- telling people -------------------------------------------------------------------------------------------------
 
     def _plan(self, read: AccountRead) -> ClosePlan:
-        return plan_closes(self.request.instruments, read.positions, self._market)
+        return plan_closes(self.request.instruments, read.positions, self._market, self._desk.account.instruments)
 
     def _report_round(self, due: list[PlanLine]) -> None:
         size = f"{len(due)} instrument(s), {total_notional(due):,.0f} USDT"

@@ -110,7 +110,7 @@ def read_plan(desk: Desk, instrument_ids: tuple[str, ...]) -> tuple[ClosePlan, M
         wait_for_market = observer.start_market_read(pool, never)
         read = observer.read_account("plan", 0, never)
         market = wait_for_market()
-    return plan_closes(instrument_ids, read.positions, market), market
+    return plan_closes(instrument_ids, read.positions, market, desk.account.instruments), market
 
 
 def instrument_types_of(instrument_ids: tuple[str, ...]) -> tuple[InstrumentType, ...]:

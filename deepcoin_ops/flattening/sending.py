@@ -214,7 +214,7 @@ class CloseSender:
         record.notional_usdt = line.notional_usdt
 
     def _take_slot(self, intent: CloseIntent) -> bool:
-        """Wait for the slot and record the intent in it; False when one of the two cannot be done, which ends all sending."""
+        """Wait for the slot and record the intent in it; False when that cannot be done, which ends all sending."""
         recorded: list[int] = []
         try:
             self._desk.client.take_close_slot(

@@ -31,24 +31,21 @@ _Result = TypeVar("_Result")
 _SENDS_PER_LOG_LINE = 10
 
 
-class FlattenConfig(dg.Config):
-    """What a flatten is asked to do.
-
-    account: Its name in the settings; may be left out where there is only one.
-    instruments: What to close, all of them configured; none means all configured ones.
-    dry_run: Show the plan and send nothing. Left out: true on the live venue, false on paper.
-    """
-
-    account: str | None = None
-    instruments: list[str] = Field(default_factory=list)
-    dry_run: bool | None = None
-
-
 class PlanConfig(dg.Config):
-    """What to show the plan of; as in `FlattenConfig`."""
+    """What to look at."""
 
-    account: str | None = None
-    instruments: list[str] = Field(default_factory=list)
+    account: str | None = Field(None, description="Its name in the settings; may be left out where there is only one.")
+    instruments: list[str] = Field(
+        default_factory=list, description="Configured instruments; none named means all configured ones."
+    )
+
+
+class FlattenConfig(PlanConfig):
+    """What a flatten is asked to do."""
+
+    dry_run: bool | None = Field(
+        None, description="Show the plan and send nothing. Left out: true on the live venue, false on paper."
+    )
 
 
 @dg.op(out=dg.Out(str, description="The flatten's id; the plan itself is never handed on."))

@@ -78,17 +78,22 @@ class TableStore:
         return StoredTable(str(path), head, frame, is_kept=False)
 
     def read(self, table: Table, trading_day: str) -> StoredTable | None:
-        """A day's table, or None when it was never built or its file is not whole (it is then built anew)."""
+        """A day's table, or None when it was never built or its file cannot be used.
+
+        A file that is not whole, has other columns or tells no head cannot be used, and is built anew. A folder that cannot
+        be reached is an error: what lies there may be newer.
+        """
         path = self.path(table, trading_day)
         try:
-            with path.open("rb") as file:
-                content = pq.read_table(file)
+            content = path.read_bytes()
         except FileNotFoundError:
             return None
-        except pa.ArrowInvalid:
+        try:
+            stored = pq.read_table(pa.BufferReader(content))
+            head = json.loads(stored.schema.metadata[_HEAD_KEY])
+            return StoredTable(str(path), TableHead(head["seq"], head["hashes"]), table.from_arrow(stored), is_kept=True)
+        except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
             return None
-        head = json.loads((content.schema.metadata or {}).get(_HEAD_KEY, b'{"seq": 0, "hashes": {}}'))
-        return StoredTable(str(path), TableHead(head["seq"], head["hashes"]), table.from_arrow(content), is_kept=True)
 
 
 def _write_whole(path: UPath, content: pa.Table) -> None:

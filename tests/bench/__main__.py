@@ -57,7 +57,10 @@ def main(is_json: bool, is_quick: bool) -> None:
         click.echo(json.dumps(figures.build_document(), indent=2))
         return
     console = Console(width=_WIDTH)
-    console.print(figures.describe_machine(), *figures.build_tables(), sep="\n\n")
+    console.print(figures.describe_machine())
+    for table in figures.build_tables():
+        console.print()
+        console.print(table)
 
 
 if __name__ == "__main__":

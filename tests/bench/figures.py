@@ -53,8 +53,8 @@ class Figures:
 
     def build_tables(self) -> list[Table]:
         """The tables, in the order of the document."""
-        launches = [build_launch_table(way, repeated) for way, repeated in self.launches.items()]
-        return [*launches, build_sweep_table(self.sweeps), self._build_ledger_table()]
+        launches = [_build_launch_table(way, repeated) for way, repeated in self.launches.items()]
+        return [*launches, _build_sweep_table(self.sweeps), self._build_ledger_table()]
 
     def _ledger_rows(self) -> dict[str, list[float]]:
         return {
@@ -71,7 +71,7 @@ class Figures:
         return table
 
 
-def build_launch_table(way: str, launches: Sequence[Launch]) -> Table:
+def _build_launch_table(way: str, launches: Sequence[Launch]) -> Table:
     """One way of launching; the medians of the parts need not add up to the median of the whole."""
     title = f"Launch to first close at the exchange: {way}, {len(launches)} launches"
     table = _table(title, "part", "median s", "min s", "max s")
@@ -84,7 +84,7 @@ def build_launch_table(way: str, launches: Sequence[Launch]) -> Table:
     return table
 
 
-def build_sweep_table(sweeps: Sequence[Sweep]) -> Table:
+def _build_sweep_table(sweeps: Sequence[Sweep]) -> Table:
     """The sides beside each other."""
     table = _table("40 open of 200 configured instruments, by the exchange's own account", "", *(s.name for s in sweeps))
     rows = {

@@ -22,10 +22,9 @@ from dagster import DagsterEventType, DagsterInstance, RunRecord
 
 from deepcoin_ops.instance import find_in_checkout, prepare_instance
 from deepcoin_ops.ledger.journal import Ledger
-from tests.bench.stage import BenchFailed, Stage, open_stage, run_measured
+from tests.bench.stage import ACCOUNT, FLATTEN_JOB, BenchFailed, Stage, open_stage, run_flatten_job, run_measured
 
 OPEN = 3
-JOB = "flatten_positions"
 # The controller says this once the snapshot and the market data are there and the plan is made.
 _PLANNED = "instruments open:"
 _QUEUE_DAEMON = "QUEUED_RUN_COORDINATOR"
@@ -54,16 +53,16 @@ class _Mark:
 
 
 def measure_direct_launch(period_s: float) -> Launch:
-    """`dagster job execute`, from the start of its process. Ledger and Dagster's storage exist, as on any day but the first.
+    """`dagster job execute`, from the start of its process.
+
+    Ledger and Dagster's storage exist before it, as on any day but the first.
 
     Raises:
         BenchFailed: The run did not succeed, or did not leave what the parts are taken from.
     """
     with open_stage(OPEN, period_s) as stage, _open_instance(stage) as instance:
         launched_s = time.time()
-        run_measured(
-            stage, "dagster._cli:main", "job", "execute", "-m", "deepcoin_ops.definitions", "-a", "defs", "-j", JOB
-        )
+        run_flatten_job(stage)
         run = _read_run(instance)
         begins = _Mark("", launched_s)
         created = _Mark("process start, imports, definitions", run.create_timestamp.timestamp())
@@ -79,7 +78,7 @@ def measure_queued_launch(period_s: float) -> Launch:
     with open_stage(OPEN, period_s) as stage, _open_instance(stage) as instance, _running_daemon(stage):
         _wait_for("the queue's daemon", lambda: _QUEUE_DAEMON in instance.get_daemon_heartbeats())
         workspace = str(find_in_checkout("workspace.yaml"))
-        run_measured(stage, "dagster._cli:main", "job", "launch", "-w", workspace, "-j", JOB)
+        run_measured(stage, "dagster._cli:main", "job", "launch", "-w", workspace, "-j", FLATTEN_JOB)
         _wait_for("the end of the run", lambda: _read_run(instance).dagster_run.is_finished)
         run = _read_run(instance)
         if not run.dagster_run.is_success:
@@ -126,7 +125,7 @@ def _read_planned_s(instance: DagsterInstance, run: RunRecord) -> float:
 
 def _read_first_intent_s(stage: Stage) -> float:
     with Ledger.open(stage.settings.ledger_path, stage.settings.venue) as ledger:
-        record = ledger.read_last_flatten("main")
+        record = ledger.read_last_flatten(ACCOUNT)
         attempts = ledger.read_attempts(record.request.trading_day) if record else []
     if not attempts:
         raise BenchFailed("the ledger has no intent")
@@ -135,9 +134,9 @@ def _read_first_intent_s(stage: Stage) -> float:
 
 def _read_run(instance: DagsterInstance) -> RunRecord:
     for run in instance.get_run_records():
-        if run.dagster_run.job_name == JOB:
+        if run.dagster_run.job_name == FLATTEN_JOB:
             return run
-    raise BenchFailed(f"Dagster knows no run of {JOB}")
+    raise BenchFailed(f"Dagster knows no run of {FLATTEN_JOB}")
 
 
 @contextmanager

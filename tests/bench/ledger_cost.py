@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import starmap
 from pathlib import Path
 
 from deepcoin_ops.domain.model import (
@@ -34,7 +33,7 @@ class LedgerCost:
     @property
     def send_ms(self) -> list[float]:
         """Intent and outcome of one send."""
-        return list(starmap(lambda intent, outcome: intent + outcome, zip(self.intent_ms, self.outcome_ms, strict=True)))
+        return [intent + outcome for intent, outcome in zip(self.intent_ms, self.outcome_ms, strict=True)]
 
 
 def measure_ledger_cost(folder: Path) -> LedgerCost:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,13 +18,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from deepcoin_ops.instance import prepare_instance
 from deepcoin_ops.paper.scenario import LimitSettings, Scenario, build_scale_scenario
 from deepcoin_ops.paper.server import PaperExchange
 from deepcoin_ops.settings import Settings, load_settings
 
 ACCOUNT = "main"
 CONFIGURED = 200
+FLATTEN_JOB = "flatten_positions"
 CHECKOUT = Path(__file__).resolve().parents[2]
+_IS_LEFT_OUT = re.compile(r"^(DEEPCOIN|DAGSTER)|_proxy$", re.IGNORECASE)
 _CHILD_LIMIT_S = 1800
 _TOLD_LINES = 30
 
@@ -55,15 +59,16 @@ class Stage:
 
     @property
     def environ(self) -> dict[str, str]:
-        """The environment of a measured program; nothing of this project's is inherited."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DEEPCOIN", "DAGSTER"))}
+        """The environment of a measured program, without this project's variables and without anybody's proxy.
+
+        The naive loop would mind a proxy, and nothing may leave this machine.
+        """
+        inherited = {name: value for name, value in os.environ.items() if not _IS_LEFT_OUT.search(name)}
         return inherited | {
             "DEEPCOIN_OPS_SETTINGS": str(self.folder / "flatten.yaml"),
             "DEEPCOIN_OPS_STATE": str(self.folder),
             "DEEPCOIN_OPS_PAPER_URL": self.paper.url,
             "DAGSTER_HOME": str(self.folder / "dagster"),
-            # The naive loop minds proxy settings, and nothing may leave this machine.
-            "NO_PROXY": "127.0.0.1",
         }
 
     @property
@@ -119,13 +124,27 @@ def run_measured(stage: Stage, program: str, *arguments: str) -> float:
     note, log = stage.folder / "peak", stage.folder / "child.log"
     command = [sys.executable, "-m", "tests.bench.measured", str(note), program, *arguments]
     with log.open("wb") as told:
-        code = subprocess.run(
-            command, env=stage.environ, cwd=CHECKOUT, stdout=told, stderr=told, timeout=_CHILD_LIMIT_S, check=False
-        ).returncode
+        try:
+            code = subprocess.run(
+                command, env=stage.environ, cwd=CHECKOUT, stdout=told, stderr=told, timeout=_CHILD_LIMIT_S, check=False
+            ).returncode
+        except subprocess.TimeoutExpired as error:
+            raise BenchFailed(f"{program} had not ended after {_CHILD_LIMIT_S} s and was stopped") from error
     if code:
         last = "\n".join(log.read_text("utf-8", "replace").splitlines()[-_TOLD_LINES:])
         raise BenchFailed(f"{program} {' '.join(arguments[:3])} ended with exit code {code}:\n{last}")
     return float(note.read_text())
+
+
+def run_flatten_job(stage: Stage) -> float:
+    """Run the flatten job as `dagster job execute` does, whole in one process; its peak resident memory, in MiB.
+
+    Raises:
+        BenchFailed: The run did not succeed.
+    """
+    prepare_instance(stage.settings)
+    place = ["-m", "deepcoin_ops.definitions", "-a", "defs", "-j", FLATTEN_JOB]
+    return run_measured(stage, "dagster._cli:main", "job", "execute", *place)
 
 
 def _settings_document(stage: Stage) -> Mapping[str, object]:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
+import subprocess
 from collections.abc import Iterator
 from functools import partial
 
 import pandas as pd
 import pytest
-from dagster_stack import DagsterStack, build_scenario, build_settings_text, run_dagster
+from dagster_stack import BIN, DagsterStack, build_scenario, build_settings_text, run_dagster
 from waiting import stays, wait_for
 
 from deepcoin_ops.domain.model import FlattenResult, Outcome
-from deepcoin_ops.flattening.controller import Flatten
-from deepcoin_ops.flattening.desk import open_desk
-from deepcoin_ops.flattening.opening import open_flatten
 from deepcoin_ops.paper.faults import Fault, FaultAction
 
 ACCOUNTS = ("plain", "stubborn", "interrupted", "outside", "killed")
@@ -111,16 +108,10 @@ def test_terminate_awaits_and_records_answers_sends_nothing_more_and_brings_its_
     assert len(errors) == 0
 
 
-def test_a_flatten_that_dagster_knows_nothing_of_brings_its_tables(stack: DagsterStack) -> None:
-    """The command line's flatten, on the night when the daemon was down, leaves no run that anything could follow."""
-    with open_desk(stack.settings, "outside", stack.environ) as desk:
-        flatten = Flatten(desk, open_flatten(desk, launched_by="a test"), threading.Event(), lambda _progress: None)
-        flatten.take_lock()
-        try:
-            flatten.close_rounds()
-            assert flatten.verify().is_success
-        finally:
-            flatten.release()
+def test_a_flatten_from_the_command_line_brings_its_tables(stack: DagsterStack) -> None:
+    """It leaves no run in Dagster that anything could follow, and is what is used on the night when the daemon is down."""
+    command = [BIN / "deepcoin-ops", "flatten", "--account", "outside"]
+    subprocess.run(command, env=dict(stack.environ), check=True, capture_output=True)
     attempts, _errors = read_tables(stack, "outside")
     assert list(attempts["instrument_id"]) == stack.close_arrivals("outside")
 

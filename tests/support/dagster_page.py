@@ -39,6 +39,9 @@ _TERMINATE = """mutation($id: String!) { terminateRun(runId: $id, terminatePolic
   ... on TerminateRunFailure { message } ... on PythonError { message } } }"""
 _START_SCHEDULE = """mutation($schedule: ScheduleSelector!) { startSchedule(scheduleSelector: $schedule) { __typename
   ... on PythonError { message } } }"""
+_SENSOR = """query($sensor: SensorSelector!) { sensorOrError(sensorSelector: $sensor) { ... on Sensor {
+  sensorState { id } } } }"""
+_STOP_SENSOR = """mutation($id: String!) { stopSensor(id: $id) { __typename ... on PythonError { message } } }"""
 _BACKFILL = """mutation($parameters: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $parameters) {
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 _BACKFILL_STATUS = """query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill {
@@ -161,6 +164,12 @@ class DagsterPage:
         schedule = {"repositoryLocationName": _LOCATION, "repositoryName": _REPOSITORY, "scheduleName": name}
         answer = self.ask(_START_SCHEDULE, schedule=schedule)
         assert answer["__typename"] == "ScheduleStateResult", answer
+
+    def stop_sensor(self, name: str) -> None:
+        """Switch a sensor off."""
+        sensor = {"repositoryLocationName": _LOCATION, "repositoryName": _REPOSITORY, "sensorName": name}
+        answer = self.ask(_STOP_SENSOR, id=self.ask(_SENSOR, sensor=sensor)["sensorState"]["id"])
+        assert answer["__typename"] == "StopSensorMutationResult", answer
 
     def backfill(self, assets: Sequence[str], trading_days: Sequence[str]) -> None:
         """Launch a backfill of these assets and days and wait until it has succeeded."""

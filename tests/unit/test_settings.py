@@ -43,6 +43,11 @@ def _account(instruments: str, more: str = "") -> str:
 
 
 BAD_FILES = {
+    "boundary in a clock change": (
+        ACCOUNT + 'schedule: {timezone: Europe/Zurich, day_boundary: "02:30"}',
+        "schedule.day_boundary",
+        "clocks change",
+    ),
     "unknown key": (ACCOUNT + "colour: red", "colour", "accounts, schedule, pace"),
     "misspelt section": (ACCOUNT + "shedule: {}", "shedule", "did you mean schedule?"),
     "misspelt key": (ACCOUNT + "flatten: {setle_s: 3}", "flatten.setle_s", "did you mean settle_s?"),

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from raw_server import PATIENCE_S, RawServer, answer, saying
 
 from deepcoin_ops.domain.errors import ReadFailed, ReadRefused, SendWithdrawn
 from deepcoin_ops.domain.model import InstrumentType, Outcome, PositionSide, ProductGroup, Refusal, Venue
@@ -49,7 +50,6 @@ SCENARIO = Scenario(
 )
 POSITIONS = "account/positions"
 BTC_CLOSE = close_body("BTC-USDT-SWAP")
-PATIENCE_S = 20.0
 
 
 class RecordingPace:
@@ -89,10 +89,11 @@ class Bench:
         credentials: PaperCredentials | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         read_timeout_s: float = PATIENCE_S,
+        url: str | None = None,
     ) -> DeepcoinClient:
-        """A client of the exchange, closed at the end of the test."""
+        """A client of the exchange or of another address, closed at the end of the test."""
         client = DeepcoinClient(
-            transport=Transport(self.exchange.url, connect_timeout_s=PATIENCE_S, read_timeout_s=read_timeout_s),
+            transport=Transport(url or self.exchange.url, connect_timeout_s=PATIENCE_S, read_timeout_s=read_timeout_s),
             venue=venue,
             credentials=credentials or paper_credentials("main"),
             account_pace=self.account_pace,
@@ -274,13 +275,21 @@ def test_a_429_is_unknown_and_pushes_the_pace(bench: Bench) -> None:
     assert bench.account_pace.pushes == [("batch-close", 1.0)]
 
 
-def test_a_throttled_read_pushes_its_own_lane(bench: Bench) -> None:
+@pytest.mark.parametrize("action", [FaultAction.THROTTLE, FaultAction.TOO_MANY_REQUESTS])
+def test_a_throttled_read_fails_and_pushes_its_own_lane(action: FaultAction, bench: Bench) -> None:
     """Reads are metered like sends, and a throttled one brings no proof."""
+    bench.spoil(action, endpoint=POSITIONS)
+    with pytest.raises(ReadFailed):
+        bench.client().fetch_positions(InstrumentType.SWAP)
+    assert (bench.account_pace.pushes, bench.account_pace.clean) == ([("positions", 1.0)], [])
+
+
+def test_a_throttled_read_says_that_it_was_throttled(bench: Bench) -> None:
+    """The flatten goes on after a throttle and ends after a wrong key, and both are a 401."""
     bench.spoil(FaultAction.THROTTLE, endpoint=POSITIONS)
     with pytest.raises(ReadRefused) as refused:
         bench.client().fetch_positions(InstrumentType.SWAP)
     assert (refused.value.refusal, refused.value.error_code) == (Refusal.THROTTLED, "50000")
-    assert bench.account_pace.pushes == [("positions", 1.0)]
 
 
 @pytest.mark.parametrize(
@@ -331,6 +340,20 @@ def test_an_incomplete_read_raises_and_is_never_empty(action: FaultAction, bench
     bench.spoil(action, endpoint=POSITIONS)
     with pytest.raises(ReadFailed, match="account/positions"):
         bench.client().fetch_positions(InstrumentType.SWAP)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [("200 OK", "24"), ("200 OK", "1"), ("500 Internal Server Error", "0"), ("201 Created", "0"), ("404 Not Found", "0")],
+)
+def test_a_readable_list_under_a_failure_is_no_read(status: str, code: str, bench: Bench) -> None:
+    """An empty list beside a failing status or code would say flat; only HTTP 200 with code 0 may."""
+    body = f'{{"code":"{code}","msg":"","data":[]}}'.encode()
+    with RawServer(saying(answer(body, status, "X-Paper: 1\r\n"))) as server:
+        client = bench.client(url=server.url)
+        with pytest.raises(ReadFailed) as failed:
+            client.fetch_positions(InstrumentType.SWAP)
+    assert not isinstance(failed.value, ReadRefused)
 
 
 def test_a_failed_read_keeps_what_was_received(bench: Bench) -> None:

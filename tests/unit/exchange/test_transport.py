@@ -7,11 +7,11 @@ import struct
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Self
 
 import pytest
+from raw_server import PATIENCE_S, RawServer, Script, answer, saying
 
 from deepcoin_ops.exchange.transport import MAX_BODY_BYTES, Transport, TransportFailed
 
@@ -22,82 +22,6 @@ SECRETS = {
     "DC-ACCESS-SIGN": "signature-which-is-secret",
     "DC-ACCESS-PASSPHRASE": "passphrase-which-is-secret",
 }
-PATIENCE_S = 20.0
-
-Script = Callable[[socket.socket], None]
-
-
-class RawServer:
-    """A server on loopback that keeps the bytes of each request and answers them as a script says."""
-
-    def __init__(self, script: Script) -> None:
-        self.requests: list[bytes] = []
-        self.is_over = threading.Event()
-        self._script = script
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._serve)
-        self._connection: socket.socket | None = None
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.is_over.set()
-        if self._connection is not None:
-            with suppress(OSError):  # Gone already, on either side.
-                self._connection.shutdown(socket.SHUT_RDWR)
-        # Wakes the accept; closing a listening socket does not.
-        socket.create_connection(self._listening.getsockname(), PATIENCE_S).close()
-        self._thread.join(PATIENCE_S)
-        self._listening.close()
-
-    def _serve(self) -> None:
-        while True:
-            connection, _address = self._listening.accept()
-            self._connection = connection
-            with connection:
-                if self.is_over.is_set():
-                    return
-                connection.settimeout(PATIENCE_S)
-                while request := read_request(connection):
-                    self.requests.append(request)
-                    try:
-                        self._script(connection)
-                    except OSError:
-                        break  # The client has gone, or the script cut the line.
-
-
-def read_request(connection: socket.socket) -> bytes:
-    """One whole request; empty when the client or the script closed the connection."""
-    request = b""
-    try:
-        while b"\r\n\r\n" not in request or len(request) < expected_bytes(request):
-            if not (part := connection.recv(65536)):
-                return b""
-            request += part
-    except OSError:
-        return b""
-    return request
-
-
-def expected_bytes(request: bytes) -> int:
-    """How long a request with this head is."""
-    head = request.partition(b"\r\n\r\n")[0]
-    lengths = [line.partition(b":")[2] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-    return len(head) + 4 + sum(int(length) for length in lengths)
-
-
-def answer(body: bytes = b"{}", status: str = "200 OK", headers: str = "", length: int | None = None) -> bytes:
-    """The bytes of an answer; `length` overrides its true Content-Length."""
-    declared = len(body) if length is None else length
-    return f"HTTP/1.1 {status}\r\nContent-Length: {declared}\r\n{headers}\r\n".encode() + body
-
-
-def saying(data: bytes) -> Script:
-    """A script that sends these bytes and waits for the next request."""
-    return lambda connection: connection.sendall(data)
 
 
 def saying_and_closing(data: bytes) -> Script:
@@ -126,6 +50,15 @@ def hanging_inside_the_body(connection: socket.socket) -> None:
     """A script that begins an answer and says nothing more."""
     connection.sendall(answer(b"{", length=400))
     hanging(connection)
+
+
+def trickling(connection: socket.socket) -> None:
+    """A body that always promises more, a byte at a time."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    pause = threading.Event()
+    for _ in range(900):
+        connection.sendall(b" ")
+        pause.wait(0.02)
 
 
 @pytest.fixture
@@ -325,6 +258,28 @@ def test_the_body_and_headers_are_sent_as_they_were_given(open_transport: Callab
     assert sent == body.encode()
     assert b"Content-Type: application/json" in head
     assert all(f"{name}: {value}".encode() in head for name, value in SECRETS.items())
+
+
+def test_a_trickling_body_ends_with_the_time_limit(open_transport: Callable[..., Transport]) -> None:
+    """Each byte comes in time, the whole never does; the flatten must not wait for it."""
+    with RawServer(trickling) as server, pytest.raises(TransportFailed) as failed:
+        open_transport(server.url, read_timeout_s=0.3).send("POST", "/path", {}, "{}")
+    assert not failed.value.is_not_sent
+    assert failed.value.raw is not None
+    assert 0 < failed.value.raw.length < 900
+
+
+@pytest.mark.parametrize("value", ["secret\n", "s\u20acret"])
+def test_a_header_that_cannot_be_sent_is_not_sent_and_not_shown(
+    value: str, open_transport: Callable[..., Transport]
+) -> None:
+    """The library's own error would show the value."""
+    with RawServer(answer(b"{}")) as server:
+        with pytest.raises(TransportFailed) as failed:
+            open_transport(server.url).send("POST", "/path", {"DC-ACCESS-PASSPHRASE": value}, "{}")
+        assert server.requests == []
+    assert failed.value.is_not_sent
+    assert value.strip() not in "".join(traceback.format_exception(failed.value))
 
 
 def test_cookies_are_not_sent_back(open_transport: Callable[..., Transport]) -> None:

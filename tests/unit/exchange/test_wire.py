@@ -206,6 +206,16 @@ def test_an_item_that_is_no_object_is_kept_as_it_came(item: Any) -> None:
     assert json.loads(reading.close_errors[0].raw_json) == item
 
 
+def test_half_a_surrogate_pair_can_be_stored() -> None:
+    """JSON may carry what no database takes; an answer that could not be recorded would be lost."""
+    reading = wire.read_close_answer(
+        200, b'{"code":"0","msg":"","data":{"errorList":[{"errorMsg":"\\ud800","\\udfff":1}]}}'
+    )
+    stored = [reading.reason, *reading.notes, reading.close_errors[0].raw_json, reading.close_errors[0].error_message]
+    assert [text.encode().decode() for text in stored] == stored
+    assert "d800" in reading.close_errors[0].raw_json
+
+
 def test_two_equal_items_stay_two() -> None:
     """The same complaint twice is two rows; which of them matters is not for the reader to decide."""
     reading = wire.read_close_answer(200, envelope("0", {"errorList": [ITEM, ITEM]}))

@@ -186,7 +186,9 @@ def test_the_server_time_is_read_in_milliseconds(ts: Any) -> None:
     assert wire.parse_server_time(read_data("server_time")) == expected
 
 
-@pytest.mark.parametrize("data", [None, {}, [], {"ts": ""}, {"ts": None}, {"ts": "soon"}, {"ts": True}])
+@pytest.mark.parametrize(
+    "data", [None, {}, [], {"ts": ""}, {"ts": None}, {"ts": "soon"}, {"ts": True}, {"ts": 10**17}, {"ts": 10**30}]
+)
 def test_a_server_time_without_a_number_is_unreadable(data: Any) -> None:
     """A clock corrected by a guess would sign requests that are refused."""
     with pytest.raises(wire.UnreadableAnswer):
@@ -199,7 +201,7 @@ def test_a_uid_is_text_whatever_its_type() -> None:
     assert wire.parse_uid({"uid": 10000042}) == "10000042"
 
 
-@pytest.mark.parametrize("data", [None, {}, [], {"uid": ""}, {"uid": None}])
+@pytest.mark.parametrize("data", [None, {}, [], {"uid": ""}, {"uid": None}, {"uid": True}])
 def test_a_missing_uid_is_unreadable(data: Any) -> None:
     """An empty uid could equal another empty one and let a live flatten pass."""
     with pytest.raises(wire.UnreadableAnswer):

@@ -112,8 +112,7 @@ def fetch_plan_report(desk: Desk, instruments: Sequence[str]) -> PlanReport:
         account=desk.account.name,
         instruments=chosen,
         plan=plan,
-        # What is configured and was not asked for this time is not a stranger.
-        unconfigured=tuple(row for row in plan.unconfigured if row.instrument_id not in desk.account.instruments),
+        unconfigured=plan.unconfigured,
         held_back=find_held_back(chosen, plan, market),
         time_to_last_close_s=closing_s,
         time_to_proven_flat_s=closing_s + proving_s,

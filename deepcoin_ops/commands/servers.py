@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from deepcoin_ops.cli_interrupts import interrupted_once
+from deepcoin_ops.commands.interrupts import interrupted_once
 from deepcoin_ops.domain.errors import SettingsError
 from deepcoin_ops.domain.model import Venue
 from deepcoin_ops.instance import find_in_checkout, prepare_instance

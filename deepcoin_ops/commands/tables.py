@@ -13,8 +13,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from deepcoin_ops.cli_flatten import FlattenEnding
-from deepcoin_ops.cli_reports import AccountStatus, DayReport, PlanReport, StatusReport
+from deepcoin_ops.commands.flatten import FlattenEnding
+from deepcoin_ops.commands.reports import AccountStatus, DayReport, PlanReport, StatusReport
 from deepcoin_ops.domain.model import (
     CloseAttempt,
     FlattenClosing,
@@ -29,6 +29,7 @@ from deepcoin_ops.flattening.desk import Desk
 from deepcoin_ops.ledger.records import FlattenRecord
 
 _GOOD, _DOUBTFUL, _BAD = "green", "yellow", "bold red"
+_LONG_TEXTS = ("", "attempts", "reason", "message")
 _STYLES = {
     Outcome.ACCEPTED: _GOOD,
     Outcome.PARTIAL: _BAD,
@@ -75,7 +76,7 @@ def build_flatten_tables(desk: Desk, ending: FlattenEnding) -> RenderableType:
     if ending.outcome.verdicts:
         parts.append(build_verdicts(ending.outcome.verdicts, ending.attempts))
     parts += build_close_errors(ending.attempts)
-    parts += _build_notices("open, but not asked for: not closed", closing.unconfigured)
+    parts += _build_notices("not configured, never closed", closing.unconfigured)
     parts.append(_build_ending(closing))
     parts.append(plain(f"flatten {closing.flatten_id} in the ledger {desk.ledger.path}"))
     return Group(*parts)
@@ -162,11 +163,12 @@ def _build_closes(plan: ClosePlan, title: str) -> Table:
     return table
 
 
-def build_verdicts(verdicts: Sequence[InstrumentVerdict], attempts: Sequence[CloseAttempt]) -> Table:
-    """The verdicts as a table, largest notional first, with the outcome of each attempt."""
-    headers = ("instrument", "size before", "notional before", "attempts", "verdict", "reason")
+def build_verdicts(verdicts: Sequence[InstrumentVerdict], attempts: Sequence[CloseAttempt]) -> RenderableType:
+    """The verdicts, largest notional first, with the outcome of each attempt; then why something is not proven flat."""
+    headers = ("instrument", "size before", "notional before", "attempts", "verdict")
     table = _table("verdicts, largest first", *headers, right=("size before", "notional before"))
-    for verdict in sorted(verdicts, key=lambda each: -(each.notional_before_usdt or Decimal(0))):
+    largest_first = sorted(verdicts, key=lambda each: -(each.notional_before_usdt or Decimal(0)))
+    for verdict in largest_first:
         outcomes = [each.outcome for each in attempts if each.intent.instrument_id == verdict.instrument_id]
         table.add_row(
             plain(verdict.instrument_id),
@@ -174,27 +176,27 @@ def build_verdicts(verdicts: Sequence[InstrumentVerdict], attempts: Sequence[Clo
             describe_notional(verdict.notional_before_usdt),
             Text(", ").join(plain(outcome, _STYLES[outcome]) for outcome in outcomes),
             plain(verdict.verdict, _STYLES[verdict.verdict]),
-            plain(verdict.reason),
         )
-    return table
+    doubts = {each.instrument_id: each.reason for each in largest_first if not each.verdict.is_flat}
+    return Group(table, *_build_notices("not proven flat", doubts))
 
 
 def _build_attempts(attempts: Sequence[CloseAttempt]) -> list[RenderableType]:
-    table = _table("close attempts", "attempt", "round", "instrument", "sent at", "outcome", "reason", right=("round",))
+    table = _table("close attempts", "#", "round", "instrument", "sent at", "outcome", "reason", right=("#", "round"))
     for attempt in attempts:
         intent, sent_at = attempt.intent, attempt.sent_at or attempt.intent_at
-        shown = (intent.attempt_id, str(intent.round_number), intent.instrument_id, _instant(sent_at))
+        shown = (str(intent.send_number), str(intent.round_number), intent.instrument_id, f"{sent_at:%H:%M:%S} UTC")
         table.add_row(*map(plain, shown), plain(attempt.outcome, _STYLES[attempt.outcome]), plain(attempt.reason))
     return [table] if attempts else []
 
 
 def build_close_errors(attempts: Sequence[CloseAttempt]) -> list[RenderableType]:
     """The returned error items as a table; none when there are none."""
-    table = _table("close errors", "attempt", "instrument", "side", "code", "message")
+    table = _table("close errors", "#", "instrument", "side", "code", "message")
     for attempt in attempts:
         for item in attempt.close_errors:
             side = item.position_side.value if item.position_side else ""
-            _add_row(table, attempt.intent.attempt_id, item.instrument_id, side, item.error_code, item.error_message)
+            _add_row(table, str(attempt.intent.send_number), item.instrument_id, side, item.error_code, item.error_message)
     return [table] if table.row_count else []
 
 
@@ -209,7 +211,9 @@ def _build_notices(title: str, notices: Mapping[str, str]) -> list[RenderableTyp
 def _table(title: str, *headers: str, right: Sequence[str] = ()) -> Table:
     table = Table(title=plain(title), title_justify="left")
     for header in headers:
-        table.add_column(header, justify="right" if header in right else "left", overflow="fold")
+        # In a narrow window the long texts give way; an id stays in one piece.
+        is_long = header in _LONG_TEXTS
+        table.add_column(header, justify="right" if header in right else "left", overflow="fold", no_wrap=not is_long)
     return table
 
 

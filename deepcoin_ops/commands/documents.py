@@ -11,8 +11,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from deepcoin_ops.cli_flatten import FlattenEnding
-from deepcoin_ops.cli_reports import AccountStatus, DayReport, PlanReport, StatusReport
+from deepcoin_ops.commands.flatten import FlattenEnding
+from deepcoin_ops.commands.reports import AccountStatus, DayReport, PlanReport, StatusReport
 from deepcoin_ops.domain.model import CloseAttempt
 from deepcoin_ops.domain.planning import ClosePlan
 from deepcoin_ops.flattening.desk import Desk

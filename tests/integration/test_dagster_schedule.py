@@ -1,0 +1,57 @@
+"""The evening tick on a real instance with everything that can go wrong around it at once: still one set of sends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from dagster_stack import INSTRUMENTS, DagsterStack, build_scenario, build_settings_text, run_dagster
+from waiting import stays, wait_for
+
+from deepcoin_ops.domain.model import FlattenResult
+
+ACCOUNT = "main"
+# Web server and two daemons have to be up, and the schedule on, before the tick.
+_START_UP = timedelta(seconds=40)
+
+
+@pytest.fixture
+def tick() -> datetime:
+    """The next full minute that leaves time to start everything."""
+    earliest = datetime.now(UTC) + _START_UP
+    return earliest.replace(second=0, microsecond=0) + timedelta(minutes=1)
+
+
+@pytest.fixture
+def stack(tmp_path_factory: pytest.TempPathFactory, tick: datetime) -> Iterator[DagsterStack]:
+    """A Dagster with one daemon too many, which nothing prevents: `dagster dev` brings one along as well."""
+    folder = tmp_path_factory.mktemp("dagster-schedule")
+    with run_dagster(folder, build_settings_text([ACCOUNT], tick), build_scenario([ACCOUNT]), daemons=2) as running:
+        yield running
+
+
+def test_a_tick_seen_by_two_daemons_and_a_hand_launch_make_one_set_of_sends(stack: DagsterStack, tick: datetime) -> None:
+    """Queue limits and run keys are conveniences; the account's lock and the positions are what holds."""
+    stack.page.start_schedule("end_of_day_flatten")
+    wait_for("the tick's moment", lambda: datetime.now(UTC) >= tick)
+    hand_run = stack.page.launch_flatten(ACCOUNT)
+
+    def scheduled() -> list[str] | None:
+        return [run_id for run_id in stack.page.list_runs("flatten_positions") if run_id != hand_run] or None
+
+    wait_for("a run of the schedule", scheduled)
+    run_ids = stays(lambda: tuple(sorted(stack.page.list_runs("flatten_positions"))), for_s=3.0)
+    runs = [stack.page.wait_for_end(run_id) for run_id in run_ids]
+    assert {run.status for run in runs} == {"SUCCESS"}
+    # Not even the instrument that was flat all along is sent: one close for each open position, and no other POST.
+    assert sorted(stack.close_arrivals(ACCOUNT)) == sorted(INSTRUMENTS[:-1])
+    assert stack.truly_open(ACCOUNT) == set()
+    flattens = stack.read_flattens(ACCOUNT)
+    assert len(flattens) == len(runs) >= 2
+    assert [flatten.closing and flatten.closing.result for flatten in flattens] == [FlattenResult.FLAT] * len(runs)
+    assert sorted(flatten.closing.sends for flatten in flattens if flatten.closing)[:-1] == [0] * (len(runs) - 1)
+    [scheduled_at] = {flatten.request.scheduled_at for flatten in flattens} - {None}
+    assert scheduled_at == tick
+    keys = {run.tags.get("dagster/run_key") for run in runs} - {None}
+    assert keys == {f"{ACCOUNT}:{stack.trading_day}"}

@@ -1,0 +1,87 @@
+"""An interrupt asks the work to stop, waits for its end, and only then goes on."""
+
+from __future__ import annotations
+
+from queue import SimpleQueue
+from threading import Event
+
+import pytest
+
+from deepcoin_ops.flattening.supervision import run_beside
+
+
+class Termination(BaseException):
+    """Stands for whatever an orchestrator throws into the main thread."""
+
+
+def test_the_result_and_every_message_come_back() -> None:
+    """Messages are passed on in the caller's thread, the last ones too."""
+    messages: SimpleQueue[str] = SimpleQueue()
+    heard: list[str] = []
+
+    def work() -> int:
+        for text in ("one", "two", "three"):
+            messages.put(text)
+        return 7
+
+    assert run_beside(work, Event(), messages, heard.append) == 7
+    assert heard == ["one", "two", "three"]
+
+
+def test_an_error_of_the_work_comes_back_as_it_is() -> None:
+    """Nothing is wrapped: the caller knows the project's errors."""
+    with pytest.raises(LookupError, match="lost"):
+        run_beside(_raise_lookup_error, Event(), SimpleQueue(), print)
+
+
+def test_an_interrupt_stops_the_work_and_waits_for_its_end() -> None:
+    """An answer that is on its way is recorded before the interrupt goes on."""
+    stop, messages, recorded = Event(), SimpleQueue(), []
+
+    def work() -> None:
+        messages.put("started")
+        stop.wait(10)
+        recorded.append("the answer in flight")
+        messages.put("stopped")
+
+    heard: list[str] = []
+
+    def on_message(text: str) -> None:
+        heard.append(text)
+        if text == "started":
+            raise Termination
+
+    with pytest.raises(Termination):
+        run_beside(work, stop, messages, on_message)
+    assert recorded == ["the answer in flight"]
+    assert heard == ["started", "stopped"]
+
+
+def test_a_second_interrupt_does_not_leave_the_work_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever presses Ctrl-C twice still gets the record of what was sent."""
+    stop, messages, ended = Event(), SimpleQueue(), Event()
+
+    def work() -> None:
+        messages.put("started")
+        stop.wait(10)
+        second.wait(10)
+        ended.set()
+
+    second = Event()
+
+    def raise_once(self: object, timeout: float | None = None) -> None:
+        monkeypatch.undo()
+        second.set()
+        raise KeyboardInterrupt
+
+    def on_message(text: str) -> None:
+        monkeypatch.setattr("concurrent.futures.Future.exception", raise_once)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_beside(work, stop, messages, on_message)
+    assert ended.is_set()
+
+
+def _raise_lookup_error() -> None:
+    raise LookupError("lost")

@@ -1,0 +1,117 @@
+"""The ops, run in this process against a real paper exchange: what they refuse, what they say, what they leave behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from deepcoin_ops.domain.model import FlattenResult
+from deepcoin_ops.ledger.history import History
+from deepcoin_ops.ledger.records import FlattenRecord
+
+FailureOf = Callable[[dg.ExecuteInProcessResult], str]
+
+
+def only_flatten(stage) -> FlattenRecord:
+    """The one flatten that the ledger knows."""
+    with History.open_existing(stage.settings.ledger_path, stage.settings.venue) as history:
+        found = history.read_last_flatten("main")
+    assert found is not None
+    return found
+
+
+def test_a_flatten_ends_flat_with_its_verdicts_on_the_run(stage) -> None:
+    """The normal case, which the refusals below would otherwise pass by doing nothing."""
+    result = stage.run("flatten_positions", {})
+    assert result.success
+    assert stage.close_arrivals() == ["BTC-USDT-SWAP"]
+    run = stage.instance.get_run_by_id(result.run_id)
+    record = only_flatten(stage)
+    assert run.tags["deepcoin_ops/flatten_id"] == record.request.flatten_id
+    assert run.tags["deepcoin_ops/result"] == "FLAT"
+    assert record.request.parent_flatten_id is None
+    [shown] = result.filter_events(lambda event: event.is_successful_output and event.step_key == "verify_flat")
+    metadata = shown.step_output_data.metadata
+    assert metadata["sends"].value == 1
+    assert metadata["residual_notional_usdt"].value == 0.0
+    assert "BTC-USDT-SWAP" in metadata["verdicts"].value
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"instruments": ["BTC-USDT-SWAP", "DOGE-USDT-SWAP"]}, "DOGE-USDT-SWAP is not among its configured instruments"),
+        ({"account": "mian"}, "mian"),
+    ],
+    ids=["instrument", "account"],
+)
+def test_config_that_names_what_is_not_configured_fails_before_anything_is_sent(
+    stage, failure_of: FailureOf, config: dict[str, object], told: str
+) -> None:
+    """A misspelt name in the launchpad: closing the rest quietly would look like success."""
+    result = stage.run("flatten_positions", config)
+    assert not result.success
+    assert told in failure_of(result)
+    assert stage.exchange.arrivals() == []
+
+
+def test_a_tick_that_waited_too_long_in_the_queue_is_refused_before_anything_is_read(stage, failure_of: FailureOf) -> None:
+    """The schedule was in time and the queue was not; the op checks again, and says so in the ledger."""
+    tick = datetime.now(UTC) - timedelta(hours=7)
+    result = stage.run("flatten_positions", {}, {"deepcoin_ops/scheduled_at": tick.isoformat()})
+    assert not result.success
+    assert "minutes late" in failure_of(result)
+    assert stage.exchange.arrivals() == []
+    record = only_flatten(stage)
+    assert record.closing is not None
+    assert record.closing.result is FlattenResult.REFUSED
+    assert record.request.trading_day == stage.settings.calendar.day_of(tick)
+    assert stage.instance.get_run_by_id(result.run_id).tags["deepcoin_ops/result"] == "REFUSED"
+
+
+def test_a_tag_that_is_no_time_is_refused(stage, failure_of: FailureOf) -> None:
+    """A tag can be typed by hand; taken for "not scheduled" it would switch the lateness check off."""
+    result = stage.run("flatten_positions", {}, {"deepcoin_ops/scheduled_at": "this evening"})
+    assert "not a time" in failure_of(result)
+    assert stage.exchange.arrivals() == []
+
+
+def test_the_live_venue_is_not_armed_and_nothing_is_sent_anywhere(
+    stage, failure_of: FailureOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever else is set: this version cannot send to the real exchange."""
+    monkeypatch.setenv("DEEPCOIN_OPS_VENUE", "live")
+    monkeypatch.setenv("DEEPCOIN_BASE_URL", stage.exchange.url)
+    for name in ("DEEPCOIN_API_KEY", "DEEPCOIN_SECRET_KEY", "DEEPCOIN_PASSPHRASE"):
+        monkeypatch.setenv(name, "0123456789abcdef")
+    settings_text = stage.settings.source_path.read_text()
+    stage.settings.source_path.write_text(settings_text[: settings_text.index("pace:")])
+    for job in ("flatten_positions", "plan_positions"):
+        result = stage.run(job, {})
+        assert "cannot be armed for the live exchange" in failure_of(result)
+    assert stage.exchange.arrivals() == []
+    assert not (stage.settings.state_folder / "live").exists()
+
+
+def test_a_dry_run_reads_and_sends_nothing(stage) -> None:
+    """It is the rehearsal: the same way up to the first send."""
+    result = stage.run("flatten_positions", {"dry_run": True})
+    assert result.success
+    assert stage.close_arrivals() == []
+    record = only_flatten(stage)
+    assert record.closing is not None
+    assert record.closing.result is FlattenResult.DRY_RUN
+
+
+def test_a_plan_shows_what_is_open_and_leaves_no_record(stage) -> None:
+    """Anybody may look as often as they like without writing into the day's ledger."""
+    result = stage.run("plan_positions", {})
+    assert result.success
+    [shown] = result.filter_events(lambda event: event.is_successful_output)
+    assert "BTC-USDT-SWAP" in shown.step_output_data.metadata["open now"].value
+    assert stage.close_arrivals() == []
+    with History.open_existing(stage.settings.ledger_path, stage.settings.venue) as history:
+        assert history.read_last_flatten("main") is None

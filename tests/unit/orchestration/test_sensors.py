@@ -1,0 +1,111 @@
+"""When a day's tables are rebuilt: cursor, pending days, run keys. The ledger is real, the clock is not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from deepcoin_ops.assets.close_tables import build_close_ledger
+from deepcoin_ops.orchestration.jobs import build_day_tables_job
+from deepcoin_ops.orchestration.partitions import build_trading_days
+from deepcoin_ops.orchestration.sensors import LedgerCursor, build_ledger_moved
+from deepcoin_ops.settings import Settings
+
+DAY, NEXT_DAY = "2026-03-08", "2026-03-09"
+AT_ONCE, QUIET = timedelta(seconds=1), timedelta(seconds=31)
+
+Look = Callable[[str | None, datetime], dg.SensorResult]
+
+
+@pytest.fixture
+def look(settings: Settings) -> Look:
+    """Evaluates the sensor with a cursor at a time."""
+    trading_days = build_trading_days(settings)
+    ledger_asset = build_close_ledger(trading_days)
+
+    def evaluate(cursor: str | None, now: datetime) -> dg.SensorResult:
+        sensor = build_ledger_moved(settings, build_day_tables_job(), ledger_asset, trading_days, lambda: now)
+        with dg.DagsterInstance.ephemeral() as instance:
+            told = sensor(dg.build_sensor_context(instance=instance, cursor=cursor))
+        assert isinstance(told, dg.SensorResult)
+        return told
+
+    return evaluate
+
+
+def run_keys(told: dg.SensorResult) -> list[str | None]:
+    """The keys of the runs that were asked for."""
+    return [request.run_key for request in told.run_requests or ()]
+
+
+def test_without_a_ledger_nothing_is_asked_for_and_none_is_created(settings: Settings, look: Look, evening) -> None:
+    """The sensor only reads, on a machine too where nothing was ever flattened."""
+    assert run_keys(look(None, evening.now)) == []
+    assert not settings.state_folder.exists()
+
+
+def test_a_closed_flatten_asks_for_its_day_once_under_day_and_head(look: Look, evening) -> None:
+    """Run keys are remembered for good, so that a second daemon that sees the same head asks for nothing new."""
+    head = evening.close(evening.open(DAY))
+    told = look(None, evening.now + AT_ONCE)
+    assert run_keys(told) == [f"{DAY}:{head}"]
+    [request] = told.run_requests
+    assert request.partition_key == DAY
+    [report] = told.asset_events
+    assert (report.asset_key, report.partition) == (dg.AssetKey("close_ledger"), DAY)
+    assert report.metadata["ledger_head_seq"].value == head
+    assert run_keys(look(told.cursor, evening.now + AT_ONCE)) == []
+
+
+def test_a_day_with_an_open_flatten_waits_for_its_closing_row(look: Look, evening) -> None:
+    """Rebuilding after each send of a running flatten would cost the machine what the flatten needs."""
+    flatten_id = evening.open(DAY)
+    waiting = look(None, evening.now + AT_ONCE)
+    assert run_keys(waiting) == []
+    assert json.loads(waiting.cursor)["pending_days"] == [DAY]
+    head = evening.close(flatten_id)
+    assert run_keys(look(waiting.cursor, evening.now + AT_ONCE)) == [f"{DAY}:{head}"]
+
+
+def test_a_day_whose_flatten_was_killed_is_built_once_the_ledger_is_still(look: Look, evening) -> None:
+    """Kill -9 writes no closing row; the tables that say so may not wait for one."""
+    evening.open(DAY)
+    waiting = look(None, evening.now + AT_ONCE)
+    told = look(waiting.cursor, evening.now + QUIET)
+    assert run_keys(told) == [f"{DAY}:1"]
+    assert json.loads(told.cursor)["pending_days"] == []
+    assert run_keys(look(told.cursor, evening.now + QUIET)) == []
+
+
+def test_a_waiting_day_does_not_hold_up_another_one(look: Look, evening) -> None:
+    """A flatten of yesterday's tick may still be at work when today's is closed."""
+    evening.open(DAY)
+    head = evening.close(evening.open(NEXT_DAY))
+    told = look(None, evening.now + AT_ONCE)
+    assert run_keys(told) == [f"{NEXT_DAY}:{head}"]
+    assert json.loads(told.cursor) == {"seq": head, "pending_days": [DAY]}
+
+
+def test_a_day_before_the_first_partition_is_passed_over(look: Look, evening) -> None:
+    """A run for a partition that does not exist would fail the tick, and every later one with it."""
+    head = evening.close(evening.open("2025-12-31"))
+    told = look(None, evening.now + AT_ONCE)
+    assert run_keys(told) == []
+    assert json.loads(told.cursor) == {"seq": head, "pending_days": []}
+
+
+@pytest.mark.parametrize("cursor", ["", "no json", "[]", '{"seq": null}', '{"seq": "x"}', '{"pending_days": 3}', "7"])
+def test_an_unreadable_cursor_starts_over(look: Look, evening, cursor: str) -> None:
+    """A cursor can be edited in the page; the worst that may happen is that tables are built again."""
+    head = evening.close(evening.open(DAY))
+    assert run_keys(look(cursor, evening.now + AT_ONCE)) == [f"{DAY}:{head}"]
+
+
+def test_a_cursor_survives_its_own_text() -> None:
+    """What is pending must not be lost between two ticks."""
+    cursor = LedgerCursor(17, ["2026-03-08", "2026-03-09"])
+    assert LedgerCursor.parse(cursor.format()) == cursor

@@ -1,0 +1,137 @@
+"""The tables on disk: never back to an older ledger head, never half a file, always every column."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from deepcoin_ops.domain.frames import CLOSE_ATTEMPTS, CLOSE_ERRORS, TABLES, Table, build_close_attempts, build_close_errors
+from deepcoin_ops.domain.model import CloseAttempt, CloseError, CloseIntent, Outcome, PositionSide, ProductGroup
+from deepcoin_ops.orchestration.tables import TableHead, TableStore
+
+DAY = "2026-03-08"
+AT = datetime(2026, 3, 8, 21, 30, 0, 123456, UTC)
+OLD, NEW = TableHead(3, {"main": "aa"}), TableHead(7, {"main": "bb"})
+
+
+def build_attempt(number: int = 1) -> CloseAttempt:
+    """An attempt with a size that no float holds, and one error item."""
+    size = Decimal("0.100000000000000001")
+    intent = CloseIntent(f"A{number}", "BTC-USDT-SWAP", ProductGroup.SWAP_U, 1, number, "/close", "{}", size, None)
+    item = CloseError(0, "BTC-USDT-SWAP", PositionSide.SHORT, "51020", "Insufficient position", "1", "2", "3", "{}")
+    return CloseAttempt("main", "F1", intent, AT, Outcome.PARTIAL, "one item", AT, AT, "0", 200, (item,))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> TableStore:
+    """An empty store."""
+    return TableStore(str(tmp_path / "tables"), tmp_path / "locks")
+
+
+def test_a_lower_head_never_replaces_a_higher_one(store: TableStore) -> None:
+    """Two runs of one day may end in the wrong order; the newer word stays."""
+    newer = build_close_attempts(DAY, [build_attempt(1), build_attempt(2)])
+    store.write(CLOSE_ATTEMPTS, DAY, newer, NEW)
+    kept = store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, [build_attempt(1)]), OLD)
+    assert (kept.is_kept, kept.head) == (True, NEW)
+    pd.testing.assert_frame_equal(kept.frame, newer)
+    stored = store.read(CLOSE_ATTEMPTS, DAY)
+    assert stored is not None
+    assert (stored.head, len(stored.frame)) == (NEW, 2)
+
+
+@pytest.mark.parametrize("head", [OLD, NEW])
+def test_the_same_and_a_higher_head_replace_what_is_there(store: TableStore, head: TableHead) -> None:
+    """A rebuild after a mended program has to arrive although the ledger stands where it stood."""
+    store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, [build_attempt()]), OLD)
+    written = store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, []), head)
+    assert not written.is_kept
+    stored = store.read(CLOSE_ATTEMPTS, DAY)
+    assert stored is not None
+    assert (stored.head, len(stored.frame)) == (head, 0)
+
+
+def _cut(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def _spoil_footer(content: bytes) -> bytes:
+    return content[:-40] + b"\xff" * 32 + content[-8:]
+
+
+@pytest.mark.parametrize("spoil", [_cut, _spoil_footer, lambda _: b"", lambda _: b"PAR1PAR1", lambda _: b"no table"])
+def test_a_file_that_is_not_whole_is_built_anew(store: TableStore, spoil: Callable[[bytes], bytes]) -> None:
+    """A full disk or a torn copy must not keep a day from ever being built again, although its head was higher."""
+    path = Path(store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, [build_attempt()]), NEW).path)
+    path.write_bytes(spoil(path.read_bytes()))
+    assert store.read(CLOSE_ATTEMPTS, DAY) is None
+    assert not store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, [build_attempt()]), OLD).is_kept
+    assert store.read(CLOSE_ATTEMPTS, DAY) is not None
+
+
+def test_a_file_with_other_columns_is_built_anew(store: TableStore) -> None:
+    """A table that gained a column in a later version finds its old files in the way."""
+    path = Path(store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, [build_attempt()]), NEW).path)
+    pq.write_table(pq.read_table(path).drop_columns(["reason"]), path)
+    assert store.read(CLOSE_ATTEMPTS, DAY) is None
+    assert not store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, [build_attempt()]), OLD).is_kept
+
+
+def test_a_day_that_was_never_built_has_no_table(store: TableStore) -> None:
+    """No file and a file without rows are two statements."""
+    assert store.read(CLOSE_ERRORS, DAY) is None
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_zero_rows_keep_every_column_and_type(store: TableStore, table: Table) -> None:
+    """An empty day whose columns became null would break the folder as one table."""
+    path = store.write(table, DAY, table.build([]), NEW).path
+    assert pq.read_schema(path).remove_metadata() == table.arrow_schema
+    stored = store.read(table, DAY)
+    assert stored is not None
+    assert dict(stored.frame.dtypes) == {column.name: column.kind.pandas_type for column in table.columns}
+
+
+def test_values_come_back_exactly(store: TableStore) -> None:
+    """Sizes are decimals with eighteen places and instants have microseconds; neither may pass through a float."""
+    frame = build_close_attempts(DAY, [build_attempt()])
+    store.write(CLOSE_ATTEMPTS, DAY, frame, NEW)
+    stored = store.read(CLOSE_ATTEMPTS, DAY)
+    assert stored is not None
+    pd.testing.assert_frame_equal(stored.frame, frame)
+    assert stored.frame["quantity_contracts"][0] == Decimal("0.100000000000000001")
+    assert stored.frame["intent_at"][0] == AT
+    assert stored.frame["notional_usdt"].isna().all()
+
+
+def test_a_full_day_and_an_empty_one_read_as_one_table(store: TableStore) -> None:
+    """Downstream jobs read the folder, with whatever tool."""
+    store.write(CLOSE_ERRORS, DAY, build_close_errors(DAY, [build_attempt()]), NEW)
+    folder = Path(store.write(CLOSE_ERRORS, "2026-03-09", build_close_errors("2026-03-09", []), NEW).path).parent
+    assert pq.read_table(folder).schema.remove_metadata() == CLOSE_ERRORS.arrow_schema
+    assert list(pd.read_parquet(folder)["trading_day"]) == [DAY]
+
+
+def test_a_write_leaves_nothing_beside_the_file(store: TableStore) -> None:
+    """Whoever reads the folder must not find half-written files in it, after a failed write either."""
+    path = Path(store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, []), NEW).path)
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def test_a_frame_of_another_table_is_refused_and_leaves_the_file_alone(store: TableStore) -> None:
+    """A wrong frame is a mistake in this program, and no reason to lose a day."""
+    store.write(CLOSE_ERRORS, DAY, build_close_errors(DAY, [build_attempt()]), OLD)
+    with pytest.raises(ValueError, match="columns are"):
+        store.write(CLOSE_ERRORS, DAY, build_close_attempts(DAY, []), NEW)
+    stored = store.read(CLOSE_ERRORS, DAY)
+    assert stored is not None
+    assert stored.head == OLD
+    assert isinstance(stored.frame["raw_json"].dtype, pd.StringDtype)
+    assert pa.types.is_string(pq.read_schema(stored.path).field("raw_json").type)
