@@ -163,8 +163,8 @@ def dev(context: click.Context, port: int) -> None:
 
 
 def _print_flatten(desk: Desk, ending: FlattenEnding, *, is_json: bool) -> None:
-    if ending.is_interrupted and (ending.outcome is None or not ending.outcome.closing.sends):
-        click.echo("Interrupted before anything was sent; all positions are as they were.", err=True)
+    if ending.is_interrupted:
+        click.echo(_describe_interrupt(ending), err=True)
     document = build_flatten_document(desk, ending)
     if document is None:
         return
@@ -172,6 +172,14 @@ def _print_flatten(desk: Desk, ending: FlattenEnding, *, is_json: bool) -> None:
         _print(document)
     elif ending.error is None:
         _print(build_flatten_tables(desk, ending))
+
+
+def _describe_interrupt(ending: FlattenEnding) -> str:
+    if ending.flatten is None or (ending.outcome is not None and not ending.outcome.closing.sends):
+        return "Interrupted before anything was sent; all positions are as they were."
+    if ending.outcome is None:
+        return "Interrupted, and no closing row could be written. `deepcoin-ops status` shows what has no recorded answer."
+    return "Interrupted: no new close was sent, and what was on its way has been awaited and recorded."
 
 
 def _print(shown: str | RenderableType) -> None:

@@ -191,7 +191,7 @@ class FlattenSection(_Section):
     max_rounds: Annotated[int, Field(ge=1, le=10)] = 10
     max_deadline_s: Annotated[float, Field(gt=0, le=1800)] = 1800.0
     max_in_flight: Annotated[int, Field(ge=1, le=3)] = 3
-    unknown_hold_s: Annotated[float, Field(ge=0, le=300)] = 15.0
+    unknown_hold_s: Annotated[float, Field(ge=0, le=60), _on_live_at_least(5.0)] = 15.0
     lock_wait_s: Annotated[float, Field(ge=0, le=21_600)]
     interrupt_read_s: Annotated[float, Field(ge=0, le=60)] = 5.0
 

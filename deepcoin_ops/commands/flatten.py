@@ -116,9 +116,7 @@ class HandFlatten:
 
     def _finish(self, flatten: Flatten) -> None:
         try:
-            if flatten.outcome is None:
-                self._stop.set()
-                flatten.verify()
+            flatten.abandon("ended by an error")
         finally:
             flatten.release()
 

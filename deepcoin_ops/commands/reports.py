@@ -12,7 +12,7 @@ from deepcoin_ops.domain.model import CloseAttempt, InstrumentVerdict, Position,
 from deepcoin_ops.domain.planning import ClosePlan
 from deepcoin_ops.flattening.desk import Desk
 from deepcoin_ops.flattening.guards import choose_instruments, find_held_back
-from deepcoin_ops.flattening.observation import instrument_types_of, read_plan
+from deepcoin_ops.flattening.observation import fetch_plan, instrument_types_of
 from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.records import AlteredEntry, FlattenRecord, SkippedTick
 from deepcoin_ops.settings import Settings
@@ -98,7 +98,7 @@ def fetch_plan_report(desk: Desk, instruments: Sequence[str]) -> PlanReport:
     """
     chosen = choose_instruments(desk.account, instruments)
     try:
-        plan, market = read_plan(desk, chosen)
+        plan, market = fetch_plan(desk, chosen)
     except ReadFailed as failure:
         raise ReadFailed(
             f"account {desk.account.name} at {desk.settings.base_url}: no complete positions read, so there is no plan: "
@@ -113,7 +113,7 @@ def fetch_plan_report(desk: Desk, instruments: Sequence[str]) -> PlanReport:
         instruments=chosen,
         plan=plan,
         unconfigured=plan.unconfigured,
-        held_back=find_held_back(chosen, plan, market),
+        held_back=find_held_back(chosen, {line.instrument_id for line in plan.lines}, market),
         time_to_last_close_s=closing_s,
         time_to_proven_flat_s=closing_s + proving_s,
     )

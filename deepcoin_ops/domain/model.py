@@ -151,12 +151,13 @@ class Position:
     """One row of a positions read. Several rows may share an instrument: sides, margin modes, split positions.
 
     `product_group` is None for an id whose spelling belongs to none; such a row is reported and never closed.
+    `position_side` is None for a side of another spelling; a batch close takes every side, so it decides nothing.
     """
 
     instrument_id: str
     product_group: ProductGroup | None
     position_id: str
-    position_side: PositionSide
+    position_side: PositionSide | None
     quantity_contracts: Decimal
     margin_mode: str
     merge_mode: str

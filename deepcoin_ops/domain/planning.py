@@ -10,15 +10,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from deepcoin_ops.domain.model import Instrument, Position, ProductGroup, product_group_of
+from deepcoin_ops.domain.model import Instrument, InstrumentType, Position, ProductGroup, product_group_of
 
 
 @dataclass(frozen=True)
 class MarketData:
-    """What the exchange says about its instruments: the list and the last prices, either possibly incomplete."""
+    """What the exchange says about its instruments: the list and the last prices, either possibly incomplete.
+
+    `listed_types` are the instrument types whose list was read; only there does a missing instrument mean anything.
+    """
 
     instruments: Mapping[str, Instrument]
     prices: Mapping[str, Decimal]
+    listed_types: frozenset[InstrumentType] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class PlanLine:
     @property
     def sides(self) -> str:
         """The open sides in words: `long`, `short` or `long+short`."""
-        return "+".join(sorted({position.position_side.value for position in self.positions}))
+        return "+".join(sorted({position.position_side or "side unknown" for position in self.positions}))
 
 
 @dataclass(frozen=True)

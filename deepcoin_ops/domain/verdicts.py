@@ -152,10 +152,10 @@ def describe_verdicts(verdicts: Sequence[InstrumentVerdict]) -> str:
 
 
 def residual_notional(verdicts: Sequence[InstrumentVerdict]) -> Decimal | None:
-    """The known notional left open, in USDT; None when a read after the last send is missing."""
-    if any(verdict.quantity_after_contracts is None for verdict in verdicts):
-        return None
-    return sum((verdict.notional_after_usdt or Decimal(0) for verdict in verdicts), Decimal(0))
+    """The notional left open, in USDT; None when a read after the last send or one of the notionals is missing."""
+    notionals = [verdict.notional_after_usdt for verdict in verdicts]
+    known = [notional for notional in notionals if notional is not None]
+    return sum(known, Decimal(0)) if len(known) == len(notionals) else None
 
 
 def _with_history(text: str, history: InstrumentHistory) -> str:

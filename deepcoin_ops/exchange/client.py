@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlencode
 
@@ -106,7 +107,7 @@ class DeepcoinClient:
             ReadFailed: The server time could not be read; the offset stays.
         """
         started = self._now()
-        server_time = self._read_market("/deepcoin/market/time", {}, wire.parse_server_time, is_stopped)
+        server_time = self._fetch_market("/deepcoin/market/time", {}, wire.parse_server_time, is_stopped)
         self._clock_offset = server_time - (started + (self._now() - started) / 2)
         return self._clock_offset
 
@@ -116,7 +117,7 @@ class DeepcoinClient:
         Raises:
             ReadFailed: No readable answer.
         """
-        return self._read_account("account", "/deepcoin/account/uid", {}, wire.parse_uid, is_stopped)
+        return self._fetch_account("account", "/deepcoin/account/uid", {}, wire.parse_uid, is_stopped)
 
     def fetch_positions(self, instrument_type: InstrumentType, is_stopped: Callable[[], bool] = never) -> PositionsRead:
         """One complete read of all positions of one instrument type.
@@ -129,9 +130,10 @@ class DeepcoinClient:
         path = "/deepcoin/account/positions?" + urlencode({"instType": instrument_type.value})
         self._account_pace.take_slot("positions", is_stopped=is_stopped)
         started_at, started_monotonic_s = self._now(), time.monotonic()
-        answer = self._send_read(path, signed=True)
-        self._settle_read("positions", self._account_pace, answer)
-        (positions, notes) = self._parse_read(path, answer, wire.parse_positions)
+        answer = self._send_fetch(path, signed=True)
+        self._note_read("positions", self._account_pace, answer)
+        parse = partial(wire.parse_positions, instrument_type=instrument_type)
+        positions, notes = self._parse_answer(path, answer, parse)
         return PositionsRead(
             instrument_type=instrument_type,
             positions=positions,
@@ -151,7 +153,7 @@ class DeepcoinClient:
             ReadFailed: No complete list.
         """
         query = {"instType": instrument_type.value}
-        return self._read_market("/deepcoin/market/instruments", query, wire.parse_instruments, is_stopped)
+        return self._fetch_market("/deepcoin/market/instruments", query, wire.parse_instruments, is_stopped)
 
     def fetch_last_prices(
         self, instrument_type: InstrumentType, is_stopped: Callable[[], bool] = never
@@ -162,7 +164,7 @@ class DeepcoinClient:
             ReadFailed: No complete list.
         """
         query = {"instType": instrument_type.value}
-        return self._read_market("/deepcoin/market/tickers", query, wire.parse_last_prices, is_stopped)
+        return self._fetch_market("/deepcoin/market/tickers", query, wire.parse_last_prices, is_stopped)
 
     def take_close_slot(self, endpoint: str, prepare: Callable[[], None], is_stopped: Callable[[], bool]) -> None:
         """Wait until the pace allows the next close; `prepare` runs in the slot, before it is used up.
@@ -183,7 +185,6 @@ class DeepcoinClient:
             The outcome, whatever it was. Nothing is sent again here: the exchange offers no key that would make a
             repeat recognisable.
         """
-        lane = CLOSE_LANES[endpoint]
         sent_at = self._now()
         try:
             answer = self._transport.send("POST", endpoint, self._headers("POST", endpoint, body), body)
@@ -196,9 +197,11 @@ class DeepcoinClient:
                 answered_at=self._now(),
                 raw=failure.raw,
             )
-        close_answer = self._judge_close(answer, sent_at)
-        self._settle_pace(lane, self._account_pace, close_answer.is_throttled, close_answer.retry_after_s)
-        return close_answer
+        return self._judge_close(answer, sent_at)
+
+    def note_close_answer(self, endpoint: str, answer: CloseAnswer) -> None:
+        """Tell the pace of a close's answer, after it has been recorded: nothing comes between an answer and its record."""
+        self._note_pace(CLOSE_LANES[endpoint], self._account_pace, answer.is_throttled, answer.retry_after_s)
 
     def _judge_close(self, answer: HttpAnswer, sent_at: datetime) -> CloseAnswer:
         reading = wire.read_close_answer(answer.http_status, answer.raw.body)
@@ -222,7 +225,7 @@ class DeepcoinClient:
         reason = f"the answer does not come from the {self._venue} venue; {reading.reason}"
         return replace(close_answer, outcome=Outcome.UNKNOWN, refusal=Refusal.FATAL, reason=reason)
 
-    def _read_account(
+    def _fetch_account(
         self,
         lane: str,
         path: str,
@@ -230,14 +233,14 @@ class DeepcoinClient:
         parse: Callable[[Any], _Parsed],
         is_stopped: Callable[[], bool],
     ) -> _Parsed:
-        return self._read(lane, self._account_pace, path, query, parse, is_stopped, signed=True)
+        return self._fetch(lane, self._account_pace, path, query, parse, is_stopped, signed=True)
 
-    def _read_market(
+    def _fetch_market(
         self, path: str, query: Mapping[str, str], parse: Callable[[Any], _Parsed], is_stopped: Callable[[], bool]
     ) -> _Parsed:
-        return self._read("market", self._market_pace, path, query, parse, is_stopped, signed=False)
+        return self._fetch("market", self._market_pace, path, query, parse, is_stopped, signed=False)
 
-    def _read(
+    def _fetch(
         self,
         lane: str,
         pace: Pace,
@@ -250,28 +253,28 @@ class DeepcoinClient:
     ) -> _Parsed:
         path_and_query = f"{path}?{urlencode(query)}" if query else path
         pace.take_slot(lane, is_stopped=is_stopped)
-        answer = self._send_read(path_and_query, signed=signed)
-        self._settle_read(lane, pace, answer)
-        return self._parse_read(path_and_query, answer, parse)
+        answer = self._send_fetch(path_and_query, signed=signed)
+        self._note_read(lane, pace, answer)
+        return self._parse_answer(path_and_query, answer, parse)
 
-    def _send_read(self, path_and_query: str, *, signed: bool) -> HttpAnswer:
+    def _send_fetch(self, path_and_query: str, *, signed: bool) -> HttpAnswer:
         headers = self._headers("GET", path_and_query, "") if signed else {}
         try:
             return self._transport.send("GET", path_and_query, headers)
         except TransportFailed as failure:
             raise ReadFailed(f"GET {path_and_query}: {failure}", failure.raw) from failure
 
-    def _settle_read(self, lane: str, pace: Pace, answer: HttpAnswer) -> None:
+    def _note_read(self, lane: str, pace: Pace, answer: HttpAnswer) -> None:
         is_throttled = answer.http_status == 429 or _refusal_of_read(answer) is Refusal.THROTTLED
-        self._settle_pace(lane, pace, is_throttled, _retry_after_s(answer))
+        self._note_pace(lane, pace, is_throttled, _retry_after_s(answer))
 
-    def _settle_pace(self, lane: str, pace: Pace, is_throttled: bool, retry_after_s: float | None) -> None:
+    def _note_pace(self, lane: str, pace: Pace, is_throttled: bool, retry_after_s: float | None) -> None:
         if is_throttled:
             pace.push(lane, retry_after_s)
         else:
             pace.record_clean(lane)
 
-    def _parse_read(self, path_and_query: str, answer: HttpAnswer, parse: Callable[[Any], _Parsed]) -> _Parsed:
+    def _parse_answer(self, path_and_query: str, answer: HttpAnswer, parse: Callable[[Any], _Parsed]) -> _Parsed:
         """The parsed `data` of a read that is complete and from this venue; everything else raises."""
         where = f"GET {path_and_query}: HTTP {answer.http_status}"
         try:

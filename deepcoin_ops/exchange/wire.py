@@ -148,27 +148,33 @@ def _parse_close_error(index: int, item: Any) -> CloseError:
     )
 
 
-def parse_positions(data: Any) -> tuple[tuple[Position, ...], tuple[str, ...]]:
+def parse_positions(data: Any, instrument_type: InstrumentType) -> tuple[tuple[Position, ...], tuple[str, ...]]:
     """The rows of a positions answer, and notes on fields that were not expected.
 
+    Args:
+        data: The answer's `data`.
+        instrument_type: What was asked for.
+
     Raises:
-        UnreadableAnswer: `data` is not a list, or a row lacks its instrument, size or side: the read is not complete.
+        UnreadableAnswer: `data` is not a list, a row lacks its instrument or size, or is of another type than asked for:
+            the read is not complete.
 
     Source: https://www.deepcoin.com/docs/DeepCoinAccount/accountPositions; spot rows have an empty side.
     """
     rows = _rows(data)
-    return tuple(_parse_position(row) for row in rows), _notice_fields("positions row", rows, _POSITION_FIELDS)
+    positions = tuple(_parse_position(row, instrument_type) for row in rows)
+    return positions, _notice_fields("positions row", rows, _POSITION_FIELDS)
 
 
-def _parse_position(row: Mapping[str, Any]) -> Position:
+def _parse_position(row: Mapping[str, Any], instrument_type: InstrumentType) -> Position:
     instrument_id = _text(row.get("instId"))
     quantity = _decimal(row.get("pos"))
     if not instrument_id or quantity is None:
         raise UnreadableAnswer(f"a positions row has no readable instrument or size: {_shorten(row)}")
-    is_spot = _text(row.get("instType")) == InstrumentType.SPOT.value
+    if (_text(row.get("instType")) or instrument_type) != instrument_type:
+        raise UnreadableAnswer(f"asked for {instrument_type} positions, a row is of another type: {_shorten(row)}")
+    is_spot = instrument_type is InstrumentType.SPOT
     side = PositionSide.LONG if is_spot else _SIDES.get((_text(row.get("posSide")) or "").lower())
-    if side is None:
-        raise UnreadableAnswer(f"the positions row of {instrument_id} has no readable side: {_shorten(row)}")
     try:
         group = product_group_of(instrument_id)
     except ValueError:

@@ -61,9 +61,9 @@ def _exposure(
 ) -> Decimal | None:
     """Notional times the seconds it stayed open, over all that was open before, in USDT-seconds.
 
-    What was proven flat counts until its last answer, everything else until now.
+    What was proven flat counts until its last answer, everything else until now. None where a notional is unknown.
     """
-    if before is None:
+    if before is None or any(line.notional_usdt is None for line in before.lines):
         return None
     flat = {verdict.instrument_id for verdict in verdicts if verdict.verdict.is_flat}
     exposure = Decimal(0)
@@ -78,6 +78,6 @@ def _exposure(
 def _describe_unconfigured(plan: ClosePlan | None) -> Mapping[str, str]:
     sizes: dict[str, list[str]] = {}
     for position in plan.unconfigured if plan else ():
-        size = f"{position.position_side} {position.quantity_contracts.normalize():f}"
+        size = f"{position.position_side or 'side unknown'} {position.quantity_contracts.normalize():f}"
         sizes.setdefault(position.instrument_id, []).append(size)
     return {instrument_id: ", ".join(listed) for instrument_id, listed in sizes.items()}

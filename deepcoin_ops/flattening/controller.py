@@ -9,25 +9,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
 from threading import Event
 
-from deepcoin_ops.domain.errors import GuardRefused, ReadFailed, ReadRefused, SendWithdrawn
+from deepcoin_ops.domain.errors import GuardRefused, LedgerError, ReadFailed, ReadRefused, SendWithdrawn
 from deepcoin_ops.domain.model import FlattenRequest, FlattenResult, InstrumentVerdict, Outcome, Refusal
 from deepcoin_ops.domain.planning import ClosePlan, MarketData, PlanLine, describe_lines, plan_closes, total_notional
 from deepcoin_ops.domain.verdicts import InstrumentHistory, judge, result_of
 from deepcoin_ops.flattening.account_lock import AccountLock
+from deepcoin_ops.flattening.clock_correction import ClockCorrection
 from deepcoin_ops.flattening.closing import build_closing
 from deepcoin_ops.flattening.desk import Desk
-from deepcoin_ops.flattening.guards import check_clock_offset, check_lateness, find_held_back
+from deepcoin_ops.flattening.guards import check_lateness, find_held_back
+from deepcoin_ops.flattening.market import MarketReads
 from deepcoin_ops.flattening.observation import AccountRead, Observer, wait_until
 from deepcoin_ops.flattening.progress import FlattenOutcome, Progress
 from deepcoin_ops.flattening.proof import ProofReads
 from deepcoin_ops.flattening.sending import CloseSender, Delivery
 
-_SNAPSHOT_MAX_AGE_S = 5.0
+_MARKET_PATIENCE_S = 3.0  # seconds the first send waits for prices; without them it goes out in another order
 _VERIFY_LIMIT_S = 30.0  # seconds of reads before what is unproven stays unproven
 
 
@@ -51,17 +52,21 @@ class Flatten:
         self._stop = stop
         self._report = report
         self._observer = Observer(desk, request.instruments, request.flatten_id)
-        self._lock = AccountLock(desk.settings.locks_folder, request.account)
-        self._sender = CloseSender(desk, request.flatten_id, self._is_stopping, self._report_delivery, self._correct_clock)
-        self._proof = ProofReads(self._sender, self._limits.settle_s, self._limits.read_gap_s)
+        self._market_reads = MarketReads(desk.client, self._observer.instrument_types, stop.is_set)
         self._market = MarketData({}, {})
+        self._lock = AccountLock(desk.settings.locks_folder, request.account)
+        max_offset_s = desk.settings.exchange.max_clock_offset_s
+        self._clock = ClockCorrection(desk.client, max_offset_s, stop.is_set, report)
+        self._sender = CloseSender(desk, request.flatten_id, self._is_stopping, self._report_delivery, self._clock)
+        self._proof = ProofReads(self._sender, self._limits.settle_s, self._limits.read_gap_s)
         self._before: ClosePlan | None = None
-        self._held_back: dict[str, str] = {}
         self._last_plan: ClosePlan | None = None
+        self._seen_open: set[str] = set()
+        self._held_back: dict[str, str] = {}
+        self._blind_reason: str | None = None
         self._rounds = 0
         self._started_s = time.monotonic()
         self._deadline_s = float("inf")
-        self._was_clock_corrected = False
         self._answered_notional = Decimal(0)
         self.outcome: FlattenOutcome | None = None
 
@@ -86,31 +91,47 @@ class Flatten:
 
     def release(self) -> None:
         """End the threads and give the lock back; answers still in flight are awaited and recorded first."""
-        self._sender.close()
-        self._lock.release()
+        try:
+            self._market_reads.close()
+            self._sender.close()
+        finally:
+            self._lock.release()
+
+    def abandon(self, reason: str) -> None:
+        """Close a flatten whose own steps were not all taken; nothing to do when it is closed. Sends nothing.
+
+        Args:
+            reason: Why it ended early, for the closing row.
+        """
+        if self.outcome is not None:
+            return
+        self._stop.set()
+        if self._before is None:
+            self._refuse(reason)
+        else:
+            self._sender.fatal_reason = self._sender.fatal_reason or reason
+            self.verify()
 
     def take_snapshot(self) -> AccountRead:
         """The first complete read, side by side with instruments and prices; what it shows is what was open before.
 
         Raises:
-            GuardRefused: No complete read could be had, or the exchange refused the key or the clock.
-            SendWithdrawn: Stopping was asked for.
+            GuardRefused: No complete read could be had, or the exchange refused the key or the clock; recorded.
+            SendWithdrawn: Stopping was asked for; recorded likewise.
         """
-        held = self._sender.hold_open_intents(self._limits.unknown_hold_s)
-        if held:
-            self._report(Progress(f"{held} close(s) of an interrupted flatten may still be on their way; waiting for them"))
-        with ThreadPoolExecutor(4, thread_name_prefix="market") as pool:
-            wait_for_market = self._observer.start_market_read(pool, self._stop.is_set)
-            read = self._read_snapshot()
-            self._market = wait_for_market()
-        if time.monotonic() - read.started_s > _SNAPSHOT_MAX_AGE_S:
-            # Prices were slow to come; what was open then may be another thing now.
-            read = self._read_snapshot()
-        plan = self._plan(read)
-        self._before = self._last_plan = plan
-        self._held_back = find_held_back(self.request.instruments, plan, self._market)
-        self._deadline_s = time.monotonic() + self._desk.settings.deadline_s(len(plan.lines))
-        self._proof.note(read, plan, time.monotonic())
+        try:
+            left_s = self._sender.take_over()
+            if left_s:
+                self._report(Progress(f"closes of an earlier flatten are not settled yet; waiting up to {left_s:.0f} s"))
+            self._market_reads.start_missing()
+            read = self._fetch_snapshot()
+            self._market_reads.wait(_MARKET_PATIENCE_S)
+        except (GuardRefused, SendWithdrawn) as error:
+            self._refuse(str(error))
+            raise
+        plan = self._note(read)
+        self._before = plan
+        self._deadline_s = time.monotonic() + left_s + self._desk.settings.deadline_s(len(plan.lines))
         shown = f"{len(plan.lines)} of {len(self.request.instruments)} instruments open: {describe_lines(plan.lines)}"
         self._report_sends(shown)
         return read
@@ -123,13 +144,14 @@ class Flatten:
 
         Raises:
             GuardRefused: A guard held before the first send; nothing was sent, and that is recorded.
+            SendWithdrawn: Stopping was asked for before the first send; recorded likewise.
         """
         try:
             check_lateness(self.request, datetime.now(UTC), self._desk.settings.schedule.max_lateness_s)
-            read = self.take_snapshot()
-        except (GuardRefused, SendWithdrawn) as error:
+        except GuardRefused as error:
             self._refuse(str(error))
             raise
+        read = self.take_snapshot()
         if self.request.is_dry_run:
             self._close_dry_run()
             return
@@ -147,52 +169,39 @@ class Flatten:
         if self.outcome is not None:
             return self.outcome
         self._sender.collect_all()
-        starts_s = max(time.monotonic(), self._proof.next_start_s())
-
-        def is_over() -> bool:
-            limit_s = self._limits.interrupt_read_s if self._stop.is_set() else _VERIFY_LIMIT_S
-            return time.monotonic() >= starts_s + limit_s
-
-        while not self._are_verdicts_settled() and not is_over():
+        if self._held_back:
+            # Perhaps only because a list could not be read; a later one may still know what it holds back.
+            self._market_reads.start_missing()
+            self._market_reads.wait(_MARKET_PATIENCE_S)
+        is_over = self._build_verify_limit()
+        while self._blind_reason is None and not self._are_verdicts_settled() and not is_over():
             if wait_until(self._proof.next_start_s(), is_over, time.sleep):
-                self._try_read("verify", is_over)
+                self._try_fetch("verify", is_over)
         return self._write_outcome(self._judge())
 
     # -- before the first send ------------------------------------------------------------------------------------------
 
-    def _read_snapshot(self) -> AccountRead:
+    def _fetch_snapshot(self) -> AccountRead:
         ends_s = time.monotonic() + self._desk.settings.deadline_s(0)
         while True:
+            started_at = datetime.now(UTC)
             try:
-                return self._observer.read_account("snapshot", 0, self._stop.is_set)
+                return self._observer.fetch_account("snapshot", 0, self._stop.is_set)
             except ReadFailed as failure:
-                self._check_snapshot_failure(failure, ends_s)
+                self._report(Progress(f"a positions read failed: {failure}"))
+                self._check_snapshot_failure(failure, started_at, ends_s)
 
-    def _check_snapshot_failure(self, failure: ReadFailed, ends_s: float) -> None:
+    def _check_snapshot_failure(self, failure: ReadFailed, started_at: datetime, ends_s: float) -> None:
         """Return when another try makes sense; raise what ends the flatten otherwise."""
-        self._report(Progress(f"a positions read failed: {failure}"))
         nothing = "Nothing was sent and all positions are as they were"
-        if isinstance(failure, ReadRefused) and failure.refusal is Refusal.TIMESTAMP:
-            if not self._correct_clock():
-                raise GuardRefused(f"{failure}, after the clock had been corrected. {nothing}.") from failure
-        elif isinstance(failure, ReadRefused) and failure.refusal is not Refusal.THROTTLED:
-            raise GuardRefused(f"{failure}. {nothing}.") from failure
+        if isinstance(failure, ReadRefused):
+            if failure.refusal is Refusal.TIMESTAMP:
+                self._clock.follow_refusal(started_at, str(failure))
+            elif failure.refusal is not Refusal.THROTTLED:
+                raise GuardRefused(f"{failure}. {nothing}.") from failure
         if time.monotonic() > ends_s:
             message = f"account {self.request.account}: no complete positions read. {nothing}. Last: {failure}"
             raise GuardRefused(message) from failure
-
-    def _correct_clock(self) -> bool:
-        """Correct the signing clock from the exchange's; False when that was done before."""
-        if self._was_clock_corrected:
-            return False
-        self._was_clock_corrected = True
-        try:
-            offset = self._desk.client.correct_clock(self._stop.is_set)
-        except ReadFailed as failure:
-            raise GuardRefused(f"the exchange's clock could not be read: {failure}. Nothing more is sent.") from failure
-        check_clock_offset(offset, self._desk.settings.exchange.max_clock_offset_s)
-        self._report(Progress(f"the exchange's clock is {offset.total_seconds():+.3f} s from this machine's; corrected"))
-        return True
 
     # -- rounds ---------------------------------------------------------------------------------------------------------
 
@@ -201,11 +210,12 @@ class Flatten:
             due = self._due_lines(read)
             if due:
                 self._rounds += 1
-                self._report_round(due)
+                size = f"{len(due)} instrument(s), {total_notional(due):,.0f} USDT"
+                self._report_sends(f"round {self._rounds}: closing {size}, largest first")
                 self._proof.clear()
                 self._sender.send_round(self._rounds, due)
-            newer = self._next_read()
-            if newer is None or self._proof.are_flat(self._held_back):
+            newer = self._fetch_next()
+            if newer is None or self._proof.are_flat():
                 return
             read = newer
 
@@ -213,26 +223,25 @@ class Flatten:
         """Open instruments that this read is evidence about and that nothing is in flight for."""
         return [
             line
-            for line in self._sendable_lines()
+            for line in self._open_lines()
             if not self._sender.is_in_flight(line.instrument_id)
             and read.started_s >= self._sender.evidence_from_s(line.instrument_id)
         ]
 
-    def _sendable_lines(self) -> list[PlanLine]:
-        lines = self._last_plan.lines if self._last_plan else ()
-        return [line for line in lines if line.instrument_id not in self._held_back]
+    def _open_lines(self) -> tuple[PlanLine, ...]:
+        return self._last_plan.lines if self._last_plan else ()
 
     def _is_over(self) -> bool:
-        if self._is_stopping() or self._sender.fatal_reason is not None:
+        if self._is_stopping() or self._sender.fatal_reason is not None or self._blind_reason is not None:
             return True
-        return self._rounds >= self._limits.max_rounds and bool(self._sendable_lines())
+        return self._rounds >= self._limits.max_rounds and bool(self._open_lines())
 
     def _is_stopping(self) -> bool:
         return self._stop.is_set() or time.monotonic() >= self._deadline_s
 
-    def _next_read(self) -> AccountRead | None:
+    def _fetch_next(self) -> AccountRead | None:
         """The next complete read, begun when it can bring something new; None when it is over before that."""
-        while not (self._is_stopping() or self._sender.fatal_reason):
+        while not (self._is_stopping() or self._sender.fatal_reason or self._blind_reason):
             self._sender.collect()
             starts_s = self._next_read_at()
             if starts_s is None:
@@ -241,7 +250,7 @@ class Flatten:
             if time.monotonic() < starts_s:
                 wait_until(min(starts_s, time.monotonic() + 0.1), self._is_stopping, self._stop.wait)
                 continue
-            read = self._try_read("round", self._stop.is_set)
+            read = self._try_fetch("round", self._stop.is_set)
             if read is not None:
                 self._sender.resume()
                 return read
@@ -251,7 +260,7 @@ class Flatten:
         """When the next read can change what is done; None while only answers in flight can."""
         waiting = [
             self._sender.evidence_from_s(line.instrument_id)
-            for line in self._sendable_lines()
+            for line in self._open_lines()
             if not self._sender.is_in_flight(line.instrument_id)
         ]
         if waiting:
@@ -262,24 +271,63 @@ class Flatten:
             return None
         return self._proof.next_start_s()
 
-    def _try_read(self, purpose: str, is_stopped: Callable[[], bool]) -> AccountRead | None:
-        """One read, planned and counted as proof if it was begun late enough; None when it failed."""
+    def _try_fetch(self, purpose: str, is_stopped: Callable[[], bool]) -> AccountRead | None:
+        """One read, noted; None when it failed. When no further read can succeed, `_blind_reason` says why."""
+        started_at = datetime.now(UTC)
         try:
-            read = self._observer.read_account(purpose, self._rounds, is_stopped)
+            read = self._observer.fetch_account(purpose, self._rounds, is_stopped)
         except SendWithdrawn:
+            return None
+        except (GuardRefused, LedgerError) as error:
+            self._blind_reason = str(error)
             return None
         except ReadFailed as failure:
             self._report(Progress(f"a positions read failed and proves nothing: {failure}"))
-            if isinstance(failure, ReadRefused) and failure.refusal is Refusal.FATAL:
-                self._sender.fatal_reason = str(failure)
+            self._follow_failed_read(failure, started_at)
             return None
-        self._last_plan = self._plan(read)
-        self._proof.note(read, self._last_plan, time.monotonic())
+        self._note(read)
         return read
+
+    def _follow_failed_read(self, failure: ReadFailed, started_at: datetime) -> None:
+        if not isinstance(failure, ReadRefused):
+            return
+        if failure.refusal is Refusal.FATAL:
+            self._blind_reason = str(failure)
+        elif failure.refusal is Refusal.TIMESTAMP:
+            try:
+                self._clock.follow_refusal(started_at, str(failure))
+            except GuardRefused as error:
+                self._blind_reason = str(error)
+            except SendWithdrawn:
+                return
+
+    def _note(self, read: AccountRead) -> ClosePlan:
+        """Take in a complete read: what is open, what may be closed, and whether it counts as proof."""
+        self._market = self._market_reads.current()
+        asked_for, configured = self.request.instruments, self._desk.account.instruments
+        plan = plan_closes(asked_for, read.positions, self._market, configured)
+        self._seen_open |= {line.instrument_id for line in plan.lines}
+        self._held_back = find_held_back(asked_for, self._seen_open, self._market)
+        self._last_plan = plan
+        self._proof.note(read, plan, time.monotonic())
+        return plan
 
     # -- after the last send --------------------------------------------------------------------------------------------
 
+    def _build_verify_limit(self) -> Callable[[], bool]:
+        """When verifying has to end: later for a flatten in peace than for one that was asked to stop."""
+        ends_s = max(time.monotonic(), self._proof.next_start_s()) + _VERIFY_LIMIT_S
+        stop_ends_s: list[float] = []
+
+        def is_over() -> bool:
+            if self._stop.is_set() and not stop_ends_s:
+                stop_ends_s.append(time.monotonic() + self._limits.settle_s + self._limits.interrupt_read_s)
+            return time.monotonic() >= min([ends_s, *stop_ends_s])
+
+        return is_over
+
     def _judge(self) -> list[InstrumentVerdict]:
+        self._held_back = find_held_back(self.request.instruments, self._seen_open, self._market_reads.current())
         histories = self._sender.histories(self._held_back)
         return judge(self.request.instruments, self._before, self._proof.reads, self._limits.read_gap_s, histories)
 
@@ -295,21 +343,24 @@ class Flatten:
 
     def _describe_end(self, result: FlattenResult) -> str:
         """Why the rounds ended, for the closing row."""
+        rounds, sends = self._rounds, self._sender.tally.sends
         if self._sender.fatal_reason is not None:
             return f"stopped for good: {self._sender.fatal_reason}"
+        if self._blind_reason is not None:
+            return f"no further read is possible: {self._blind_reason}"
         if self._stop.is_set():
             return "interrupted: no new close was sent, answers in flight were awaited and recorded"
         if result is FlattenResult.FLAT:
-            return f"proven flat after {self._rounds} round(s) and {self._sender.tally.sends} close(s)"
+            return f"proven flat after {rounds} round(s) and {sends} close(s)"
         if time.monotonic() >= self._deadline_s:
-            return f"the deadline passed in round {self._rounds}"
-        if self._rounds >= self._limits.max_rounds:
-            return f"all {self._rounds} rounds are used up"
-        return f"{self._rounds} round(s) and {self._sender.tally.sends} close(s) sent"
+            return f"the deadline passed in round {rounds}"
+        if rounds >= self._limits.max_rounds:
+            return f"all {rounds} rounds are used up"
+        return f"{rounds} round(s) and {sends} close(s) sent"
 
     def _close_dry_run(self) -> None:
-        lines = self._last_plan.lines if self._last_plan else ()
-        self._write_closing(FlattenResult.DRY_RUN, f"dry run, nothing sent; open: {describe_lines(lines)}", [])
+        shown = describe_lines(self._open_lines())
+        self._write_closing(FlattenResult.DRY_RUN, f"dry run, nothing sent; open: {shown}", [])
 
     def _refuse(self, reason: str) -> None:
         """Write down a flatten that sent nothing because a guard held."""
@@ -342,13 +393,6 @@ class Flatten:
         return self.outcome
 
     # -- telling people -------------------------------------------------------------------------------------------------
-
-    def _plan(self, read: AccountRead) -> ClosePlan:
-        return plan_closes(self.request.instruments, read.positions, self._market, self._desk.account.instruments)
-
-    def _report_round(self, due: list[PlanLine]) -> None:
-        size = f"{len(due)} instrument(s), {total_notional(due):,.0f} USDT"
-        self._report_sends(f"round {self._rounds}: closing {size}, largest first")
 
     def _report_delivery(self, delivery: Delivery) -> None:
         intent, answer = delivery.intent, delivery.answer

@@ -82,6 +82,6 @@ def build_client(settings: Settings, account: AccountSettings, environ: Mapping[
         ),
         venue=settings.venue,
         credentials=resolve_credentials(settings, account, environ),
-        account_pace=FilePace(settings.pace_folder / account.name, account_lanes, margin_s=margin_s),
-        market_pace=FilePace(settings.pace_folder / "_market", market_lanes, margin_s=margin_s, merges_lanes=False),
+        account_pace=FilePace(settings.pace_folder / "accounts" / account.name, account_lanes, margin_s=margin_s),
+        market_pace=FilePace(settings.pace_folder / "market", market_lanes, margin_s=margin_s, merges_lanes=False),
     )

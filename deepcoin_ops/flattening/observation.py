@@ -1,22 +1,20 @@
-"""What the exchange shows of an account, read and recorded: positions, instruments, prices. Sends nothing that changes."""
+"""What the exchange shows of an account: complete positions reads, recorded one by one. Sends nothing that changes."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
 
 from deepcoin_ops.domain.errors import ReadFailed
 from deepcoin_ops.domain.model import InstrumentType, Position, PositionsRead, product_group_of
 from deepcoin_ops.domain.planning import ClosePlan, MarketData, plan_closes
 from deepcoin_ops.exchange.pacing import never
 from deepcoin_ops.flattening.desk import Desk
+from deepcoin_ops.flattening.market import MarketReads
 
-_MARKET_TRIES = 2
-_Row = TypeVar("_Row")
+_PLAN_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -53,70 +51,55 @@ class Observer:
     def __init__(self, desk: Desk, instrument_ids: tuple[str, ...], flatten_id: str | None):
         self._desk = desk
         self._flatten_id = flatten_id
-        self._instrument_types = instrument_types_of(instrument_ids)
+        self.instrument_types = instrument_types_of(instrument_ids)
 
-    def read_account(self, purpose: str, round_number: int, is_stopped: Callable[[], bool]) -> AccountRead:
+    def fetch_account(self, purpose: str, round_number: int, is_stopped: Callable[[], bool]) -> AccountRead:
         """One complete read of the account.
 
         Raises:
             ReadFailed: A page is missing or unreadable; the read proves nothing. It is recorded as failed.
             SendWithdrawn: Stopping was asked for before it was sent.
+            GuardRefused: The pace cannot be kept.
+            LedgerError: It could not be recorded, so it proves nothing.
         """
-        pages = tuple(self._read_page(kind, purpose, round_number, is_stopped) for kind in self._instrument_types)
+        pages = tuple(self._fetch_page(kind, purpose, round_number, is_stopped) for kind in self.instrument_types)
         return AccountRead(pages)
 
-    def start_market_read(self, pool: ThreadPoolExecutor, is_stopped: Callable[[], bool]) -> Callable[[], MarketData]:
-        """Start reading instrument lists and prices beside other reads; the returned function waits for them.
-
-        A list that cannot be read leaves a gap and holds nobody up: without a price an instrument is closed first.
-        """
-        client = self._desk.client
-        lists = [pool.submit(_try_read, client.fetch_instruments, kind, is_stopped) for kind in self._instrument_types]
-        prices = [pool.submit(_try_read, client.fetch_last_prices, kind, is_stopped) for kind in self._instrument_types]
-        return lambda: MarketData(_join(lists), _join(prices))
-
-    def _read_page(
+    def _fetch_page(
         self, kind: InstrumentType, purpose: str, round_number: int, is_stopped: Callable[[], bool]
     ) -> PositionsRead:
         started_at = datetime.now(UTC)
+        flatten_id, ledger = self._flatten_id, self._desk.ledger
         try:
             page = self._desk.client.fetch_positions(kind, is_stopped)
         except ReadFailed as failure:
-            if self._flatten_id is not None:
-                self._desk.ledger.record_failed_read(
-                    self._flatten_id,
-                    purpose,
-                    round_number,
-                    kind,
-                    started_at,
-                    datetime.now(UTC),
-                    str(failure),
-                    failure.raw,
+            if flatten_id is not None:
+                ended_at = datetime.now(UTC)
+                ledger.record_failed_read(
+                    flatten_id, purpose, round_number, kind, started_at, ended_at, str(failure), failure.raw
                 )
             raise
-        if self._flatten_id is not None:
-            self._desk.ledger.record_read(self._flatten_id, purpose, round_number, page)
+        if flatten_id is not None:
+            ledger.record_read(flatten_id, purpose, round_number, page)
         return page
 
 
-def read_plan(desk: Desk, instrument_ids: tuple[str, ...]) -> tuple[ClosePlan, MarketData]:
+def fetch_plan(desk: Desk, instrument_ids: tuple[str, ...]) -> tuple[ClosePlan, MarketData]:
     """What a flatten of these instruments would close now, and the market data it was planned with. Records nothing.
 
     Raises:
         ReadFailed: No complete positions read.
     """
     observer = Observer(desk, instrument_ids, None)
-    with ThreadPoolExecutor(4, thread_name_prefix="market") as pool:
-        wait_for_market = observer.start_market_read(pool, never)
-        read = observer.read_account("plan", 0, never)
-        market = wait_for_market()
+    market_reads = MarketReads(desk.client, observer.instrument_types, never)
+    try:
+        market_reads.start_missing()
+        read = observer.fetch_account("plan", 0, never)
+        market_reads.wait(_PLAN_PATIENCE_S)
+        market = market_reads.current()
+    finally:
+        market_reads.close()
     return plan_closes(instrument_ids, read.positions, market, desk.account.instruments), market
-
-
-def instrument_types_of(instrument_ids: tuple[str, ...]) -> tuple[InstrumentType, ...]:
-    """The positions pages that cover a set of instruments: contracts always, spot only where spot is asked for."""
-    kinds = {product_group_of(instrument_id).instrument_type for instrument_id in instrument_ids}
-    return tuple(kind for kind in (InstrumentType.SWAP, InstrumentType.SPOT) if kind in kinds | {InstrumentType.SWAP})
 
 
 def wait_until(moment_s: float, is_stopped: Callable[[], bool], wait: Callable[[float], object]) -> bool:
@@ -128,21 +111,7 @@ def wait_until(moment_s: float, is_stopped: Callable[[], bool], wait: Callable[[
     return not is_stopped()
 
 
-def _try_read(
-    fetch: Callable[[InstrumentType, Callable[[], bool]], dict[str, _Row]],
-    kind: InstrumentType,
-    is_stopped: Callable[[], bool],
-) -> dict[str, _Row]:
-    for _ in range(_MARKET_TRIES):
-        try:
-            return fetch(kind, is_stopped)
-        except ReadFailed:
-            continue
-    return {}
-
-
-def _join(futures: list[Future[dict[str, _Row]]]) -> dict[str, _Row]:
-    joined: dict[str, _Row] = {}
-    for future in futures:
-        joined |= future.result()
-    return joined
+def instrument_types_of(instrument_ids: tuple[str, ...]) -> tuple[InstrumentType, ...]:
+    """The positions pages that cover a set of instruments: contracts always, spot only where spot is asked for."""
+    kinds = {product_group_of(instrument_id).instrument_type for instrument_id in instrument_ids}
+    return tuple(kind for kind in (InstrumentType.SWAP, InstrumentType.SPOT) if kind in kinds | {InstrumentType.SWAP})

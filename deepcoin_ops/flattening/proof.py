@@ -6,8 +6,6 @@ exchange's reads were seen to lag its writes by seconds. Two clean ones, far eno
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from deepcoin_ops.domain.planning import ClosePlan
 from deepcoin_ops.domain.verdicts import ProofRead, are_apart
 from deepcoin_ops.flattening.observation import AccountRead
@@ -54,13 +52,9 @@ class ProofReads:
             return settled_s
         return max(settled_s, self.reads[-1].started_monotonic_s[0] + self._gap_s)
 
-    def are_flat(self, held_back: Collection[str]) -> bool:
-        """Whether they prove everything flat that may be closed: two clean ones apart, and the last one clean.
-
-        Args:
-            held_back: Instruments that no close may be sent for; what is open in them ends no proof and starts no round.
-        """
-        clean = [read for read in self.reads if all(line.instrument_id in held_back for line in read.plan.lines)]
+    def are_flat(self) -> bool:
+        """Whether they show everything asked for flat: two clean ones apart, and the last one clean."""
+        clean = [read for read in self.reads if not read.plan.lines]
         if len(clean) < 2 or clean[-1] is not self.reads[-1]:
             return False
         return are_apart(clean[0], clean[-1], self._gap_s)

@@ -12,15 +12,15 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import UTC, datetime, timedelta
 
-from deepcoin_ops.domain.errors import DeepcoinOpsError, GuardRefused, LedgerError, SendWithdrawn
+from deepcoin_ops.domain.errors import GuardRefused, LedgerError, SendWithdrawn
 from deepcoin_ops.domain.model import CloseAnswer, CloseIntent, Outcome, Refusal
 from deepcoin_ops.domain.planning import PlanLine
 from deepcoin_ops.domain.verdicts import InstrumentHistory
 from deepcoin_ops.exchange.client import BATCH_CLOSE
 from deepcoin_ops.exchange.wire import close_body
+from deepcoin_ops.flattening.clock_correction import ClockCorrection
 from deepcoin_ops.flattening.desk import Desk
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,6 @@ class InstrumentRecord:
     last_reason: str = ""
     evidence_from_s: float = 0.0
     settled_s: float = 0.0
-    notional_usdt: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class CloseSender:
         flatten_id: Under which intents and outcomes are recorded.
         is_stopped: Asked before every send.
         on_delivery: Told of each answer, in the thread that calls this object.
-        correct_clock: Called after the first answer that refuses the timestamp; False when it could not be corrected.
+        clock_correction: Follows an answer that refuses the timestamp.
     """
 
     def __init__(
@@ -86,14 +85,13 @@ class CloseSender:
         flatten_id: str,
         is_stopped: Callable[[], bool],
         on_delivery: Callable[[Delivery], None],
-        correct_clock: Callable[[], bool],
+        clock_correction: ClockCorrection,
     ):
         self._desk = desk
         self._flatten_id = flatten_id
         self._is_stopped = is_stopped
         self._on_delivery = on_delivery
-        self._correct_clock = correct_clock
-        self._clock_corrected_at: datetime | None = None
+        self._clock_correction = clock_correction
         self._settle_s = desk.settings.flatten.settle_s
         self._pool = ThreadPoolExecutor(desk.settings.flatten.max_in_flight, thread_name_prefix="close")
         self._in_flight: dict[str, Future[Delivery]] = {}
@@ -129,27 +127,35 @@ class CloseSender:
             instrument_id: InstrumentHistory(held_back=reason) for instrument_id, reason in held_back.items()
         }
 
-    def hold_open_intents(self, hold_s: float) -> int:
-        """Take over what an earlier process sent and did not live to record: it may still be on its way.
+    def take_over(self) -> float:
+        """Take over what was sent before this flatten: answers that reads may not show yet, and closes without an answer.
 
-        Args:
-            hold_s: Seconds after its intent for which such a close may still be executed.
+        An earlier process may have ended a moment ago. What it sent counts like an own send: it is not sent again before a
+        read was begun late enough. A close that nobody lived to record may still be executed for a while.
 
         Returns:
-            How many intents without an outcome are young enough to matter.
+            Seconds until the last of them is settled; 0 when there is none.
         """
+        limits, exchange = self._desk.settings.flatten, self._desk.settings.exchange
         now, now_s = datetime.now(UTC), time.monotonic()
-        held = 0
-        for attempt in self._desk.ledger.read_open_intents(self._desk.account.name):
-            age_s = (now - attempt.intent_at).total_seconds()
-            left_s = hold_s if age_s < 0 else hold_s - age_s
-            if left_s <= 0:
-                continue
-            held += 1
-            record = self._record(attempt.intent.instrument_id)
-            record.evidence_from_s = max(record.evidence_from_s, now_s + left_s)
-            self.tally.settled_s = max(self.tally.settled_s, now_s + left_s - self._settle_s)
-        return held
+        # Reads lag: a position opened a moment ago may not show in them yet, so no proof begins before this has settled.
+        self.tally.settled_s = now_s
+        longest_s = exchange.connect_timeout_s + exchange.read_timeout_s + limits.settle_s + limits.unknown_hold_s
+        attempts = self._desk.ledger.read_attempts_since(self._desk.account.name, now - timedelta(seconds=longest_s))
+        longest_left_s = 0.0
+        for attempt in attempts:
+            if attempt.answered_at is None:
+                left_s = limits.unknown_hold_s - (now - attempt.intent_at).total_seconds()
+            else:
+                left_s = -(now - attempt.answered_at).total_seconds()
+            # A clock that was set back must not hold a close for longer than the rule does.
+            settled_s = now_s + min(left_s, limits.unknown_hold_s)
+            self.tally.settled_s = max(self.tally.settled_s, settled_s)
+            if attempt.outcome in _MAY_HAVE_CLOSED:
+                record = self._record(attempt.intent.instrument_id)
+                record.evidence_from_s = max(record.evidence_from_s, settled_s + limits.settle_s)
+                longest_left_s = max(longest_left_s, record.evidence_from_s - now_s)
+        return longest_left_s
 
     def send_round(self, round_number: int, lines: Iterable[PlanLine]) -> None:
         """Send one close for each line, in order, until stopped, refused for good, or paused by unknown outcomes."""
@@ -211,7 +217,6 @@ class CloseSender:
         tally.sends += 1
         record = self._record(line.instrument_id)
         record.attempts += 1
-        record.notional_usdt = line.notional_usdt
 
     def _take_slot(self, intent: CloseIntent) -> bool:
         """Wait for the slot and record the intent in it; False when that cannot be done, which ends all sending."""
@@ -225,15 +230,24 @@ class CloseSender:
         except (GuardRefused, LedgerError) as error:
             self.fatal_reason = f"{intent.instrument_id} was not sent: {error}"
             if recorded:
-                not_sent = CloseAnswer(Outcome.NOT_SENT, f"the slot was lost: {error}", None, datetime.now(UTC))
-                self._desk.ledger.record_outcome(intent.attempt_id, not_sent)
+                self._record_not_sent(intent, f"the slot was lost: {error}")
+            return False
+        if self._is_stopped():
+            # Recording the intent may have had to wait for the ledger; stopping may have been asked for meanwhile.
+            self._record_not_sent(intent, "stopped before it was sent")
             return False
         return True
+
+    def _record_not_sent(self, intent: CloseIntent, reason: str) -> None:
+        answer = CloseAnswer(Outcome.NOT_SENT, reason, None, datetime.now(UTC))
+        self._desk.ledger.record_outcome(intent.attempt_id, answer)
 
     def _deliver(self, intent: CloseIntent) -> Delivery:
         answer = self._send_once(intent)
         self._desk.ledger.record_outcome(intent.attempt_id, answer)
-        return Delivery(intent, answer, time.monotonic())
+        settled_s = time.monotonic()
+        self._desk.client.note_close_answer(intent.endpoint, answer)
+        return Delivery(intent, answer, settled_s)
 
     def _send_once(self, intent: CloseIntent) -> CloseAnswer:
         sent_at = datetime.now(UTC)
@@ -245,22 +259,22 @@ class CloseSender:
 
     def _take_in(self, instrument_id: str, future: Future[Delivery]) -> None:
         tally, record = self.tally, self._record(instrument_id)
+        # Until more is known: it ended just now, and it may have closed something.
+        tally.settled_s = record.settled_s = time.monotonic()
+        record.evidence_from_s = record.settled_s + self._settle_s
+        record.last_reason = "the answer could not be recorded"
         try:
             delivery = future.result()
         except LedgerError as error:
             # The intent stands in the ledger without an outcome, so it reads as UNKNOWN. Without a ledger nothing is sent.
             self.fatal_reason = f"the ledger could not record an answer: {error}"
-            tally.settled_s = record.settled_s = time.monotonic()
-            record.evidence_from_s = record.settled_s + self._settle_s
-            record.last_reason = "the answer could not be recorded"
             return
         answer = delivery.answer
-        tally.settled_s = max(tally.settled_s, delivery.settled_s)
         record.settled_s, record.last_reason = delivery.settled_s, f"{answer.outcome}, {answer.reason}"
-        may_have_closed = answer.outcome in _MAY_HAVE_CLOSED
-        record.evidence_from_s = delivery.settled_s + (self._settle_s if may_have_closed else 0.0)
-        if may_have_closed:
+        if answer.outcome in _MAY_HAVE_CLOSED:
             tally.last_answer_s = max(tally.last_answer_s or 0.0, delivery.settled_s)
+        else:
+            record.evidence_from_s = delivery.settled_s
         tally.refused += answer.outcome is Outcome.REFUSED
         tally.unknown_streak = tally.unknown_streak + 1 if answer.outcome is Outcome.UNKNOWN else 0
         self._follow_refusal(answer)
@@ -269,22 +283,11 @@ class CloseSender:
     def _follow_refusal(self, answer: CloseAnswer) -> None:
         if answer.refusal is Refusal.FATAL:
             self.fatal_reason = answer.reason
-        elif answer.refusal is Refusal.TIMESTAMP:
-            self._follow_timestamp_refusal(answer)
-
-    def _follow_timestamp_refusal(self, answer: CloseAnswer) -> None:
-        corrected_at = self._clock_corrected_at
-        if corrected_at is None:
+        elif answer.refusal is Refusal.TIMESTAMP and answer.sent_at is not None:
             try:
-                is_corrected = self._correct_clock()
-            except DeepcoinOpsError as error:
-                self.fatal_reason = f"{answer.reason}; the clock could not be corrected: {error}"
-                return
-            self._clock_corrected_at = datetime.now(UTC)
-            if not is_corrected:
-                self.fatal_reason = f"{answer.reason}; the clock had been corrected already"
-        elif answer.sent_at is not None and answer.sent_at >= corrected_at:
-            self.fatal_reason = f"{answer.reason}, after the clock had been corrected"
+                self._clock_correction.follow_refusal(answer.sent_at, answer.reason)
+            except (GuardRefused, SendWithdrawn) as error:
+                self.fatal_reason = str(error)
 
     def _record(self, instrument_id: str) -> InstrumentRecord:
         return self.tally.records.setdefault(instrument_id, InstrumentRecord())

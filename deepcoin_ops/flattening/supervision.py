@@ -7,12 +7,14 @@ and the verdict and the closing row are written, before the interrupt goes on.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as StillRunning
 from queue import Empty, SimpleQueue
 from threading import Event
 from typing import TypeVar
+
+logger = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
 _Message = TypeVar("_Message")
@@ -31,21 +33,26 @@ def run_beside(
         work: What to run. It has to end by itself soon after `stop` is set.
         stop: Set when this thread is interrupted.
         messages: Where `work` puts what it wants to say.
-        on_message: Called in this thread for each message.
+        on_message: Called in this thread for each message. What it raises is logged: a full screen or a locked event log
+            is no reason to leave positions open.
 
     Raises:
-        BaseException: What `work` raised; or the interrupt, once `work` has ended. Further interrupts while it ends are
-            not acted upon: it is already ending, and leaving it would lose answers.
+        BaseException: What `work` raised; or the interrupt, once `work` has ended, with a note of what `work` raised.
+            Further interrupts while it ends are not acted upon: it is already ending, and leaving it would lose answers.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="flatten") as pool:
+    pool = ThreadPoolExecutor(1, thread_name_prefix="flatten")
+    future: Future[_Result] | None = None
+    try:
         future = pool.submit(work)
-        try:
-            _follow(future, messages, on_message)
-        except BaseException:
-            stop.set()
-            _await_end(future)
-            _drain(messages, on_message)
-            raise
+        _follow(future, messages, on_message)
+    except BaseException as interrupt:
+        stop.set()
+        _await_end(pool)
+        if future is not None and (error := future.exception()) is not None:
+            interrupt.add_note(f"While stopping: {type(error).__name__}: {error}")
+        _drain(messages, on_message)
+        raise
+    _await_end(pool)
     _drain(messages, on_message)
     return future.result()
 
@@ -53,24 +60,28 @@ def run_beside(
 def _follow(future: Future[_Result], messages: SimpleQueue[_Message], on_message: Callable[[_Message], None]) -> None:
     while not future.done():
         try:
-            on_message(messages.get(timeout=_POLL_S))
+            message = messages.get(timeout=_POLL_S)
         except Empty:
             continue
+        _tell(message, on_message)
 
 
-def _await_end(future: Future[_Result]) -> None:
-    while not future.done():
+def _await_end(pool: ThreadPoolExecutor) -> None:
+    while True:
         try:
-            future.exception(timeout=_POLL_S)
-        except StillRunning:
+            pool.shutdown(wait=True)
+        except BaseException:  # noqa: BLE001, S112 - a further interrupt: the work is ending as fast as it may
             continue
-        except BaseException:  # noqa: BLE001, S112 - a second interrupt: the work is ending as fast as it may
-            continue
+        return
 
 
 def _drain(messages: SimpleQueue[_Message], on_message: Callable[[_Message], None]) -> None:
-    while True:
-        try:
-            on_message(messages.get_nowait())
-        except Empty:
-            return
+    while not messages.empty():
+        _tell(messages.get(), on_message)
+
+
+def _tell(message: _Message, on_message: Callable[[_Message], None]) -> None:
+    try:
+        on_message(message)
+    except Exception:  # whatever a screen or a log may raise
+        logger.exception("could not pass on: %s", message)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,7 +29,7 @@ from deepcoin_ops.domain.model import (
 )
 from deepcoin_ops.ledger.chain import FIRST_PREVIOUS_HASH, build_misfit
 from deepcoin_ops.ledger.records import AlteredEntry, DayHead, FlattenRecord, LedgerHead, SkippedTick
-from deepcoin_ops.ledger.rows import build_record
+from deepcoin_ops.ledger.rows import build_record, build_utc_text
 from deepcoin_ops.ledger.schema import (
     DETAIL_TABLES,
     close_errors,
@@ -37,6 +38,7 @@ from deepcoin_ops.ledger.schema import (
     entries,
     flatten_closings,
     flattens,
+    ledger_identity,
     skipped_ticks,
     verdicts,
 )
@@ -99,6 +101,10 @@ class History:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    def read_ledger_id(self) -> str:
+        """What tells this ledger from any other, a later one at the same path too."""
+        return str(self._read(select(ledger_identity.c.ledger_id))[0]["ledger_id"])
+
     def read_flatten(self, flatten_id: str) -> FlattenRecord | None:
         """The flatten of this id, or None."""
         found = self._read_flattens(flattens.c.flatten_id == flatten_id)
@@ -125,6 +131,10 @@ class History:
     def read_open_intents(self, account: str) -> list[CloseAttempt]:
         """The account's attempts without an outcome: what was done for them is not known."""
         return self._read_attempts(and_(entries.c.account == account, close_outcomes.c.seq.is_(None)))
+
+    def read_attempts_since(self, account: str, since: datetime) -> list[CloseAttempt]:
+        """The account's attempts whose intents were recorded at `since` or later, in order."""
+        return self._read_attempts(and_(entries.c.account == account, entries.c.recorded_at >= build_utc_text(since)))
 
     def read_verdicts(self, flatten_id: str, up_to_seq: int | None = None) -> list[InstrumentVerdict]:
         """The newest verdicts recorded for a flatten, in the order given; empty when there are none."""

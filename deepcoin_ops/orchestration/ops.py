@@ -20,7 +20,7 @@ from deepcoin_ops.domain.model import FlattenRequest, InstrumentVerdict, Outcome
 from deepcoin_ops.domain.planning import ClosePlan, describe_notional
 from deepcoin_ops.flattening.desk import Desk
 from deepcoin_ops.flattening.guards import choose_instruments, find_held_back
-from deepcoin_ops.flattening.observation import read_plan
+from deepcoin_ops.flattening.observation import fetch_plan
 from deepcoin_ops.flattening.opening import open_flatten
 from deepcoin_ops.flattening.progress import FlattenOutcome, Progress
 from deepcoin_ops.flattening.supervision import run_beside
@@ -64,6 +64,8 @@ def plan_closes(context: dg.OpExecutionContext, config: FlattenConfig, desk: Fla
             parent_flatten_id=_find_parent_flatten(context),
         )
     )
+    # Begun here already, so that a termination between two ops leaves a closing row too.
+    desk.begin(opened, request)
     _announce(context, opened, request)
     return request.flatten_id
 
@@ -80,7 +82,7 @@ def issue_batch_closes(context: dg.OpExecutionContext, desk: FlattenDesk, flatte
     if request.run_id != context.run_id or record.closing is not None:
         request = _guarded(lambda: _repeat(context, opened, request))
         _announce(context, opened, request)
-    running = desk.begin(opened, request)
+    running = desk.running(request.flatten_id) or desk.begin(opened, request)
 
     def work() -> None:
         running.flatten.take_lock()
@@ -116,13 +118,13 @@ def show_plan(context: dg.OpExecutionContext, config: PlanConfig, desk: FlattenD
     """Read the account and show what a flatten would close, largest first. Sends nothing and records nothing."""
     opened = _guarded(lambda: desk.open(config.account))
     instruments = _guarded(lambda: choose_instruments(opened.account, config.instruments))
-    plan, market = _guarded(lambda: read_plan(opened, instruments))
+    plan, market = _guarded(lambda: fetch_plan(opened, instruments))
     context.add_output_metadata(
         {
             "open now": _plan_table(plan),
             "notional_usdt": float(plan.notional_usdt),
             "not configured, never closed": sorted({row.instrument_id for row in plan.unconfigured}),
-            "held back": find_held_back(instruments, plan, market),
+            "held back": find_held_back(instruments, {line.instrument_id for line in plan.lines}, market),
         }
     )
 
@@ -188,10 +190,15 @@ def _scheduled_at(context: dg.OpExecutionContext) -> datetime | None:
     if text is None:
         return None
     try:
-        return datetime.fromisoformat(text)
-    except ValueError as error:
-        message = f"The run's tag {tags.SCHEDULED_AT} is {text!r}, not a time. Nothing was sent; launch without that tag."
-        raise dg.Failure(message, allow_retries=False) from error
+        scheduled_at = datetime.fromisoformat(text)
+    except ValueError:
+        scheduled_at = None
+    if scheduled_at is None or scheduled_at.tzinfo is None:
+        message = (
+            f"The run's tag {tags.SCHEDULED_AT} is {text!r}, not a time with its offset. Nothing was sent; drop the tag."
+        )
+        raise dg.Failure(message, allow_retries=False)
+    return scheduled_at
 
 
 def _announce(context: dg.OpExecutionContext, desk: Desk, request: FlattenRequest) -> None:

@@ -17,6 +17,7 @@ from deepcoin_ops.domain.model import CloseAttempt, FlattenRequest
 from deepcoin_ops.flattening.controller import Flatten
 from deepcoin_ops.flattening.desk import Desk, check_armed, open_desk
 from deepcoin_ops.flattening.progress import Progress
+from deepcoin_ops.flattening.supervision import run_beside
 from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.journal import Ledger
 from deepcoin_ops.ledger.records import FlattenRecord, SkippedTick
@@ -81,7 +82,7 @@ class FlattenDesk(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self.open(record.request.account), record
 
     def begin(self, desk: Desk, request: FlattenRequest) -> RunningFlatten:
-        """Begin a flatten whose opening row is written; it is finished with this run at the latest."""
+        """Take charge of a flatten whose opening row is written; it gets its closing row with this run at the latest."""
         running = RunningFlatten(desk, request)
         self._flattens[request.flatten_id] = running
         return running
@@ -100,13 +101,21 @@ class RunningFlatten:
         self.flatten = Flatten(desk, request, self.stop, self.messages.put)
 
     def finish(self) -> None:
-        """Make sure that the closing row is written and the lock is free; sends nothing."""
+        """Make sure that the closing row is written and the lock is free; sends nothing.
+
+        It runs beside the main thread, so that a further interrupt cannot break it in the middle.
+        """
+        run_beside(self._end, self.stop, self.messages, _say_nothing)
+
+    def _end(self) -> None:
         try:
-            if self.flatten.outcome is None:
-                self.stop.set()
-                self.flatten.verify()
+            self.flatten.abandon("the run ended before its last step")
         finally:
             self.flatten.release()
+
+
+def _say_nothing(_progress: Progress) -> None:
+    """Nobody listens any more."""
 
 
 class LedgerDays(dg.ConfigurableResource):  # type: ignore[type-arg]

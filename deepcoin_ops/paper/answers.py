@@ -132,6 +132,11 @@ def _with_unknown_fields(payload: Payload) -> Payload:
     return {**_with_data(payload, {**_close_data(payload), **news, "errorList": items}), **news}
 
 
+def _with_strange_row(payload: Payload) -> Payload:
+    row = {"instType": "SWAP", "instId": "DOT-USDT-270326", "posId": "PAPER-270326", "posSide": "net", "pos": "3"}
+    return _with_data(payload, [*payload["data"], row]) if isinstance(payload["data"], list) else payload
+
+
 _DELIVERIES: Mapping[FaultAction, Delivery] = {
     FaultAction.HANG: Delivery.HANG,
     FaultAction.RESET: Delivery.RESET,
@@ -149,6 +154,7 @@ _MISSHAPED: Mapping[FaultAction, Callable[[Payload], Any]] = {
     FaultAction.DATA_NOT_A_LIST: lambda payload: _with_data(payload, {"rows": payload["data"]}),
     FaultAction.CODE_AS_INT: lambda payload: {**payload, "code": int(payload["code"])},
     FaultAction.UNKNOWN_FIELDS: _with_unknown_fields,
+    FaultAction.STRANGE_ROW: _with_strange_row,
     FaultAction.OVERSIZED_BODY: lambda payload: {**payload, "padding": "x" * OVERSIZED_BYTES},
 }
 

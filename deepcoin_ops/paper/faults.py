@@ -25,7 +25,8 @@ class FaultAction(StrEnum):
     An answer that is not what it should be:
         SERVER_ERROR: `http_status`.  HTML: 200 with a page.  NOT_AN_OBJECT: 200 with a JSON list.
         ERROR_LIST_MISSING, ERROR_LIST_NULL, ERROR_LIST_NOT_A_LIST, DATA_NULL, DATA_NOT_A_LIST, CODE_AS_INT,
-        UNKNOWN_FIELDS, OVERSIZED_BODY: the right answer, misshapen.  UNMARKED: without the paper header.
+        UNKNOWN_FIELDS, OVERSIZED_BODY: the right answer, misshapen.  STRANGE_ROW: a list has one more row, of a dated
+        contract with a side `net`.  UNMARKED: without the paper header.
     A world that did not obey:
         ERROR_ITEMS: rows of `position_side` (default all) stay open and are named in the errorList.
         DUPLICATED_ITEMS: the same, each item twice.  REOPEN: what was closed is open again `delay_s` later.
@@ -54,6 +55,7 @@ class FaultAction(StrEnum):
     CODE_AS_INT = "code_as_int"
     UNKNOWN_FIELDS = "unknown_fields"
     OVERSIZED_BODY = "oversized_body"
+    STRANGE_ROW = "strange_row"
     UNMARKED = "unmarked"
     ERROR_ITEMS = "error_items"
     DUPLICATED_ITEMS = "duplicated_items"

@@ -29,7 +29,7 @@ FLATTEN_JOB = "flatten_positions"
 CHECKOUT = Path(__file__).resolve().parents[2]
 _IS_LEFT_OUT = re.compile(r"^(DEEPCOIN|DAGSTER)|_proxy$", re.IGNORECASE)
 _CHILD_LIMIT_S = 1800
-_TOLD_LINES = 30
+_TOLD_LINES = 200
 
 
 class BenchFailed(Exception):

@@ -13,7 +13,7 @@ from deepcoin_ops.domain.model import FlattenResult
 
 ACCOUNT = "main"
 # Web server and two daemons have to be up, and the schedule on, before the tick.
-_START_UP = timedelta(seconds=40)
+_START_UP = timedelta(seconds=30)
 
 
 @pytest.fixture

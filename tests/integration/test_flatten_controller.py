@@ -18,6 +18,7 @@ from deepcoin_ops.domain.model import CloseIntent, FlattenResult, Outcome, Produ
 from deepcoin_ops.flattening.account_lock import AccountLock
 from deepcoin_ops.flattening.controller import Flatten
 from deepcoin_ops.flattening.desk import open_desk
+from deepcoin_ops.flattening.progress import Progress
 from deepcoin_ops.paper.faults import Fault, FaultAction
 
 POSITIONS = (position("BTC-USDT-SWAP", "PAPER-1", "500"), position("ETH-USDT-SWAP", "PAPER-2", "90.5", "short"))
@@ -142,10 +143,102 @@ def test_an_instrument_that_the_exchange_does_not_list_is_never_called_flat(tmp_
 
 
 def test_without_prices_everything_is_closed_all_the_same(tmp_path: Path) -> None:
-    """Prices only decide the order."""
-    blind = [Fault(FaultAction.SERVER_ERROR, endpoint=path, call=None) for path in ("market/tickers", "market/instruments")]
-    with open_lab(tmp_path, build_scenario(POSITIONS, blind)) as lab:
+    """Prices only decide the order; an unknown notional left open is not called zero."""
+    blind = Fault(FaultAction.SERVER_ERROR, endpoint="market/tickers", call=None)
+    stubborn = Fault(FaultAction.ERROR_ITEMS, instrument_id="ETH-USDT-SWAP", call=None)
+    with open_lab(tmp_path, build_scenario(POSITIONS, [blind, stubborn])) as lab:
+        result = lab.flatten()
+        assert lab.truly_open() == {"ETH-USDT-SWAP"}
+        assert result.closing.residual_notional_usdt is None
+        assert result.closing.exposure_usdt_s is None
+
+
+def test_without_the_instrument_list_what_was_never_open_is_not_called_flat(tmp_path: Path) -> None:
+    """Whether the exchange knows an instrument is proven by its list or by an open position; all that is open is closed."""
+    blind = Fault(FaultAction.SERVER_ERROR, endpoint="market/instruments", call=None)
+    with open_lab(tmp_path, build_scenario(POSITIONS, [blind])) as lab:
+        result = lab.flatten()
+        verdicts = {verdict.instrument_id: verdict.verdict for verdict in result.verdicts}
+        assert verdicts["BTC-USDT-SWAP"] is verdicts["ETH-USDT-SWAP"] is Verdict.FLAT
+        assert verdicts["XRP-USDT-SWAP"] is Verdict.UNVERIFIED
+        assert lab.truly_open() == set()
+
+
+def test_a_list_that_comes_late_still_counts(tmp_path: Path) -> None:
+    """A failed list is asked for again before anything is called unverified."""
+    late = Fault(FaultAction.SERVER_ERROR, endpoint="market/instruments", call=1, until_call=4)
+    with open_lab(tmp_path, build_scenario(POSITIONS, [late])) as lab:
         assert lab.flatten().closing.result is FlattenResult.FLAT
+
+
+def test_one_lists_absence_does_not_hold_back_what_another_read_shows_open(tmp_path: Path) -> None:
+    """A lagging first read and a failed contract list together must not leave a configured position open for good."""
+    lag = Fault(FaultAction.STALE_READ, endpoint="account/positions", call=1, delay_s=3600.0)
+    blind = Fault(FaultAction.SERVER_ERROR, endpoint="market/instruments", call=1, until_call=2)
+    with open_lab(tmp_path, build_scenario([], [lag, blind])) as lab:
+        lab.exchange.open_position("main", position("BTC-USDT-SWAP", "PAPER-9", "500"))
+        result = lab.flatten()
+        assert lab.truly_open() == set()
+        assert {each.instrument_id: each.verdict for each in result.verdicts}["BTC-USDT-SWAP"] is Verdict.FLAT
+
+
+def test_a_position_opened_just_before_the_flatten_is_not_called_already_flat(tmp_path: Path) -> None:
+    """Reads lag by seconds, so the proving reads begin a settle time after the flatten did."""
+    with open_lab(tmp_path, build_scenario([], read_lag_s=0.12)) as lab:
+        lab.exchange.open_position("main", position("BTC-USDT-SWAP", "PAPER-9", "500"))
+        result = lab.flatten()
+        assert result.closing.result is FlattenResult.FLAT
+        assert lab.truly_open() == set()
+
+
+def test_odd_rows_of_other_instruments_stop_nothing(tmp_path: Path) -> None:
+    """A dated contract, or a side of another spelling, in a row nobody configured decides nothing for the others."""
+    strange = Fault(FaultAction.STRANGE_ROW, endpoint="account/positions", call=None)
+    contracts_only = SETTINGS.replace(", SOL-USDT]", "]")
+    with open_lab(tmp_path, build_scenario(POSITIONS, [strange]), contracts_only) as lab:
+        result = lab.flatten()
+        assert result.closing.result is FlattenResult.FLAT
+        assert lab.truly_open() == set()
+        assert result.closing.unconfigured == {"DOT-USDT-270326": "side unknown 3"}
+
+
+def test_a_pace_that_breaks_between_the_sends_and_the_proof_still_gets_a_closing_row(tmp_path: Path) -> None:
+    """What was sent stands, what is proven is nothing, and both are written down."""
+    with open_lab(tmp_path, build_scenario(POSITIONS)) as lab:
+
+        def break_pace(progress: Progress) -> None:
+            lease = lab.desk.settings.pace_folder / "accounts" / "main" / "pace.json"
+            if progress.outcome is Outcome.ACCEPTED and progress.sends == 2 and lease.is_file():
+                lease.unlink()
+                lease.mkdir()
+
+        result = lab.flatten(report=break_pace)
+        assert len(lab.attempts(result)) == 2
+        assert result.closing.result is FlattenResult.UNVERIFIED
+        assert "pace" in result.closing.reason
+
+
+def test_the_next_flatten_does_not_repeat_closes_that_reads_do_not_show_yet(tmp_path: Path) -> None:
+    """What an earlier process sent a moment ago counts like an own send, also when its outcome was recorded."""
+    with open_lab(tmp_path, build_scenario(POSITIONS, read_lag_s=0.12)) as lab:
+        first = lab.open()
+        flatten = Flatten(lab.desk, first, lab.stop, lab.said.append)
+        flatten.take_lock()
+        read = flatten.take_snapshot()
+        flatten._rounds, due = 1, flatten._due_lines(read)
+        flatten._sender.send_round(1, due)
+        flatten.release()
+        result = lab.flatten()
+        assert result.closing.result is FlattenResult.FLAT
+        assert lab.close_arrivals() == ["BTC-USDT-SWAP", "ETH-USDT-SWAP"]
+
+
+def test_a_timestamp_refused_in_a_later_read_is_corrected_too(tmp_path: Path) -> None:
+    """A clock may be set while a flatten runs."""
+    refused = Fault(FaultAction.AUTH_ERROR, auth_code="50102", endpoint="account/positions", call=3)
+    with open_lab(tmp_path, build_scenario(POSITIONS, [refused])) as lab:
+        assert lab.flatten().closing.result is FlattenResult.FLAT
+        assert any(arrival.path.endswith("market/time") for arrival in lab.exchange.arrivals())
 
 
 def test_three_unknown_outcomes_in_a_row_pause_the_sends_until_a_read(tmp_path: Path) -> None:

@@ -16,13 +16,12 @@ _ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 _REQUEST_LIMIT_S = 60.0
 
 _RUN = """query($id: ID!) { runOrError(runId: $id) { __typename ... on Run {
-  runId status jobName tags { key value } stepKeysToExecute
+  status tags { key value }
   eventConnection { events { __typename
     ... on MessageEvent { message stepKey eventType }
     ... on ExecutionStepFailureEvent { failureMetadata { description } }
   } } } } }"""
-_RUNS = """query($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs { results { runId status
-  tags { key value } } } } }"""
+_RUNS = "query($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs { results { runId } } } }"
 _MATERIALISATIONS = """query($key: AssetKeyInput!, $days: [String!]) { assetOrError(assetKey: $key) { ... on Asset {
   assetMaterializations(partitions: $days) { runId partition metadataEntries { label __typename
     ... on IntMetadataEntry { intValue } ... on FloatMetadataEntry { floatValue } ... on TextMetadataEntry { text }
@@ -134,15 +133,10 @@ class DagsterPage:
         statuses = self.ask(_DAEMONS)["daemonHealth"]["allDaemonStatuses"]
         return all(status["healthy"] for status in statuses if status["required"])
 
-    def launch(self, job: str, config: Mapping[str, Any], tags: Mapping[str, str] | None = None) -> str:
-        """Launch a job by hand; the run's id."""
-        metadata = {"tags": _pairs(tags or {})}
-        launch = {"selector": _job(job), "mode": "default", "runConfigData": config, "executionMetadata": metadata}
-        return _run_id(self.ask(_LAUNCH, launch=launch))
-
-    def launch_flatten(self, account: str, tags: Mapping[str, str] | None = None, **config: Any) -> str:
+    def launch_flatten(self, account: str) -> str:
         """Launch `flatten_positions` by hand for an account; the run's id."""
-        return self.launch("flatten_positions", {"ops": {"plan_closes": {"config": {"account": account, **config}}}}, tags)
+        config = {"ops": {"plan_closes": {"config": {"account": account}}}}
+        return _run_id(self.ask(_LAUNCH, launch=_execution("flatten_positions", config)))
 
     def reexecute(self, run_id: str, strategy: str) -> str:
         """Press "Re-execute" with the strategy `ALL_STEPS` or `FROM_FAILURE`; the new run's id."""
@@ -150,9 +144,9 @@ class DagsterPage:
 
     def reexecute_step(self, run_id: str, job: str, step: str) -> str:
         """Re-execute one selected step of a run; the new run's id."""
-        metadata = {"parentRunId": run_id, "rootRunId": run_id, "tags": []}
-        launch = {"selector": _job(job), "mode": "default", "stepKeys": [step], "executionMetadata": metadata}
-        return _run_id(self.ask(_REEXECUTE_STEPS, launch=launch | {"runConfigData": {}}))
+        parentage = {"parentRunId": run_id, "rootRunId": run_id}
+        launch = _execution(job, {}) | {"stepKeys": [step], "executionMetadata": parentage}
+        return _run_id(self.ask(_REEXECUTE_STEPS, launch=launch))
 
     def terminate(self, run_id: str) -> None:
         """Press "Terminate"."""
@@ -211,12 +205,9 @@ class DagsterPage:
         ]
 
 
-def _job(name: str) -> dict[str, str]:
-    return {"repositoryLocationName": _LOCATION, "repositoryName": _REPOSITORY, "jobName": name}
-
-
-def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"key": key, "value": value} for key, value in tags.items()]
+def _execution(job: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    selector = {"repositoryLocationName": _LOCATION, "repositoryName": _REPOSITORY, "jobName": job}
+    return {"selector": selector, "mode": "default", "runConfigData": config}
 
 
 def _tags(told: Mapping[str, Any]) -> dict[str, str]:

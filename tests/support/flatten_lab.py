@@ -74,9 +74,11 @@ class Lab:
         """An opened flatten of all configured instruments."""
         return open_flatten(self.desk, launched_by="a test", **more)
 
-    def flatten(self, request: FlattenRequest | None = None) -> FlattenOutcome:
+    def flatten(
+        self, request: FlattenRequest | None = None, report: Callable[[Progress], None] | None = None
+    ) -> FlattenOutcome:
         """Flatten to the end, as the command line does."""
-        flatten = Flatten(self.desk, request or self.open(), self.stop, self.said.append)
+        flatten = Flatten(self.desk, request or self.open(), self.stop, report or self.said.append)
         try:
             flatten.take_lock()
             flatten.close_rounds()

@@ -184,7 +184,8 @@ def test_a_close_by_ids_closes_the_named_rows_only(bench: Bench) -> None:
     answer = client.send_close(CLOSE_BY_IDS, close_by_ids_body("BTC-USDT-SWAP", ["12"]))
     left = {row.position_id for row in client.fetch_positions(InstrumentType.SWAP).positions}
     assert (answer.outcome, left) == (Outcome.ACCEPTED, {"11", "13"})
-    assert bench.account_pace.clean[0] == "close-by-ids"
+    client.note_close_answer(CLOSE_BY_IDS, answer)
+    assert bench.account_pace.clean == ["positions", "close-by-ids"]
 
 
 def test_a_partial_close_brings_its_items(bench: Bench) -> None:
@@ -260,9 +261,12 @@ def test_unknown_fields_are_noted_beside_the_outcome(bench: Bench) -> None:
 def test_a_throttled_close_is_refused_and_pushes_the_pace(bench: Bench) -> None:
     """401 with 50000 is the rate limit and no matter of keys; the next round sends again."""
     bench.spoil(FaultAction.THROTTLE)
-    answer = bench.client().send_close(BATCH_CLOSE, BTC_CLOSE)
+    client = bench.client()
+    answer = client.send_close(BATCH_CLOSE, BTC_CLOSE)
     assert (answer.outcome, answer.refusal) == (Outcome.REFUSED, Refusal.THROTTLED)
     assert (answer.is_throttled, answer.retry_after_s) == (True, 1.0)
+    assert bench.account_pace.pushes == []  # the record of the answer comes first
+    client.note_close_answer(BATCH_CLOSE, answer)
     assert (bench.account_pace.pushes, bench.account_pace.clean) == ([("batch-close", 1.0)], [])
     assert "BTC-USDT-SWAP" in bench.open_instruments()
 
@@ -270,7 +274,9 @@ def test_a_throttled_close_is_refused_and_pushes_the_pace(bench: Bench) -> None:
 def test_a_429_is_unknown_and_pushes_the_pace(bench: Bench) -> None:
     """Nobody has seen the exchange answer one, so it proves nothing; slowing down is right either way."""
     bench.spoil(FaultAction.TOO_MANY_REQUESTS)
-    answer = bench.client().send_close(BATCH_CLOSE, BTC_CLOSE)
+    client = bench.client()
+    answer = client.send_close(BATCH_CLOSE, BTC_CLOSE)
+    client.note_close_answer(BATCH_CLOSE, answer)
     assert (answer.outcome, answer.is_throttled) == (Outcome.UNKNOWN, True)
     assert bench.account_pace.pushes == [("batch-close", 1.0)]
 

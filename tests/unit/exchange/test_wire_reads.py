@@ -10,11 +10,18 @@ from typing import Any
 
 import pytest
 
-from deepcoin_ops.domain.model import PositionSide, ProductGroup
+from deepcoin_ops.domain.model import InstrumentType, Position, PositionSide, ProductGroup
 from deepcoin_ops.exchange import wire
 
 PAYLOADS = Path(__file__).parents[2] / "payloads"
 ROW = {"instType": "SWAP", "instId": "BTC-USDT-SWAP", "posId": "7", "posSide": "long", "pos": "35"}
+
+
+def parse_positions(
+    data: Any, instrument_type: InstrumentType = InstrumentType.SWAP
+) -> tuple[tuple[Position, ...], tuple[str, ...]]:
+    """The contracts page of an answer, unless another one is asked for."""
+    return wire.parse_positions(data, instrument_type)
 
 
 def read_data(name: str) -> Any:
@@ -33,7 +40,7 @@ def test_an_envelope_tells_missing_data_from_null() -> None:
 
 def test_numbers_in_an_answer_keep_their_digits() -> None:
     """A size that passed through a binary fraction would no longer be the exchange's."""
-    (position,), _notes = wire.parse_positions(
+    (position,), _notes = parse_positions(
         wire.parse_envelope(json.dumps({"code": 0, "data": [ROW]}).replace('"35"', "0.1").encode()).data
     )
     assert position.quantity_contracts == Decimal("0.1")
@@ -43,7 +50,7 @@ def test_numbers_in_an_answer_keep_their_digits() -> None:
 def test_positions_data_that_is_no_list_of_rows_is_unreadable(data: Any) -> None:
     """Taking it for an empty list would call an open account flat."""
     with pytest.raises(wire.UnreadableAnswer):
-        wire.parse_positions(data)
+        parse_positions(data)
 
 
 @pytest.mark.parametrize(
@@ -58,33 +65,38 @@ def test_positions_data_that_is_no_list_of_rows_is_unreadable(data: Any) -> None
         {"pos": "Infinity"},
         {"pos": True},
         {"pos": ["35"]},
-        {"posSide": ""},
-        {"posSide": None},
-        {"posSide": "net"},
+        {"instType": "SPOT"},
     ],
     ids=repr,
 )
 def test_one_unreadable_row_makes_the_whole_read_unreadable(change: dict[str, Any]) -> None:
     """A skipped row would be a position nobody closes, even one whose size reads as zero."""
     with pytest.raises(wire.UnreadableAnswer):
-        wire.parse_positions([ROW, ROW | change])
+        parse_positions([ROW, ROW | change])
 
 
-@pytest.mark.parametrize("name", ["instId", "pos", "posSide"])
+@pytest.mark.parametrize("name", ["instId", "pos"])
 def test_a_row_without_a_needed_field_is_unreadable(name: str) -> None:
     """A missing field is as bad as an empty one."""
     with pytest.raises(wire.UnreadableAnswer):
-        wire.parse_positions([{key: value for key, value in ROW.items() if key != name}])
+        parse_positions([{key: value for key, value in ROW.items() if key != name}])
+
+
+@pytest.mark.parametrize("side", ["", None, "net", "2"])
+def test_a_side_of_another_spelling_keeps_the_row_without_a_side(side: Any) -> None:
+    """A batch close takes every side; a row that stopped the read would leave the whole account open."""
+    (position,), _notes = parse_positions([ROW | {"posSide": side}])
+    assert (position.position_side, position.quantity_contracts) == (None, Decimal(35))
 
 
 def test_an_empty_list_of_positions_is_readable() -> None:
     """This one, and only this one, says that nothing is open."""
-    assert wire.parse_positions(read_data("positions_none")) == ((), ())
+    assert parse_positions(read_data("positions_none")) == ((), ())
 
 
 def test_every_row_of_an_instrument_is_kept() -> None:
     """Sides, margin modes and split rows are separate positions, and a zero row is for the planner to judge."""
-    positions, notes = wire.parse_positions(read_data("positions_swap"))
+    positions, notes = parse_positions(read_data("positions_swap"))
     assert [(position.instrument_id, position.position_side, position.quantity_contracts) for position in positions] == [
         ("BTC-USDT-SWAP", PositionSide.LONG, Decimal(35)),
         ("BTC-USDT-SWAP", PositionSide.SHORT, Decimal(12)),
@@ -101,33 +113,33 @@ def test_every_row_of_an_instrument_is_kept() -> None:
 @pytest.mark.parametrize(("side", "size"), [("long", "-35"), ("short", "-35"), ("short", -35)])
 def test_a_sign_on_a_size_changes_neither_size_nor_side(side: str, size: Any) -> None:
     """Sizes are documented without a sign; a negative one must still count as open, not cancel another row out."""
-    (position,), _notes = wire.parse_positions([ROW | {"posSide": side, "pos": size}])
+    (position,), _notes = parse_positions([ROW | {"posSide": side, "pos": size}])
     assert (position.position_side.value, position.quantity_contracts) == (side, Decimal(35))
 
 
 def test_a_spot_row_without_a_side_is_long() -> None:
     """The pages show an empty side for holdings, and a holding can only be owned."""
-    (position,), _notes = wire.parse_positions(read_data("positions_spot"))
+    (position,), _notes = parse_positions(read_data("positions_spot"), InstrumentType.SPOT)
     assert (position.product_group, position.position_side) == (ProductGroup.SPOT, PositionSide.LONG)
     assert (position.quantity_contracts, position.margin_mode, position.merge_mode) == (Decimal("4.25"), "cash", "")
 
 
 def test_the_undocumented_fields_of_live_rows_are_known() -> None:
     """They were seen on the live service; a note on each read would drown a real change."""
-    (position,), notes = wire.parse_positions(read_data("positions_live_fields"))
+    (position,), notes = parse_positions(read_data("positions_live_fields"))
     assert (position.is_leading, position.is_following) == (True, False)
     assert notes == ()
 
 
 def test_copy_trading_flags_that_are_missing_are_not_false() -> None:
     """The documented rows lack them; "not a leader" would be a claim nobody made."""
-    (position,), _notes = wire.parse_positions([ROW])
+    (position,), _notes = parse_positions([ROW])
     assert (position.is_leading, position.is_following) == (None, None)
 
 
 def test_a_new_field_of_a_row_is_noticed_and_harmless() -> None:
     """A changed exchange shows first in a new field; it is said, and the read stays good."""
-    positions, notes = wire.parse_positions([ROW, ROW | {"adl": "3"}])
+    positions, notes = parse_positions([ROW, ROW | {"adl": "3"}])
     assert len(positions) == 2
     assert notes == ("positions row with unknown field(s): adl",)
 
@@ -135,7 +147,7 @@ def test_a_new_field_of_a_row_is_noticed_and_harmless() -> None:
 @pytest.mark.parametrize("instrument_id", ["BTCUSDT", "btc-usdt-swap", "BTC-USDT-261225", "BTC-USDT-SWAP-X"])
 def test_an_oddly_named_instrument_is_kept_without_a_product_group(instrument_id: str) -> None:
     """It cannot be closed by its spelling, but the position is real and has to be reported."""
-    (position,), _notes = wire.parse_positions([ROW | {"instId": instrument_id}])
+    (position,), _notes = parse_positions([ROW | {"instId": instrument_id}])
     assert (position.instrument_id, position.product_group) == (instrument_id, None)
 
 

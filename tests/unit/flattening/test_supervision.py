@@ -28,6 +28,35 @@ def test_the_result_and_every_message_come_back() -> None:
     assert heard == ["one", "two", "three"]
 
 
+def test_a_screen_that_fails_does_not_stop_the_work() -> None:
+    """A locked event log or a broken pipe is no reason to leave positions open."""
+    stop, messages = Event(), SimpleQueue()
+    messages.put("one")
+
+    def on_message(text: str) -> None:
+        raise OSError(text)
+
+    assert run_beside(lambda: "done", stop, messages, on_message) == "done"
+    assert not stop.is_set()
+
+
+def test_an_interrupt_carries_what_the_work_raised_meanwhile() -> None:
+    """Neither of the two hides the other."""
+    stop, messages = Event(), SimpleQueue()
+
+    def work() -> None:
+        messages.put("started")
+        stop.wait(10)
+        raise LookupError("lost")
+
+    def on_message(text: str) -> None:
+        raise Termination
+
+    with pytest.raises(Termination) as interrupt:
+        run_beside(work, stop, messages, on_message)
+    assert "LookupError: lost" in "".join(interrupt.value.__notes__)
+
+
 def test_an_error_of_the_work_comes_back_as_it_is() -> None:
     """Nothing is wrapped: the caller knows the project's errors."""
     with pytest.raises(LookupError, match="lost"):
@@ -69,13 +98,13 @@ def test_a_second_interrupt_does_not_leave_the_work_behind(monkeypatch: pytest.M
 
     second = Event()
 
-    def raise_once(self: object, timeout: float | None = None) -> None:
+    def raise_once(self: object, wait: bool = True) -> None:
         monkeypatch.undo()
         second.set()
         raise KeyboardInterrupt
 
     def on_message(text: str) -> None:
-        monkeypatch.setattr("concurrent.futures.Future.exception", raise_once)
+        monkeypatch.setattr("concurrent.futures.ThreadPoolExecutor.shutdown", raise_once)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -73,8 +73,14 @@ class Stage:
     settings: Settings
     instance: dg.DagsterInstance
 
-    def run(self, job: str, config: Mapping[str, Any], tags: Mapping[str, str] | None = None) -> dg.ExecuteInProcessResult:
-        """Run a job to its end, whatever becomes of it."""
+    def run(
+        self,
+        job: str,
+        config: Mapping[str, Any],
+        tags: Mapping[str, str] | None = None,
+        only_ops: Sequence[str] | None = None,
+    ) -> dg.ExecuteInProcessResult:
+        """Run a job, or some of its ops, to the end, whatever becomes of it."""
         op = "plan_closes" if job == "flatten_positions" else "show_plan"
         return (
             build_definitions(settings=self.settings)
@@ -83,6 +89,7 @@ class Stage:
                 run_config={"ops": {op: {"config": dict(config)}}},
                 tags=dict(tags or {}),
                 instance=self.instance,
+                op_selection=only_ops,
                 raise_on_error=False,
             )
         )

@@ -96,6 +96,15 @@ def test_the_live_venue_is_not_armed_and_nothing_is_sent_anywhere(
     assert not (stage.settings.state_folder / "live").exists()
 
 
+def test_a_flatten_that_was_opened_and_never_begun_is_closed_with_its_run(stage) -> None:
+    """A run that ends between two ops, by Terminate or a selection, may not leave a flatten that looks at work for ever."""
+    assert stage.run("flatten_positions", {}, only_ops=["plan_closes"]).success
+    assert stage.close_arrivals() == []
+    record = only_flatten(stage)
+    assert record.closing is not None
+    assert (record.closing.result, record.closing.sends) == (FlattenResult.REFUSED, 0)
+
+
 def test_a_dry_run_reads_and_sends_nothing(stage) -> None:
     """It is the rehearsal: the same way up to the first send."""
     result = stage.run("flatten_positions", {"dry_run": True})

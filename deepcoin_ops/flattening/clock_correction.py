@@ -1,0 +1,59 @@
+"""Correcting the clock that signs, once per flatten, after the exchange has refused a timestamp."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from deepcoin_ops.domain.errors import GuardRefused, ReadFailed
+from deepcoin_ops.exchange.client import DeepcoinClient
+from deepcoin_ops.flattening.guards import check_clock_offset
+from deepcoin_ops.flattening.progress import Progress
+
+
+class ClockCorrection:
+    """The one correction of a flatten.
+
+    Args:
+        client: Whose clock signs.
+        max_offset_s: Seconds of difference that are corrected at most.
+        is_stopped: Asked while waiting for a slot.
+        report: Told of the correction.
+    """
+
+    def __init__(
+        self,
+        client: DeepcoinClient,
+        max_offset_s: float,
+        is_stopped: Callable[[], bool],
+        report: Callable[[Progress], None],
+    ):
+        self._client = client
+        self._max_offset_s = max_offset_s
+        self._is_stopped = is_stopped
+        self._report = report
+        self._corrected_at: datetime | None = None
+
+    def follow_refusal(self, sent_at: datetime, refusal: str) -> None:
+        """Correct the clock after a refused timestamp; nothing to do when the refused request is older than a correction.
+
+        Args:
+            sent_at: When the refused request was sent, or shortly before.
+            refusal: What the exchange said.
+
+        Raises:
+            GuardRefused: The clock had been corrected before that request, its difference is too large, or the exchange's
+                clock cannot be read: no request can be signed.
+            SendWithdrawn: Stopping was asked for.
+        """
+        if self._corrected_at is not None:
+            if sent_at >= self._corrected_at:
+                raise GuardRefused(f"{refusal}, after the clock had been corrected. Nothing more is sent.")
+            return
+        try:
+            offset = self._client.correct_clock(self._is_stopped)
+        except ReadFailed as failure:
+            raise GuardRefused(f"the exchange's clock could not be read: {failure}. Nothing more is sent.") from failure
+        self._corrected_at = datetime.now(UTC)
+        check_clock_offset(offset, self._max_offset_s)
+        self._report(Progress(f"the exchange's clock is {offset.total_seconds():+.3f} s from this machine's; corrected"))
