@@ -145,7 +145,8 @@ class LedgerDays(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The day's head, the same for every table of this run; seq 0 when the ledger has nothing on that day."""
         if trading_day not in self._heads:
             head = self._ledger.read_head(trading_day) if self._ledger else None
-            self._heads[trading_day] = TableHead(head.seq, head.hashes) if head else TableHead(0, {})
+            ledger_id = self._ledger.read_ledger_id() if self._ledger else ""
+            self._heads[trading_day] = TableHead(ledger_id, head.seq if head else 0, dict(head.hashes) if head else {})
         return self._heads[trading_day]
 
     def read_attempts(self, trading_day: str) -> list[CloseAttempt]:

@@ -24,8 +24,9 @@ _QUIET_S = 30.0
 
 @dataclass
 class LedgerCursor:
-    """How far the sensor has come: the newest row seen, and the days whose tables still have to follow."""
+    """How far the sensor has come in which ledger: the newest row seen, and the days whose tables still have to follow."""
 
+    ledger_id: str = ""
     seq: int = 0
     pending_days: list[str] = field(default_factory=list)
 
@@ -34,13 +35,18 @@ class LedgerCursor:
         """The cursor from its text; none or an unreadable one starts over, which only rebuilds tables."""
         try:
             stored = json.loads(text or "{}")
-            return cls(int(stored.get("seq", 0)), [str(day) for day in stored.get("pending_days", [])])
+            pending_days = [str(day) for day in stored.get("pending_days", [])]
+            return cls(str(stored.get("ledger_id", "")), int(stored.get("seq", 0)), pending_days)
         except (ValueError, AttributeError, TypeError):
             return cls()
 
     def format(self) -> str:
         """The cursor as text."""
-        return json.dumps({"seq": self.seq, "pending_days": sorted(self.pending_days)})
+        return json.dumps({"ledger_id": self.ledger_id, "seq": self.seq, "pending_days": sorted(self.pending_days)})
+
+    def in_ledger(self, ledger_id: str) -> LedgerCursor:
+        """This cursor if it is about that ledger; otherwise one at its beginning, as row numbers begin anew in each."""
+        return self if self.ledger_id == ledger_id else LedgerCursor(ledger_id)
 
 
 def build_ledger_moved(
@@ -65,13 +71,16 @@ def build_ledger_moved(
         if ledger is None:
             return dg.SensorResult(skip_reason="There is no ledger yet.", cursor=cursor.format())
         with ledger:
+            cursor = cursor.in_ledger(ledger.read_ledger_id())
             moved = ledger.read_newer_days(cursor.seq)
             days = sorted({*cursor.pending_days, *(head.trading_day for head in moved)})
             heads = [head for day in days if (head := ledger.read_head(day)) is not None]
             ready = [head for head in heads if _is_at_rest(ledger, head, clock())]
         newest = max([cursor.seq, *(head.seq for head in moved)])
         ready_days = {head.trading_day for head in ready}
-        next_cursor = LedgerCursor(newest, [head.trading_day for head in heads if head.trading_day not in ready_days])
+        next_cursor = LedgerCursor(
+            cursor.ledger_id, newest, [head.trading_day for head in heads if head.trading_day not in ready_days]
+        )
         known = [head for head in ready if trading_days.has_partition_key(head.trading_day)]
         if not known:
             waiting = ", ".join(next_cursor.pending_days)
@@ -79,7 +88,8 @@ def build_ledger_moved(
             return dg.SensorResult(skip_reason=reason, cursor=next_cursor.format())
         return dg.SensorResult(
             run_requests=[
-                dg.RunRequest(run_key=f"{head.trading_day}:{head.seq}", partition_key=head.trading_day) for head in known
+                dg.RunRequest(run_key=f"{cursor.ledger_id}:{head.trading_day}:{head.seq}", partition_key=head.trading_day)
+                for head in known
             ],
             asset_events=[_report_ledger_day(ledger_asset.key, head) for head in known],
             cursor=next_cursor.format(),

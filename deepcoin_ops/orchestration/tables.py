@@ -9,7 +9,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 from upath import UPath
 
+from deepcoin_ops.domain.errors import LedgerError
 from deepcoin_ops.domain.frames import Table
 
 _HEAD_KEY = b"deepcoin_ops.ledger_head"
@@ -27,8 +28,12 @@ _LOCK_WAIT_S = 120
 
 @dataclass(frozen=True)
 class TableHead:
-    """The ledger head that a file was built from. `seq` 0 means that the ledger had nothing on that day."""
+    """The ledger head that a file was built from.
 
+    `seq` 0 means that the ledger had nothing on that day, an empty `ledger_id` that there was no ledger.
+    """
+
+    ledger_id: str
     seq: int
     hashes: Mapping[str, str]
 
@@ -64,15 +69,16 @@ class TableStore:
 
         Raises:
             ValueError: The frame is not one of this table.
+            LedgerError: A file that was built from another ledger is there; it may be the last trace of that one.
             filelock.Timeout: Somebody else held this file for two minutes.
         """
         path = self.path(table, trading_day)
         content = table.to_arrow(frame)
-        content = content.replace_schema_metadata({_HEAD_KEY: json.dumps({"seq": head.seq, "hashes": dict(head.hashes)})})
+        content = content.replace_schema_metadata({_HEAD_KEY: json.dumps(asdict(head))})
         self._locks_folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self._locks_folder / f"{table.name}-{trading_day}.lock", timeout=_LOCK_WAIT_S):
             stored = self.read(table, trading_day)
-            if stored is not None and stored.head.seq > head.seq:
+            if stored is not None and _is_to_be_kept(stored.head, head, path):
                 return StoredTable(str(path), stored.head, stored.frame, is_kept=True)
             _write_whole(path, content)
         return StoredTable(str(path), head, frame, is_kept=False)
@@ -90,10 +96,22 @@ class TableStore:
             return None
         try:
             stored = pq.read_table(pa.BufferReader(content))
-            head = json.loads(stored.schema.metadata[_HEAD_KEY])
-            return StoredTable(str(path), TableHead(head["seq"], head["hashes"]), table.from_arrow(stored), is_kept=True)
+            head = TableHead(**json.loads(stored.schema.metadata[_HEAD_KEY]))
+            return StoredTable(str(path), head, table.from_arrow(stored), is_kept=True)
         except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
             return None
+
+
+def _is_to_be_kept(stored: TableHead, head: TableHead, path: UPath) -> bool:
+    """Whether the file that is there knows more than the ledger that it would be built from now."""
+    if not stored.seq or stored.ledger_id == head.ledger_id:
+        return stored.seq > head.seq
+    if not head.seq:
+        return True
+    raise LedgerError(
+        f"{path} was built from another ledger ({stored.ledger_id}) than the one in use now ({head.ledger_id}), so it was "
+        "not replaced. If the other ledger is gone for good, move the file away and rebuild the day."
+    )
 
 
 def _write_whole(path: UPath, content: pa.Table) -> None:

@@ -173,7 +173,11 @@ def test_a_bad_settings_file_is_told_without_a_traceback(settings_file: WriteSet
 
 def test_the_live_venue_is_refused_with_2(settings_file: WriteSettings) -> None:
     """Whatever else is set, this version cannot be armed."""
-    live = SETTINGS.replace("0.05", "1.0").replace("read_gap_s: 0.06", "read_gap_s: 1.1")
+    live = (
+        SETTINGS.replace("0.05", "1.0")
+        .replace("read_gap_s: 0.06", "read_gap_s: 1.1")
+        .replace("unknown_hold_s: 2", "unknown_hold_s: 5")
+    )
     variables = settings_file("http://127.0.0.1:9", live) | {"DEEPCOIN_OPS_VENUE": "live"}
     ended = run(variables, "flatten")
     assert (ended.returncode, ended.stdout) == (2, "")

@@ -12,13 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from deepcoin_ops.domain.errors import LedgerError
 from deepcoin_ops.domain.frames import CLOSE_ATTEMPTS, CLOSE_ERRORS, TABLES, Table, build_close_attempts, build_close_errors
 from deepcoin_ops.domain.model import CloseAttempt, CloseError, CloseIntent, Outcome, PositionSide, ProductGroup
 from deepcoin_ops.orchestration.tables import TableHead, TableStore
 
 DAY = "2026-03-08"
 AT = datetime(2026, 3, 8, 21, 30, 0, 123456, UTC)
-OLD, NEW = TableHead(3, {"main": "aa"}), TableHead(7, {"main": "bb"})
+OLD, NEW = TableHead("ledger", 3, {"main": "aa"}), TableHead("ledger", 7, {"main": "bb"})
 
 
 def build_attempt(number: int = 1) -> CloseAttempt:
@@ -56,6 +57,18 @@ def test_the_same_and_a_higher_head_replace_what_is_there(store: TableStore, hea
     stored = store.read(CLOSE_ATTEMPTS, DAY)
     assert stored is not None
     assert (stored.head, len(stored.frame)) == (head, 0)
+
+
+def test_no_ledger_and_an_empty_one_do_not_wipe_out_what_an_earlier_one_told(store: TableStore) -> None:
+    """After a lost ledger the table may be the last trace of the day."""
+    store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, [build_attempt()]), OLD)
+    for head in (TableHead("", 0, {}), TableHead("new ledger", 0, {})):
+        assert store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, []), head).is_kept
+    with pytest.raises(LedgerError, match="another ledger"):
+        store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, []), TableHead("new ledger", 1, {}))
+    stored = store.read(CLOSE_ATTEMPTS, DAY)
+    assert stored is not None
+    assert (stored.head, len(stored.frame)) == (OLD, 1)
 
 
 def _cut(content: bytes) -> bytes:
