@@ -65,7 +65,7 @@ def test_a_day_with_an_open_flatten_waits_for_its_closing_row(look: Look, evenin
     flatten_id = evening.open(DAY)
     waiting = look(None, evening.now + AT_ONCE)
     assert run_keys(waiting) == []
-    assert json.loads(waiting.cursor)["pending_days"] == [DAY]
+    assert LedgerCursor.parse(waiting.cursor).pending_days == [DAY]
     head = evening.close(flatten_id)
     assert run_keys(look(waiting.cursor, evening.now + AT_ONCE)) == [f"{DAY}:{head}"]
 
@@ -76,7 +76,7 @@ def test_a_day_whose_flatten_was_killed_is_built_once_the_ledger_is_still(look: 
     waiting = look(None, evening.now + AT_ONCE)
     told = look(waiting.cursor, evening.now + QUIET)
     assert run_keys(told) == [f"{DAY}:1"]
-    assert json.loads(told.cursor)["pending_days"] == []
+    assert LedgerCursor.parse(told.cursor).pending_days == []
     assert run_keys(look(told.cursor, evening.now + QUIET)) == []
 
 
