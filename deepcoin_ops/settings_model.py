@@ -123,14 +123,14 @@ class ScheduleSection(_Section):
 
     @field_validator("day_boundary")
     @classmethod
-    def _divides_every_day(cls, boundary: time, info: ValidationInfo) -> time:
+    def _comes_once_every_day(cls, boundary: time, info: ValidationInfo) -> time:
         if "timezone" not in info.data:
             return boundary
-        calendar = TradingCalendar(info.data["timezone"], boundary)
-        first = date(_CHECKED_YEAR, 1, 1)
-        for day in ((first + timedelta(days=number)).isoformat() for number in range(366)):
-            starts, ends = (edge.astimezone(UTC) for edge in calendar.window(day))
-            if {calendar.day_of(starts), calendar.day_of(ends - timedelta(microseconds=1))} != {day}:
+        zone = ZoneInfo(info.data["timezone"])
+        for day in (date(_CHECKED_YEAR, 1, 1) + timedelta(days=number) for number in range(366)):
+            # A time that a clock change skips or repeats has two offsets; calendars differ on what it then means.
+            first, second = (datetime.combine(day, boundary.replace(fold=fold), zone) for fold in (0, 1))
+            if first.utcoffset() != second.utcoffset():
                 refuse(
                     problem("a time at which no clocks change", f"{boundary:%H:%M}, not once on {day}", "move it an hour")
                 )

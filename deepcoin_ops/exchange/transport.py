@@ -13,9 +13,9 @@ from http.cookiejar import DefaultCookiePolicy
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
 from deepcoin_ops.domain.model import RawAnswer
+from deepcoin_ops.exchange.connection import BoundedAdapter
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
@@ -52,7 +52,7 @@ class Transport:
     Args:
         base_url: Scheme, host and port, without a path.
         connect_timeout_s: Seconds for a connection to be made.
-        read_timeout_s: Seconds between two arriving parts of an answer, and for the whole body.
+        read_timeout_s: Seconds for the head of an answer, and as many again for its body.
     """
 
     def __init__(self, base_url: str, *, connect_timeout_s: float, read_timeout_s: float):
@@ -61,7 +61,7 @@ class Transport:
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=8, max_retries=0)
+        adapter = BoundedAdapter(pool_connections=1, pool_maxsize=8, max_retries=0)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from decimal import Decimal
 from threading import Event
 
 from deepcoin_ops.domain.errors import GuardRefused, LedgerError, ReadFailed, ReadRefused, SendWithdrawn
@@ -24,9 +23,10 @@ from deepcoin_ops.flattening.desk import Desk
 from deepcoin_ops.flattening.guards import check_lateness, find_held_back
 from deepcoin_ops.flattening.market import MarketReads
 from deepcoin_ops.flattening.observation import AccountRead, Observer, wait_until
-from deepcoin_ops.flattening.progress import FlattenOutcome, Progress
+from deepcoin_ops.flattening.progress import FlattenOutcome, Progress, Teller
 from deepcoin_ops.flattening.proof import ProofReads
 from deepcoin_ops.flattening.sending import CloseSender, Delivery
+from deepcoin_ops.flattening.snapshot import fetch_snapshot
 
 _MARKET_PATIENCE_S = 3.0  # seconds the first send waits for prices; without them it goes out in another order
 _VERIFY_LIMIT_S = 30.0  # seconds of reads before what is unproven stays unproven
@@ -51,13 +51,14 @@ class Flatten:
         self.request = request
         self._stop = stop
         self._report = report
+        self._teller = Teller(report)
         self._observer = Observer(desk, request.instruments, request.flatten_id)
         self._market_reads = MarketReads(desk.client, self._observer.instrument_types, stop.is_set)
         self._market = MarketData({}, {})
         self._lock = AccountLock(desk.settings.locks_folder, request.account)
         max_offset_s = desk.settings.exchange.max_clock_offset_s
         self._clock = ClockCorrection(desk.client, max_offset_s, stop.is_set, report)
-        self._sender = CloseSender(desk, request.flatten_id, self._is_stopping, self._report_delivery, self._clock)
+        self._sender = CloseSender(desk, request.flatten_id, self._is_stopping, self._tell_delivery, self._clock)
         self._proof = ProofReads(self._sender, self._limits.settle_s, self._limits.read_gap_s)
         self._before: ClosePlan | None = None
         self._last_plan: ClosePlan | None = None
@@ -67,7 +68,6 @@ class Flatten:
         self._rounds = 0
         self._started_s = time.monotonic()
         self._deadline_s = float("inf")
-        self._answered_notional = Decimal(0)
         self.outcome: FlattenOutcome | None = None
 
     @property
@@ -124,7 +124,7 @@ class Flatten:
             if left_s:
                 self._report(Progress(f"closes of an earlier flatten are not settled yet; waiting up to {left_s:.0f} s"))
             self._market_reads.start_missing()
-            read = self._fetch_snapshot()
+            read = fetch_snapshot(self._desk, self._observer, self._clock, self._stop.is_set, self._report)
             self._market_reads.wait(_MARKET_PATIENCE_S)
         except (GuardRefused, SendWithdrawn) as error:
             self._refuse(str(error))
@@ -133,7 +133,7 @@ class Flatten:
         self._before = plan
         self._deadline_s = time.monotonic() + left_s + self._desk.settings.deadline_s(len(plan.lines))
         shown = f"{len(plan.lines)} of {len(self.request.instruments)} instruments open: {describe_lines(plan.lines)}"
-        self._report_sends(shown)
+        self._teller.begin(shown, plan)
         return read
 
     def close_rounds(self) -> None:
@@ -179,30 +179,6 @@ class Flatten:
                 self._try_fetch("verify", is_over)
         return self._write_outcome(self._judge())
 
-    # -- before the first send ------------------------------------------------------------------------------------------
-
-    def _fetch_snapshot(self) -> AccountRead:
-        ends_s = time.monotonic() + self._desk.settings.deadline_s(0)
-        while True:
-            started_at = datetime.now(UTC)
-            try:
-                return self._observer.fetch_account("snapshot", 0, self._stop.is_set)
-            except ReadFailed as failure:
-                self._report(Progress(f"a positions read failed: {failure}"))
-                self._check_snapshot_failure(failure, started_at, ends_s)
-
-    def _check_snapshot_failure(self, failure: ReadFailed, started_at: datetime, ends_s: float) -> None:
-        """Return when another try makes sense; raise what ends the flatten otherwise."""
-        nothing = "Nothing was sent and all positions are as they were"
-        if isinstance(failure, ReadRefused):
-            if failure.refusal is Refusal.TIMESTAMP:
-                self._clock.follow_refusal(started_at, str(failure))
-            elif failure.refusal is not Refusal.THROTTLED:
-                raise GuardRefused(f"{failure}. {nothing}.") from failure
-        if time.monotonic() > ends_s:
-            message = f"account {self.request.account}: no complete positions read. {nothing}. Last: {failure}"
-            raise GuardRefused(message) from failure
-
     # -- rounds ---------------------------------------------------------------------------------------------------------
 
     def _run_rounds(self, read: AccountRead) -> None:
@@ -211,7 +187,7 @@ class Flatten:
             if due:
                 self._rounds += 1
                 size = f"{len(due)} instrument(s), {total_notional(due):,.0f} USDT"
-                self._report_sends(f"round {self._rounds}: closing {size}, largest first")
+                self._teller.tell(f"round {self._rounds}: closing {size}, largest first", self._sender.tally.sends)
                 self._proof.clear()
                 self._sender.send_round(self._rounds, due)
             newer = self._fetch_next()
@@ -312,6 +288,12 @@ class Flatten:
         self._proof.note(read, plan, time.monotonic())
         return plan
 
+    def _tell_delivery(self, delivery: Delivery) -> None:
+        intent, answer = delivery.intent, delivery.answer
+        accepted_usdt = intent.notional_usdt if answer.outcome is Outcome.ACCEPTED else None
+        text = f"{intent.instrument_id}: {answer.outcome}, {answer.reason}"
+        self._teller.tell(text, self._sender.tally.sends, answer.outcome, accepted_usdt)
+
     # -- after the last send --------------------------------------------------------------------------------------------
 
     def _build_verify_limit(self) -> Callable[[], bool]:
@@ -391,24 +373,3 @@ class Flatten:
         self._desk.ledger.record_closing(closing)
         self.outcome = FlattenOutcome(closing, tuple(verdicts))
         return self.outcome
-
-    # -- telling people -------------------------------------------------------------------------------------------------
-
-    def _report_delivery(self, delivery: Delivery) -> None:
-        intent, answer = delivery.intent, delivery.answer
-        if answer.outcome is Outcome.ACCEPTED:
-            self._answered_notional += intent.notional_usdt or Decimal(0)
-        self._report_sends(f"{intent.instrument_id}: {answer.outcome}, {answer.reason}", answer.outcome)
-
-    def _report_sends(self, text: str, outcome: Outcome | None = None) -> None:
-        before = self._before
-        self._report(
-            Progress(
-                text,
-                sends=self._sender.tally.sends,
-                open_instruments=len(before.lines) if before else 0,
-                answered_notional_usdt=self._answered_notional,
-                total_notional_usdt=before.notional_usdt if before else Decimal(0),
-                outcome=outcome,
-            )
-        )

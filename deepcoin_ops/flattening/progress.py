@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
 from deepcoin_ops.domain.model import FlattenClosing, FlattenResult, InstrumentVerdict, Outcome
+from deepcoin_ops.domain.planning import ClosePlan
 from deepcoin_ops.domain.verdicts import describe_verdicts
 
 
@@ -29,6 +31,37 @@ class Progress:
         if not self.total_notional_usdt:
             return None
         return min(1.0, float(self.answered_notional_usdt / self.total_notional_usdt))
+
+
+class Teller:
+    """Tells how far a flatten has come, measured by what was open at its beginning.
+
+    Args:
+        report: Who is told.
+    """
+
+    def __init__(self, report: Callable[[Progress], None]):
+        self._report = report
+        self._open_instruments = 0
+        self._total_usdt = Decimal(0)
+        self._answered_usdt = Decimal(0)
+
+    def begin(self, text: str, before: ClosePlan) -> None:
+        """Tell what is open before the first send."""
+        self._open_instruments, self._total_usdt = len(before.lines), before.notional_usdt
+        self.tell(text, 0)
+
+    def tell(self, text: str, sends: int, outcome: Outcome | None = None, accepted_usdt: Decimal | None = None) -> None:
+        """Tell of something.
+
+        Args:
+            text: What happened.
+            sends: All sends so far.
+            outcome: Set when this tells of one answer.
+            accepted_usdt: The notional whose close was just accepted, if it is known.
+        """
+        self._answered_usdt += accepted_usdt or Decimal(0)
+        self._report(Progress(text, sends, self._open_instruments, self._answered_usdt, self._total_usdt, outcome))
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ from deepcoin_ops.ledger.records import LedgerHead
 from deepcoin_ops.settings import Settings
 
 _INTERVAL_S = 5
+# A new Dagster instance beside an old ledger has every past day to build; the newest go first, the others wait their turn.
+_DAYS_PER_TICK = 10
 # A flatten that was killed writes no closing row; once its day's head has been still for so long, its tables are built.
 _QUIET_S = 30.0
 
@@ -76,6 +78,7 @@ def build_ledger_moved(
             days = sorted({*cursor.pending_days, *(head.trading_day for head in moved)})
             heads = [head for day in days if (head := ledger.read_head(day)) is not None]
             ready = [head for head in heads if _is_at_rest(ledger, head, clock())]
+            ready = ready[-_DAYS_PER_TICK:]
         newest = max([cursor.seq, *(head.seq for head in moved)])
         ready_days = {head.trading_day for head in ready}
         next_cursor = LedgerCursor(

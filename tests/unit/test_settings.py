@@ -48,6 +48,11 @@ BAD_FILES = {
         "schedule.day_boundary",
         "clocks change",
     ),
+    "boundary in a repeated hour": (
+        ACCOUNT + 'schedule: {timezone: America/New_York, day_boundary: "01:00"}',
+        "schedule.day_boundary",
+        "clocks change",
+    ),
     "unknown key": (ACCOUNT + "colour: red", "colour", "accounts, schedule, pace"),
     "misspelt section": (ACCOUNT + "shedule: {}", "shedule", "did you mean schedule?"),
     "misspelt key": (ACCOUNT + "flatten: {setle_s: 3}", "flatten.setle_s", "did you mean settle_s?"),

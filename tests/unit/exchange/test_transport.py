@@ -260,6 +260,24 @@ def test_the_body_and_headers_are_sent_as_they_were_given(open_transport: Callab
     assert all(f"{name}: {value}".encode() in head for name, value in SECRETS.items())
 
 
+def test_a_trickling_head_is_cut_off(open_transport: Callable[..., Transport]) -> None:
+    """The library's timeout starts anew with every byte; a flatten would wait on it for ever."""
+    sent = []
+
+    def trickling_head(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        pause = threading.Event()
+        for number in range(900):
+            connection.sendall(b"a")
+            sent.append(number)
+            pause.wait(0.02)
+
+    with RawServer(trickling_head) as server:
+        answer = open_transport(server.url, read_timeout_s=0.3).send("POST", "/path", {}, "{}")
+    assert answer.raw.body == b""  # which proves nothing, so a close ends UNKNOWN
+    assert 0 < len(sent) < 900
+
+
 def test_a_trickling_body_ends_with_the_time_limit(open_transport: Callable[..., Transport]) -> None:
     """Each byte comes in time, the whole never does; the flatten must not wait for it."""
     with RawServer(trickling) as server, pytest.raises(TransportFailed) as failed:

@@ -106,6 +106,18 @@ def test_an_unreadable_cursor_starts_over(look: Look, evening, cursor: str) -> N
     assert run_keys(look(cursor, evening.now + AT_ONCE)) == [f"{DAY}:{head}"]
 
 
+def test_many_old_days_are_built_a_few_at_a_time_newest_first(look: Look, evening) -> None:
+    """A new Dagster instance beside an old ledger must not start a run for every past day at once."""
+    days = [f"2026-02-{number:02d}" for number in range(1, 13)]
+    for day in days:
+        evening.close(evening.open(day))
+    first = look(None, evening.now + AT_ONCE)
+    second = look(first.cursor, evening.now + AT_ONCE)
+    built = [[request.partition_key for request in told.run_requests] for told in (first, second)]
+    assert built == [days[2:], days[:2]]
+    assert run_keys(look(second.cursor, evening.now + AT_ONCE)) == []
+
+
 def test_a_cursor_of_another_ledger_starts_over(look: Look, evening) -> None:
     """Row numbers begin anew in a new ledger; an old cursor would wait for them to catch up."""
     head = evening.close(evening.open(DAY))
