@@ -227,7 +227,7 @@ def _follow_progress(context: dg.OpExecutionContext) -> Callable[[Progress], Non
         if progress.outcome is Outcome.ACCEPTED and progress.sends % _SENDS_PER_LOG_LINE:
             return
         share = progress.answered_share
-        context.log.info(progress.text if share is None else f"{progress.text} [{share:.0%} of the notional answered]")
+        context.log.info(progress.text if share is None else f"{progress.text} [{share:.0%} of the notional accepted]")
 
     return log
 
