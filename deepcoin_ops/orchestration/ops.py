@@ -150,7 +150,14 @@ def _run_step(context: dg.OpExecutionContext, running: RunningFlatten, work: Cal
         return _guarded(lambda: run_beside(work, running.stop, running.messages, _follow_progress(context)))
     finally:
         if running.flatten.outcome is not None:
-            context.instance.add_run_tags(context.run_id, {tags.RESULT: running.flatten.outcome.closing.result.value})
+            _tag_result(context, running.flatten.outcome.closing.result.value)
+
+
+def _tag_result(context: dg.OpExecutionContext, result: str) -> None:
+    try:
+        context.instance.add_run_tags(context.run_id, {tags.RESULT: result})
+    except Exception:  # noqa: BLE001 - a tag that cannot be written must not take the place of an interrupt
+        context.log.warning(f"the run could not be tagged with its result {result}")
 
 
 def _repeat(context: dg.OpExecutionContext, desk: Desk, request: FlattenRequest) -> FlattenRequest:
