@@ -85,14 +85,14 @@ def _judge_flat(_table: Table, stored: StoredTable) -> Finding:
 
 def _judge_unknown(_table: Table, stored: StoredTable) -> Finding:
     breaks = find_breaks(stored.frame)
-    unknown = breaks[breaks["findings"].str.split(", ").map(lambda found: BreakType.UNKNOWN_OUTCOME.value in found)]
+    unknown = breaks[breaks["findings"].str.contains(BreakType.UNKNOWN_OUTCOME.value, regex=False).astype(bool)]
     problem = f"{len(unknown)} row(s) with a close whose outcome no read has settled" if len(unknown) else None
     return Finding(problem, rows=unknown[_SHOWN])
 
 
 def _judge_unconfigured(_table: Table, stored: StoredTable) -> Finding:
-    kinds = stored.frame["break_type"] == BreakType.UNCONFIGURED_POSITION.value
-    found = stored.frame[kinds.fillna(value=False)]
+    breaks = find_breaks(stored.frame)
+    found = breaks[breaks["break_type"] == BreakType.UNCONFIGURED_POSITION.value]
     problem = f"{len(found)} position(s) open in instruments that the settings do not name" if len(found) else None
     return Finding(problem, dg.AssetCheckSeverity.WARN, found[_SHOWN])
 
