@@ -31,7 +31,7 @@ def find_verdict(deciding: DayFlatten | None, instrument_id: str) -> InstrumentV
     if found:
         return found[0]
     if deciding is None:
-        reason = "no flatten of this day looked at it"
+        reason = "no flatten that counts for the end of this day looked at it"
     elif deciding.closing is None:
         reason = f"flatten {deciding.request.flatten_id} has no closing row: it still runs, or was killed"
     else:

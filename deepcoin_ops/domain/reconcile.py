@@ -9,7 +9,7 @@ Which of a day's facts count:
 * Sizes before are those of the first flatten that read the instrument, sizes after those of the deciding one.
 * Attempts and error items are those of the whole day: each item is explained by exactly one row, that of its side.
 * A day whose tick is past its deadline needs a flatten that looked and ended at or after the tick. An earlier one says
-  nothing about the end of the day.
+  nothing about the end of the day, and decides nothing once there is a later one.
 
 Invariants, kept by property tests:
 
@@ -128,12 +128,16 @@ def _find_deciding(day: AccountDay, instrument_id: str) -> DayFlatten | None:
         is_of_the_evening = day.due is None or flatten.stands_at >= day.due.scheduled_at
         return (flatten.has_looked and day.due is not None and is_of_the_evening, flatten.stands_at, number)
 
+    # What was flat at noon says nothing about the evening, once there is an evening to speak of.
+    is_over = day.due is not None and day.due.is_past and not is_flatten_missing(day)
+
     asking = [
         (number, flatten)
         for number, flatten in enumerate(day.flattens)
         if (flatten.has_looked or flatten.is_refused)
         and not flatten.request.is_dry_run
         and instrument_id in flatten.request.instruments
+        and not (is_over and day.due is not None and flatten.stands_at < day.due.scheduled_at)
     ]
     return max(asking, key=standing)[1] if asking else None
 
