@@ -19,8 +19,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 from deepcoin_ops.commands.tables import build_close_errors, build_verdicts
-from deepcoin_ops.domain.frames import TABLES
 from deepcoin_ops.domain.model import CloseAttempt, InstrumentVerdict, Outcome, Venue
+from deepcoin_ops.domain.tables import TABLES
 from deepcoin_ops.instance import prepare_instance
 from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.records import FlattenRecord

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from deepcoin_ops.definitions import build_definitions
-from deepcoin_ops.domain.frames import TABLES
+from deepcoin_ops.domain.tables import TABLES
 from deepcoin_ops.settings import load_settings
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -48,6 +48,10 @@ def test_the_assets_are_these(definitions: dg.Definitions) -> None:
         "close_ledger",
         "close_attempts",
         "close_errors",
+        "positions_before",
+        "positions_after",
+        "reconciliation",
+        "flatten_summary",
     }
     assert {key.to_user_string() for key in graph.materializable_asset_keys} == {table.name for table in TABLES}
     for key in graph.get_all_asset_keys():
@@ -93,10 +97,35 @@ def test_the_jobs_are_these_and_their_tags_hold_the_limits(definitions: dg.Defin
 
 def test_the_schedule_is_off_until_somebody_switches_it_on(definitions: dg.Definitions) -> None:
     """Starting Dagster must not be enough to close positions every evening."""
-    [schedule] = definitions.get_repository_def().schedule_defs
+    [schedule] = [each for each in definitions.get_repository_def().schedule_defs if each.job_name == "flatten_positions"]
     assert (schedule.name, schedule.job_name) == ("end_of_day_flatten", "flatten_positions")
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("30 16 * * *", "America/New_York")
     assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
+
+
+def test_day_end_is_on_and_fires_after_the_deadline_of_any_tick(definitions: dg.Definitions) -> None:
+    """Whoever forgets to switch the flatten on has to see the day missing; this one only reads.
+
+    The day ends at 17:00, a run may take 47 minutes, a clock change an hour.
+    """
+    [schedule] = [each for each in definitions.get_repository_def().schedule_defs if each.name == "day_end"]
+    assert schedule.job_name == "rebuild_day_tables"
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("48 18 * * *", "America/New_York")
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+
+
+def test_the_checks_are_these_and_none_blocks(definitions: dg.Definitions) -> None:
+    """A day that is not clean has to have its tables, so no check may keep one from being built."""
+    graph = definitions.resolve_asset_graph()
+    by_day = {(key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys if graph.get(key).partitions_def}
+    assert by_day == {(table.name, "schema") for table in TABLES} | {
+        ("reconciliation", "all_flat"),
+        ("reconciliation", "no_unknown_outcomes"),
+        ("reconciliation", "no_unconfigured_positions"),
+    }
+    over_all = {key.to_user_string() for key in graph.asset_check_keys if not graph.get(key).partitions_def}
+    assert over_all == {"reconciliation:days_with_open_breaks", "reconciliation:ledger_chain_intact"}
+    assert not any(graph.get(key).blocking for key in graph.asset_check_keys)
 
 
 def test_the_sensor_is_on_and_asks_for_tables_only(definitions: dg.Definitions) -> None:

@@ -37,7 +37,12 @@ class NotArmed(GuardRefused):
 
 
 class LockTimeout(GuardRefused):
-    """The account's flatten lock was held by someone else for the whole wait."""
+    """The account's flatten lock was held by someone else for the whole wait.
+
+    The ledger keeps why a flatten was refused in words; `IN_WORDS` are those by which this reason is known again.
+    """
+
+    IN_WORDS = "another flatten held the lock"
 
 
 class ReadFailed(DeepcoinOpsError):

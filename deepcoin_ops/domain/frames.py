@@ -1,4 +1,4 @@
-"""The tables' contracts: columns, types, units, keys. The only place where column names are written.
+"""What a table is: columns with types and meanings, a key, and frames that keep to them. The tables are in `tables`.
 
 A frame built here always has all its columns with their types, with zero rows too: an empty day must read like any other.
 Decimals are decimal128 with 18 digits behind the point (further ones are rounded), ids and codes text, instants UTC.
@@ -6,7 +6,7 @@ Decimals are decimal128 with 18 digits behind the point (further ones are rounde
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from enum import Enum
@@ -15,9 +15,6 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from deepcoin_ops.domain.error_codes import explain_code
-from deepcoin_ops.domain.model import CloseAttempt
-
 
 class Kind(Enum):
     """What a column holds, as its Parquet type and its pandas type."""
@@ -25,6 +22,8 @@ class Kind(Enum):
     TEXT = (pa.string(), pd.StringDtype(na_value=pd.NA))
     INTEGER = (pa.int64(), pd.Int64Dtype())
     DECIMAL = (pa.decimal128(38, 18), pd.ArrowDtype(pa.decimal128(38, 18)))
+    BOOLEAN = (pa.bool_(), pd.BooleanDtype())
+    SECONDS = (pa.float64(), pd.Float64Dtype())
     INSTANT = (pa.timestamp("us", tz="UTC"), pd.DatetimeTZDtype("us", "UTC"))
 
     @property
@@ -98,6 +97,15 @@ class Table:
             raise ValueError(f"{self.name}: columns are {list(frame.columns)}, not {names}")
         return pa.Table.from_pandas(frame, schema=self.arrow_schema, preserve_index=False)
 
+    def find_violations(self, frame: pd.DataFrame) -> list[str]:
+        """What in a frame of this table its types alone do not forbid, in words; empty when nothing is wrong."""
+        named = [column.name for column in self.columns if not column.is_nullable]
+        problems = [f"{name} is missing in {count} row(s)" for name in named if (count := int(frame[name].isna().sum()))]
+        repeated = int(frame.duplicated(list(self.key)).sum())
+        if repeated:
+            problems.append(f"{repeated} row(s) repeat the key {', '.join(self.key)}")
+        return problems
+
 
 _DECIMALS = Decimal(1).scaleb(-18)
 _EXACT = Context(prec=100)
@@ -106,124 +114,3 @@ _EXACT = Context(prec=100)
 def _round(value: Any) -> Any:
     """A decimal with at most 18 digits behind the point; the ledger keeps the rest. Everything else as it is."""
     return value.quantize(_DECIMALS, context=_EXACT) if isinstance(value, Decimal) else value
-
-
-_ATTEMPT_KEYS = (
-    Column("trading_day", Kind.TEXT, "Local date on which the trading day starts, YYYY-MM-DD."),
-    Column("account", Kind.TEXT, "The account's name in the settings."),
-    Column("flatten_id", Kind.TEXT, "The flatten that sent it."),
-    Column("attempt_id", Kind.TEXT, "One send; ids rise with the sends of a flatten."),
-    Column("instrument_id", Kind.TEXT, "What was to be closed."),
-)
-
-CLOSE_ATTEMPTS = Table(
-    name="close_attempts",
-    row_is="batch close that was sent, or whose sending cannot be ruled out",
-    key=("attempt_id",),
-    zero_rows_mean="no close was sent for this trading day",
-    columns=(
-        *_ATTEMPT_KEYS,
-        Column("product_group", Kind.TEXT, "Spot, Swap (coin-margined) or SwapU (USDT-margined)."),
-        Column("round_number", Kind.INTEGER, "Round of the flatten, from 1."),
-        Column("send_number", Kind.INTEGER, "Number of the send within its flatten, from 1."),
-        Column("endpoint", Kind.TEXT, "Path that the close was sent to."),
-        Column("quantity_contracts", Kind.DECIMAL, "Open size before the send, all sides added; base units for spot."),
-        Column("notional_usdt", Kind.DECIMAL, "Value of that size in quote currency; missing without a price.", True),
-        Column("intent_at", Kind.INSTANT, "When the intent was recorded, before the first byte left."),
-        Column("sent_at", Kind.INSTANT, "When it was sent; missing when nothing left or nobody lived to say.", True),
-        Column("answered_at", Kind.INSTANT, "When the answer, the error or the timeout came.", True),
-        Column("outcome", Kind.TEXT, "ACCEPTED, PARTIAL, REFUSED, NOT_SENT or UNKNOWN. None of them says flat."),
-        Column("reason", Kind.TEXT, "The outcome in words."),
-        Column("error_code", Kind.TEXT, "The answer's outer code; missing without a readable answer.", True),
-        Column("http_status", Kind.INTEGER, "HTTP status; missing without an answer.", True),
-        Column("close_errors", Kind.INTEGER, "How many errorList items came back."),
-    ),
-    preview=("account", "instrument_id", "round_number", "outcome", "notional_usdt", "error_code", "reason"),
-)
-
-CLOSE_ERRORS = Table(
-    name="close_errors",
-    row_is="errorList item that a batch close returned",
-    key=("attempt_id", "item_index"),
-    zero_rows_mean="no batch close of this trading day returned an error item; a timeout is not one",
-    columns=(
-        *_ATTEMPT_KEYS,
-        Column("item_index", Kind.INTEGER, "Place of the item in its errorList, from 0."),
-        Column("position_side", Kind.TEXT, "long or short; missing where the item names no known side.", True),
-        Column("error_code", Kind.TEXT, "The item's code, as text; empty where it has none."),
-        Column("error_message", Kind.TEXT, "The item's message."),
-        Column("error_meaning", Kind.TEXT, "What the code means for a flatten."),
-        Column("advice", Kind.TEXT, "What follows from it."),
-        Column("meaning_source", Kind.TEXT, "Who says so: a page of the exchange, or observed."),
-        Column("reported_instrument_id", Kind.TEXT, "The instrument that the item itself names."),
-        Column("member_id", Kind.TEXT, "The exchange's user id in the item."),
-        Column("exchange_account_id", Kind.TEXT, "The exchange's account id in the item."),
-        Column("trade_unit_id", Kind.TEXT, "The exchange's trade unit in the item."),
-        Column("answered_at", Kind.INSTANT, "When the answer came."),
-        Column("raw_json", Kind.TEXT, "The item as it was received."),
-    ),
-    preview=("account", "instrument_id", "position_side", "error_code", "error_message", "error_meaning"),
-)
-
-TABLES = (CLOSE_ATTEMPTS, CLOSE_ERRORS)
-
-
-def build_close_attempts(trading_day: str, attempts: Sequence[CloseAttempt]) -> pd.DataFrame:
-    """The day's attempts, one row per send, in the order of the ledger; see `CLOSE_ATTEMPTS`."""
-    return CLOSE_ATTEMPTS.build(
-        _attempt_keys(trading_day, attempt)
-        | {
-            "product_group": attempt.intent.product_group.value,
-            "round_number": attempt.intent.round_number,
-            "send_number": attempt.intent.send_number,
-            "endpoint": attempt.intent.endpoint,
-            "quantity_contracts": attempt.intent.quantity_contracts,
-            "notional_usdt": attempt.intent.notional_usdt,
-            "intent_at": attempt.intent_at,
-            "sent_at": attempt.sent_at,
-            "answered_at": attempt.answered_at,
-            "outcome": attempt.outcome.value,
-            "reason": attempt.reason,
-            "error_code": attempt.error_code,
-            "http_status": attempt.http_status,
-            "close_errors": len(attempt.close_errors),
-        }
-        for attempt in attempts
-    )
-
-
-def build_close_errors(trading_day: str, attempts: Sequence[CloseAttempt]) -> pd.DataFrame:
-    """The day's returned error items, one row each, in the order of the ledger; see `CLOSE_ERRORS`."""
-    rows = []
-    for attempt in attempts:
-        for item in attempt.close_errors:
-            meaning = explain_code(item.error_code)
-            rows.append(
-                _attempt_keys(trading_day, attempt)
-                | {
-                    "item_index": item.item_index,
-                    "position_side": item.position_side.value if item.position_side else None,
-                    "error_code": item.error_code,
-                    "error_message": item.error_message,
-                    "error_meaning": meaning.meaning,
-                    "advice": meaning.advice,
-                    "meaning_source": meaning.source,
-                    "reported_instrument_id": item.instrument_id,
-                    "member_id": item.member_id,
-                    "exchange_account_id": item.exchange_account_id,
-                    "trade_unit_id": item.trade_unit_id,
-                    "answered_at": attempt.answered_at,
-                    "raw_json": item.raw_json,
-                }
-            )
-    return CLOSE_ERRORS.build(rows)
-
-
-def _attempt_keys(trading_day: str, attempt: CloseAttempt) -> dict[str, Any]:
-    return {
-        "trading_day": trading_day,
-        "account": attempt.account,
-        "flatten_id": attempt.flatten_id,
-        "attempt_id": attempt.intent.attempt_id,
-        "instrument_id": attempt.intent.instrument_id,
-    }

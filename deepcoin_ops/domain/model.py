@@ -265,6 +265,8 @@ class CloseAttempt:
     error_code: str | None
     http_status: int | None
     close_errors: tuple[CloseError, ...] = ()
+    is_throttled: bool = False
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

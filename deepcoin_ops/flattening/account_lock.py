@@ -67,7 +67,7 @@ class AccountLock:
             raise SendWithdrawn(f"stopped while waiting for the flatten lock of account {self._account}; nothing was sent")
         if time.monotonic() > deadline:
             raise LockTimeout(
-                f"account {self._account}: another flatten held the lock for {wait_s:.0f} s: {self._read_holder()}. "
+                f"account {self._account}: {LockTimeout.IN_WORDS} for {wait_s:.0f} s: {self._read_holder()}. "
                 "This one sent nothing; look at that one's result before launching again."
             )
 

@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, true
 
+from deepcoin_ops.domain.day import PositionPage
 from deepcoin_ops.domain.errors import LedgerError
 from deepcoin_ops.domain.model import (
     CloseAttempt,
@@ -25,6 +26,7 @@ from deepcoin_ops.domain.model import (
     FlattenRequest,
     InstrumentVerdict,
     Outcome,
+    Position,
     Venue,
 )
 from deepcoin_ops.ledger.chain import FIRST_PREVIOUS_HASH, build_misfit
@@ -39,6 +41,8 @@ from deepcoin_ops.ledger.schema import (
     flatten_closings,
     flattens,
     ledger_identity,
+    position_reads,
+    position_rows,
     skipped_ticks,
     verdicts,
 )
@@ -105,6 +109,10 @@ class History:
         """What tells this ledger from any other, a later one at the same path too."""
         return str(self._read(select(ledger_identity.c.ledger_id))[0]["ledger_id"])
 
+    def read_accounts(self) -> list[str]:
+        """The accounts that have an entry, by name."""
+        return [row["account"] for row in self._read(select(entries.c.account).distinct().order_by(entries.c.account))]
+
     def read_flatten(self, flatten_id: str) -> FlattenRecord | None:
         """The flatten of this id, or None."""
         found = self._read_flattens(flattens.c.flatten_id == flatten_id)
@@ -142,6 +150,20 @@ class History:
         newest = newest.where(entries.c.flatten_id == flatten_id, _is_up_to(entries, up_to_seq))
         query = select(verdicts).where(verdicts.c.seq == newest.scalar_subquery()).order_by(verdicts.c.item_index)
         return [build_record(InstrumentVerdict, row) for row in self._read(query)]
+
+    def read_position_pages(self, flatten_id: str, up_to_seq: int | None = None) -> list[PositionPage]:
+        """The pages of the positions reads of a flatten that were complete, with their rows, in the order of the reads."""
+        wanted = [entries.c.flatten_id == flatten_id, position_reads.c.is_complete == 1, _is_up_to(entries, up_to_seq)]
+        columns = [column for column in position_reads.c if column.name != "body"]
+        query = select(*columns).join(entries, entries.c.seq == position_reads.c.seq).where(*wanted)
+        items = select(position_rows).join(entries, entries.c.seq == position_rows.c.seq).where(*wanted)
+        items = items.join(position_reads, position_reads.c.seq == position_rows.c.seq)
+        with self._store.reading() as connection:
+            pages = _fetch(connection, query.order_by(position_reads.c.seq))
+            rows = defaultdict(list)
+            for row in _fetch(connection, items.order_by(position_rows.c.seq, position_rows.c.item_index)):
+                rows[row["seq"]].append(build_record(Position, row))
+        return [build_record(PositionPage, page, positions=tuple(rows[page["seq"]])) for page in pages]
 
     def read_skipped_ticks(self, trading_day: str, up_to_seq: int | None = None) -> list[SkippedTick]:
         """The day's ticks that launched nothing, oldest first."""
@@ -252,5 +274,7 @@ def _build_attempt(row: _Row, errors: tuple[CloseError, ...]) -> CloseAttempt:
         "answered_at": row["outcome_answered_at"],
         "error_code": row["outcome_error_code"],
         "http_status": row["outcome_http_status"],
+        "is_throttled": bool(row["outcome_is_throttled"]),
+        "notes": row["outcome_notes"] or "[]",
     }
     return build_record(CloseAttempt, row | told, intent=build_record(CloseIntent, row), close_errors=errors)

@@ -7,20 +7,24 @@ overridden base URL or variable name would send signed requests elsewhere.
 from __future__ import annotations
 
 from contextlib import ExitStack
+from datetime import datetime
 from queue import SimpleQueue
 from threading import Event
 
 import dagster as dg
 from pydantic import PrivateAttr
 
-from deepcoin_ops.domain.model import CloseAttempt, FlattenRequest
+from deepcoin_ops.domain.day import AccountDay, DueTick
+from deepcoin_ops.domain.due import plan_due
+from deepcoin_ops.domain.model import FlattenRequest
 from deepcoin_ops.flattening.controller import Flatten
 from deepcoin_ops.flattening.desk import Desk, check_armed, open_desk
 from deepcoin_ops.flattening.progress import Progress
 from deepcoin_ops.flattening.supervision import run_beside
+from deepcoin_ops.ledger.days import read_account_days
 from deepcoin_ops.ledger.history import History
-from deepcoin_ops.ledger.journal import Ledger
-from deepcoin_ops.ledger.records import FlattenRecord, SkippedTick
+from deepcoin_ops.ledger.journal import Ledger, utc_now
+from deepcoin_ops.ledger.records import AlteredEntry, FlattenRecord
 from deepcoin_ops.orchestration.tables import TableHead, TableStore
 from deepcoin_ops.settings import Settings, load_settings
 
@@ -122,12 +126,16 @@ class LedgerDays(dg.ConfigurableResource):  # type: ignore[type-arg]
     _settings: Settings = PrivateAttr()
     _ledger: History | None = PrivateAttr()
     _heads: dict[str, TableHead] = PrivateAttr()
+    _days: dict[str, list[AccountDay]] = PrivateAttr()
+    _now: datetime = PrivateAttr()
 
     def setup_for_execution(self, _context: dg.InitResourceContext) -> None:
         """Open the ledger for reading, if there is one."""
         self._settings = load_settings()
         self._ledger = History.open_existing(self._settings.ledger_path, self._settings.venue)
         self._heads = {}
+        self._days = {}
+        self._now = utc_now()
 
     def teardown_after_execution(self, _context: dg.InitResourceContext) -> None:
         """Close the ledger."""
@@ -147,20 +155,21 @@ class LedgerDays(dg.ConfigurableResource):  # type: ignore[type-arg]
             self._heads[trading_day] = TableHead(ledger_id, head.seq if head else 0, dict(head.hashes) if head else {})
         return self._heads[trading_day]
 
-    def read_attempts(self, trading_day: str) -> list[CloseAttempt]:
-        """The day's attempts up to its head."""
-        head = self.read_head(trading_day)
-        return self._ledger.read_attempts(trading_day, head.seq) if self._ledger else []
+    def read_account_days(self, trading_day: str) -> list[AccountDay]:
+        """The day up to its head, account by account, judged at one moment for the whole run."""
+        if trading_day not in self._days:
+            settings = self._settings
+            configured = {name: account.instruments for name, account in settings.accounts.items()}
+            head, due = self.read_head(trading_day), find_due(settings, trading_day, self._now)
+            self._days[trading_day] = read_account_days(self._ledger, trading_day, head.seq, configured, due)
+        return self._days[trading_day]
 
-    def read_flattens(self, trading_day: str) -> list[FlattenRecord]:
-        """The day's flattens up to its head."""
-        head = self.read_head(trading_day)
-        return self._ledger.read_flattens(trading_day, head.seq) if self._ledger else []
-
-    def read_skipped_ticks(self, trading_day: str) -> list[SkippedTick]:
-        """The day's skipped ticks up to its head."""
-        head = self.read_head(trading_day)
-        return self._ledger.read_skipped_ticks(trading_day, head.seq) if self._ledger else []
+    def find_altered_entries(self) -> list[AlteredEntry]:
+        """The first entry of each account's chain that is not what was recorded; empty when the ledger is intact."""
+        if self._ledger is None:
+            return []
+        found = (self._ledger.read_altered_entry(account) for account in self._ledger.read_accounts())
+        return [altered for altered in found if altered is not None]
 
 
 class DayTables(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -177,3 +186,10 @@ class DayTables(dg.ConfigurableResource):  # type: ignore[type-arg]
     def store(self) -> TableStore:
         """The tables of this run's venue."""
         return self._store
+
+
+def find_due(settings: Settings, trading_day: str, now: datetime) -> DueTick | None:
+    """What was due on a trading day for every account, by the schedule in the settings."""
+    schedule = settings.schedule
+    first = schedule.first_trading_day.isoformat()
+    return plan_due(settings.calendar, schedule.cron, first, settings.max_run_time_s, trading_day, now)

@@ -64,6 +64,13 @@ class TableStore:
         """Where the file of a table and day is."""
         return self._root / table.name / f"{trading_day}.parquet"
 
+    def list_days(self, table: Table) -> list[str]:
+        """The trading days that have a file of this table, oldest first."""
+        folder = self._root / table.name
+        if not folder.exists():
+            return []
+        return sorted(path.stem for path in folder.iterdir() if path.suffix == ".parquet")
+
     def write(self, table: Table, trading_day: str, frame: pd.DataFrame, head: TableHead) -> StoredTable:
         """Write a day's table, unless one from a newer ledger head is there.
 

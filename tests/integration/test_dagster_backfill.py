@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from dagster_stack import DagsterStack, build_scenario, build_settings_text, run_dagster
 
-from deepcoin_ops.domain.frames import CLOSE_ATTEMPTS, CLOSE_ERRORS, Table
+from deepcoin_ops.domain.frames import Table
 from deepcoin_ops.domain.model import (
     CloseAnswer,
     CloseError,
@@ -24,6 +24,7 @@ from deepcoin_ops.domain.model import (
     PositionSide,
     ProductGroup,
 )
+from deepcoin_ops.domain.tables import CLOSE_ATTEMPTS, CLOSE_ERRORS
 from deepcoin_ops.ledger.journal import Ledger
 from deepcoin_ops.orchestration.tables import TableStore
 

@@ -14,15 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepcoin_ops.domain.frames import (
-    CLOSE_ATTEMPTS,
-    CLOSE_ERRORS,
-    TABLES,
-    Table,
-    build_close_attempts,
-    build_close_errors,
-)
+from deepcoin_ops.domain.day_frames import build_close_attempts, build_close_errors
+from deepcoin_ops.domain.frames import Table
 from deepcoin_ops.domain.model import CloseAttempt, CloseError, CloseIntent, Outcome, PositionSide, ProductGroup
+from deepcoin_ops.domain.tables import CLOSE_ATTEMPTS, CLOSE_ERRORS, TABLES
 
 DAY = "2026-01-02"
 INSTANT = datetime(2026, 1, 2, 22, 0, 0, 123456, tzinfo=UTC)

@@ -194,3 +194,25 @@ def test_a_long_chain_is_walked_over_its_batches(
     sql("DROP TRIGGER entries_no_delete")
     sql("DELETE FROM entries WHERE seq = 6")
     assert ledger.read_altered_entry("main").seq == 7
+
+
+def test_the_pages_of_complete_reads_come_back_with_their_rows(ledger: Ledger, samples: Any) -> None:
+    """What was open before and after is told from them; a read that failed proves nothing and is not among them."""
+    ledger.record_flatten(samples.request, "{}")
+    ledger.record_read("F1", "snapshot", 0, samples.read)
+    seq = ledger.record_read("F1", "verify", 1, dataclasses.replace(samples.read, positions=()))
+    read = samples.read
+    ledger.record_failed_read("F1", "verify", 1, read.instrument_type, read.started_at, read.finished_at, "HTTP 502", None)
+    first, last = ledger.read_position_pages("F1")
+    assert (first.purpose, first.positions, first.notes) == ("snapshot", samples.read.positions, samples.read.notes)
+    assert (last.purpose, last.round_number, last.positions) == ("verify", 1, ())
+    assert ledger.read_position_pages("F1", seq - 1) == [first]
+    assert ledger.read_position_pages("F9") == []
+
+
+def test_the_accounts_are_those_with_an_entry(ledger: Ledger, samples: Any) -> None:
+    """The chain of an account that was taken out of the settings is checked too."""
+    assert ledger.read_accounts() == []
+    ledger.record_flatten(samples.request, "{}")
+    ledger.record_skipped_tick("early", DAY, samples.request.scheduled_at, "late")
+    assert ledger.read_accounts() == ["early", "main"]

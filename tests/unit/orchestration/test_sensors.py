@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import dagster as dg
 import pytest
 
-from deepcoin_ops.assets.close_tables import build_close_ledger
+from deepcoin_ops.assets.day_tables import build_close_ledger
 from deepcoin_ops.orchestration.jobs import build_day_tables_job
 from deepcoin_ops.orchestration.partitions import build_trading_days
 from deepcoin_ops.orchestration.sensors import LedgerCursor, build_ledger_moved

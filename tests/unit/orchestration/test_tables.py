@@ -12,9 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from deepcoin_ops.domain.day_frames import build_close_attempts, build_close_errors
 from deepcoin_ops.domain.errors import LedgerError
-from deepcoin_ops.domain.frames import CLOSE_ATTEMPTS, CLOSE_ERRORS, TABLES, Table, build_close_attempts, build_close_errors
+from deepcoin_ops.domain.frames import Table
 from deepcoin_ops.domain.model import CloseAttempt, CloseError, CloseIntent, Outcome, PositionSide, ProductGroup
+from deepcoin_ops.domain.tables import CLOSE_ATTEMPTS, CLOSE_ERRORS, TABLES
 from deepcoin_ops.orchestration.tables import TableHead, TableStore
 
 DAY = "2026-03-08"

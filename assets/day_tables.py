@@ -1,17 +1,34 @@
-"""`close_attempts` and `close_errors`: what was sent on a trading day and what came back, rebuilt from the ledger.
+"""The tables of a trading day: what was sent, what came back, what was held, and what it all means; from the ledger alone.
 
 Re-materialising is a read: the same ledger head gives the same rows, however often, and nothing is ever sent.
 """
 
 # Annotations stay unpostponed here: Dagster reads them to find the resources.
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 
-from deepcoin_ops.domain.frames import CLOSE_ATTEMPTS, CLOSE_ERRORS, Table, build_close_attempts, build_close_errors
-from deepcoin_ops.domain.model import CloseAttempt
+from deepcoin_ops.assets.checks import DAY_CHECKS, SCHEMA, DayCheck
+from deepcoin_ops.domain.day import AccountDay
+from deepcoin_ops.domain.day_frames import (
+    build_close_attempts,
+    build_close_errors,
+    build_flatten_summary,
+    build_positions_after,
+    build_positions_before,
+    build_reconciliation,
+)
+from deepcoin_ops.domain.frames import Table
+from deepcoin_ops.domain.tables import (
+    CLOSE_ATTEMPTS,
+    CLOSE_ERRORS,
+    FLATTEN_SUMMARY,
+    POSITIONS_AFTER,
+    POSITIONS_BEFORE,
+    RECONCILIATION,
+)
 from deepcoin_ops.orchestration.jobs import DAY_TABLES_GROUP
 from deepcoin_ops.orchestration.resources import DayTables, LedgerDays
 from deepcoin_ops.orchestration.tables import StoredTable, build_table_metadata
@@ -19,7 +36,16 @@ from deepcoin_ops.orchestration.tables import StoredTable, build_table_metadata
 CLOSE_LEDGER = "close_ledger"
 _DAYS_PER_RUN = 31
 _PREVIEW_ROWS = 20
-_FrameBuilder = Callable[[str, Sequence[CloseAttempt]], pd.DataFrame]
+_FrameBuilder = Callable[[str, Sequence[AccountDay]], pd.DataFrame]
+
+_BUILDERS: dict[Table, _FrameBuilder] = {
+    CLOSE_ATTEMPTS: lambda day, days: build_close_attempts(day, [attempt for each in days for attempt in each.attempts]),
+    CLOSE_ERRORS: lambda day, days: build_close_errors(day, [attempt for each in days for attempt in each.attempts]),
+    POSITIONS_BEFORE: build_positions_before,
+    POSITIONS_AFTER: build_positions_after,
+    RECONCILIATION: build_reconciliation,
+    FLATTEN_SUMMARY: build_flatten_summary,
+}
 
 
 def build_close_ledger(trading_days: dg.PartitionsDefinition[str]) -> dg.AssetSpec:
@@ -33,34 +59,41 @@ def build_close_ledger(trading_days: dg.PartitionsDefinition[str]) -> dg.AssetSp
     )
 
 
-def build_close_tables(trading_days: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
+def build_day_tables(trading_days: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
     """The assets of this module for a desk's trading days."""
-    return [
-        _build_table_asset(CLOSE_ATTEMPTS, build_close_attempts, trading_days),
-        _build_table_asset(CLOSE_ERRORS, build_close_errors, trading_days),
-    ]
+    return [_build_table_asset(table, build_frame, trading_days) for table, build_frame in _BUILDERS.items()]
 
 
 def _build_table_asset(
     table: Table, build_frame: _FrameBuilder, trading_days: dg.PartitionsDefinition[str]
 ) -> dg.AssetsDefinition:
-    """One table as an asset: a file per trading day, many days in one run, each with metadata of its own."""
+    """One table as an asset: a file per trading day, many days in one run, each with metadata and checks of its own."""
+    checks: tuple[DayCheck, ...] = (SCHEMA, *DAY_CHECKS.get(table, ()))
 
     @dg.asset(
         name=table.name,
         partitions_def=trading_days,
         backfill_policy=dg.BackfillPolicy.multi_run(_DAYS_PER_RUN),
         deps=[CLOSE_LEDGER],
+        check_specs=[each.build_spec(table, trading_days) for each in checks],
         group_name=DAY_TABLES_GROUP,
         kinds={"pandas", "parquet"},
         description=f"One row per {table.row_is}. Zero rows: {table.zero_rows_mean}.",
         metadata={"dagster/column_schema": build_column_schema(table), "key": ", ".join(table.key)},
     )
-    def table_asset(context: dg.AssetExecutionContext, ledger_days: LedgerDays, day_tables: DayTables) -> None:
+    def table_asset(
+        context: dg.AssetExecutionContext, ledger_days: LedgerDays, day_tables: DayTables
+    ) -> Iterator[dg.MaterializeResult[None] | dg.Output[None] | dg.AssetCheckEvaluation]:
         for trading_day in context.partition_keys:
-            frame = build_frame(trading_day, ledger_days.read_attempts(trading_day))
+            frame = build_frame(trading_day, ledger_days.read_account_days(trading_day))
             stored = day_tables.store.write(table, trading_day, frame, ledger_days.read_head(trading_day))
             context.add_asset_metadata(_day_metadata(table, stored, ledger_days, trading_day), partition_key=trading_day)
+            for each in checks:
+                yield each.evaluate(table, trading_day, day_tables.store)
+        yield dg.MaterializeResult()
+        # Dagster wants to hear of each check once more, as an output; the results of the days are the events above.
+        for each in checks:
+            yield dg.Output(None, output_name=f"{table.name}_{each.name}")
 
     return table_asset
 
@@ -82,9 +115,10 @@ def build_column_schema(table: Table) -> dg.TableSchema:
 
 def _day_metadata(table: Table, stored: StoredTable, ledger_days: LedgerDays, trading_day: str) -> dict[str, Any]:
     """What this day's partition shows: whether anybody flattened, the window, counts, and the first rows."""
-    flattens = [record for record in ledger_days.read_flattens(trading_day) if not record.request.is_dry_run]
+    days = ledger_days.read_account_days(trading_day)
+    flattens = [flatten for day in days for flatten in day.flattens if not flatten.request.is_dry_run]
     starts, ends = ledger_days.settings.calendar.window(trading_day)
-    results = [record.closing.result.value if record.closing else "no closing row" for record in flattens]
+    results = [flatten.closing.result.value if flatten.closing else "no closing row" for flatten in flattens]
     preview = stored.frame[list(table.preview)].head(_PREVIEW_ROWS)
     return {
         **build_table_metadata(table, stored),
@@ -92,6 +126,6 @@ def _day_metadata(table: Table, stored: StoredTable, ledger_days: LedgerDays, tr
         "window": f"{starts.isoformat()} to {ends.isoformat()}",
         "flatten_runs": len(flattens),
         "flatten_results": results,
-        "skipped_ticks": [tick.reason for tick in ledger_days.read_skipped_ticks(trading_day)],
+        "skipped_ticks": [reason for day in days for reason in day.skipped_ticks],
         "preview": dg.MetadataValue.md(preview.to_markdown(index=False) if len(preview) else "no rows"),
     }

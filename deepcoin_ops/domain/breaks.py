@@ -1,0 +1,159 @@
+"""The break types: what each means, how serious it is, what its owner does; and the row that carries them.
+
+The only place where a break type is defined. When one applies is decided in `reconcile` and `instrument_days`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from deepcoin_ops.domain.model import CloseError, Outcome, PositionSide, Verdict
+
+
+class Severity(StrEnum):
+    """How serious a row of the reconciliation is.
+
+    ERROR: money is at risk, or may be.  WARN: somebody has to decide.  INFO: nothing to clear; worth knowing.
+    """
+
+    ERROR = "ERROR"
+    WARN = "WARN"
+    INFO = "INFO"
+
+
+class BreakType(StrEnum):
+    """What can be wrong with a row, most serious first; the first one found names the row."""
+
+    FLATTEN_MISSING = "FLATTEN_MISSING"
+    LOCK_TIMEOUT = "LOCK_TIMEOUT"
+    REOPENED = "REOPENED"
+    RESIDUAL_POSITION = "RESIDUAL_POSITION"
+    RESTING_ORDER_LEFT = "RESTING_ORDER_LEFT"
+    UNKNOWN_OUTCOME = "UNKNOWN_OUTCOME"
+    PARTIAL_FAILURE = "PARTIAL_FAILURE"
+    UNVERIFIED = "UNVERIFIED"
+    UNCONFIGURED_POSITION = "UNCONFIGURED_POSITION"
+    DUPLICATE_ERROR_ITEM = "DUPLICATE_ERROR_ITEM"
+    SCHEMA_DRIFT = "SCHEMA_DRIFT"
+    ALREADY_FLAT = "ALREADY_FLAT"
+
+
+@dataclass(frozen=True)
+class BreakDefinition:
+    """One break type, in writing.
+
+    `severity` holds as long as the instrument is not proven flat; what a proof has settled is INFO.
+    """
+
+    meaning: str
+    severity: Severity
+    what_to_do: str
+
+
+_T, _S = BreakType, Severity
+
+DEFINITIONS: dict[BreakType, BreakDefinition] = {
+    _T.FLATTEN_MISSING: BreakDefinition(
+        "A flatten was due on this day, and none that looked at the account had ended between the tick and its deadline.",
+        _S.ERROR,
+        "Look at the account's positions now and launch flatten_positions; then find out why nothing ran.",
+    ),
+    _T.LOCK_TIMEOUT: BreakDefinition(
+        "A flatten gave up because another one held the account for the whole wait; it sent nothing.",
+        _S.ERROR,
+        "Look at the result of the flatten that held the account. If there is none, flatten again.",
+    ),
+    _T.REOPENED: BreakDefinition(
+        "A position is open that was not there before the first close: somebody or something traded meanwhile.",
+        _S.ERROR,
+        "Find and stop who trades in this account, then flatten again.",
+    ),
+    _T.RESIDUAL_POSITION: BreakDefinition(
+        "The last counting positions read shows it open.",
+        _S.ERROR,
+        "Read the error codes and the reason, then flatten again or close it by hand.",
+    ),
+    _T.RESTING_ORDER_LEFT: BreakDefinition(
+        "An order rests in an instrument that should be flat; it can freeze a size or open a position again.",
+        _S.ERROR,
+        "Cancel the order, then flatten again.",
+    ),
+    _T.UNKNOWN_OUTCOME: BreakDefinition(
+        "What at least one close did is not known: it may have been executed.",
+        _S.ERROR,
+        "Look at the positions before anything is sent again; flatten again if something is open.",
+    ),
+    _T.PARTIAL_FAILURE: BreakDefinition(
+        "The exchange accepted a close and returned error items for it.",
+        _S.ERROR,
+        "Read the items in close_errors, look at the position, then flatten again or close it by hand.",
+    ),
+    _T.UNVERIFIED: BreakDefinition(
+        "Nothing shows it open, and the two counting reads that prove it flat are missing.",
+        _S.ERROR,
+        "Look at the position yourself, or flatten again.",
+    ),
+    _T.UNCONFIGURED_POSITION: BreakDefinition(
+        "A position is open in an instrument that the settings do not name; it is never closed.",
+        _S.WARN,
+        "Decide whose it is: add the instrument to the settings, or leave it open on purpose.",
+    ),
+    _T.DUPLICATE_ERROR_ITEM: BreakDefinition(
+        "One answer held the same error item more than once; each is kept as a row of its own.",
+        _S.INFO,
+        "Count positions by the positions tables and not by error items.",
+    ),
+    _T.SCHEMA_DRIFT: BreakDefinition(
+        "An answer of the exchange held fields that are not known; the raw answer is kept.",
+        _S.INFO,
+        "Compare the fields with the exchange's pages, and have the parser looked at.",
+    ),
+    _T.ALREADY_FLAT: BreakDefinition(
+        "Two counting reads show it flat, and no close was sent for it on this day.",
+        _S.INFO,
+        "Nothing.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class ReconciliationRow:
+    """One account x instrument x side, or one finding about a whole account, where `instrument_id` is None.
+
+    Sizes are in contracts, notionals in USDT. `position_side` is None where no side was seen. `findings` holds everything
+    found, most serious first; the first one is the break type.
+    """
+
+    account: str
+    instrument_id: str | None = None
+    position_side: PositionSide | None = None
+    flatten_id: str | None = None
+    quantity_before_contracts: Decimal | None = None
+    notional_before_usdt: Decimal | None = None
+    quantity_after_contracts: Decimal | None = None
+    notional_after_usdt: Decimal | None = None
+    outcomes: tuple[Outcome, ...] = ()
+    error_items: tuple[CloseError, ...] = ()
+    verdict: Verdict | None = None
+    findings: tuple[BreakType, ...] = ()
+    severity: Severity | None = None
+    reason: str = ""
+
+    @property
+    def break_type(self) -> BreakType | None:
+        """The most serious finding; None when all is well."""
+        return self.findings[0] if self.findings else None
+
+    @property
+    def subject(self) -> str:
+        """What the row is about, by which it is found again on another day; one row of a day has it."""
+        if self.instrument_id is None:
+            return "/".join([self.account, *self.findings])
+        return "/".join([self.account, self.instrument_id, *([self.position_side] if self.position_side else [])])
+
+    @property
+    def is_break(self) -> bool:
+        """Whether somebody has to do something about it."""
+        return self.severity in (Severity.ERROR, Severity.WARN)

@@ -1,0 +1,103 @@
+"""One account's trading day as the ledger tells it, put together for the tables and the reconciliation. Records only.
+
+What follows from it is decided in `reconcile`; nothing here reads a ledger, a clock or the settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from deepcoin_ops.domain.model import (
+    CloseAttempt,
+    FlattenClosing,
+    FlattenRequest,
+    FlattenResult,
+    InstrumentType,
+    InstrumentVerdict,
+    Position,
+)
+
+
+@dataclass(frozen=True)
+class PositionPage:
+    """A complete page of a positions read, as recorded. `purpose` is `snapshot`, `round` or `verify`."""
+
+    purpose: str
+    round_number: int
+    instrument_type: InstrumentType
+    started_at: datetime
+    finished_at: datetime
+    positions: tuple[Position, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DayFlatten:
+    """One flatten with everything that was recorded for it.
+
+    `configured` is what the account's settings named when it was opened. `before` and `after` are the pages of its
+    snapshot and of its last complete read, one for each instrument type; `notes` are what parsers noticed in answers.
+    """
+
+    request: FlattenRequest
+    opened_at: datetime
+    closing: FlattenClosing | None
+    closed_at: datetime | None
+    configured: tuple[str, ...]
+    verdicts: tuple[InstrumentVerdict, ...] = ()
+    attempts: tuple[CloseAttempt, ...] = ()
+    before: tuple[PositionPage, ...] = ()
+    after: tuple[PositionPage, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether a guard stopped it before anything was sent: it says nothing about the account."""
+        return self.closing is not None and self.closing.result is FlattenResult.REFUSED
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether it can say anything about the account: it read it or sent something, and was not a dry run."""
+        if self.request.is_dry_run or self.is_refused:
+            return False
+        return self.closing is not None or bool(self.after or self.attempts)
+
+    @property
+    def stands_at(self) -> datetime:
+        """The moment up to which it speaks: its end, or its beginning where it has none or looked at nothing."""
+        return self.closed_at if self.closed_at is not None and self.has_looked else self.opened_at
+
+
+@dataclass(frozen=True)
+class DueTick:
+    """The tick of the schedule that a trading day has, and when a flatten for it has to have ended.
+
+    `is_past` tells whether that deadline had passed when the day was looked at.
+    """
+
+    scheduled_at: datetime
+    deadline_at: datetime
+    is_past: bool
+
+
+@dataclass(frozen=True)
+class AccountDay:
+    """One account on one trading day.
+
+    `instruments` are the configured ones, by the day's last flatten or else by the settings of now. `due` is None on a
+    day without a tick. `flattens` are in the order in which they were opened, dry runs included.
+    """
+
+    trading_day: str
+    account: str
+    instruments: tuple[str, ...]
+    flattens: tuple[DayFlatten, ...] = ()
+    due: DueTick | None = None
+    skipped_ticks: tuple[str, ...] = ()
+
+    @property
+    def attempts(self) -> Iterator[CloseAttempt]:
+        """All close attempts of the day."""
+        return (attempt for flatten in self.flattens for attempt in flatten.attempts)

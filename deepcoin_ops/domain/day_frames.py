@@ -1,0 +1,197 @@
+"""A trading day's records as frames of the tables. Pure; the contracts are in `tables`, the meaning in `reconcile`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from deepcoin_ops.domain.breaks import DEFINITIONS, ReconciliationRow
+from deepcoin_ops.domain.day import AccountDay, DayFlatten, PositionPage
+from deepcoin_ops.domain.error_codes import explain_code
+from deepcoin_ops.domain.frames import Table
+from deepcoin_ops.domain.model import CloseAttempt, Verdict
+from deepcoin_ops.domain.reconcile import reconcile
+from deepcoin_ops.domain.tables import (
+    CLOSE_ATTEMPTS,
+    CLOSE_ERRORS,
+    FLATTEN_SUMMARY,
+    POSITIONS_AFTER,
+    POSITIONS_BEFORE,
+    RECONCILIATION,
+)
+
+
+def build_close_attempts(trading_day: str, attempts: Sequence[CloseAttempt]) -> pd.DataFrame:
+    """The day's attempts, one row per send, in the order of the ledger; see `CLOSE_ATTEMPTS`."""
+    return CLOSE_ATTEMPTS.build(
+        _attempt_keys(trading_day, attempt)
+        | {
+            "product_group": attempt.intent.product_group.value,
+            "round_number": attempt.intent.round_number,
+            "send_number": attempt.intent.send_number,
+            "endpoint": attempt.intent.endpoint,
+            "quantity_contracts": attempt.intent.quantity_contracts,
+            "notional_usdt": attempt.intent.notional_usdt,
+            "intent_at": attempt.intent_at,
+            "sent_at": attempt.sent_at,
+            "answered_at": attempt.answered_at,
+            "outcome": attempt.outcome.value,
+            "reason": attempt.reason,
+            "error_code": attempt.error_code,
+            "http_status": attempt.http_status,
+            "close_errors": len(attempt.close_errors),
+        }
+        for attempt in attempts
+    )
+
+
+def build_close_errors(trading_day: str, attempts: Sequence[CloseAttempt]) -> pd.DataFrame:
+    """The day's returned error items, one row each, in the order of the ledger; see `CLOSE_ERRORS`."""
+    rows = []
+    for attempt in attempts:
+        for item in attempt.close_errors:
+            meaning = explain_code(item.error_code)
+            rows.append(
+                _attempt_keys(trading_day, attempt)
+                | {
+                    "item_index": item.item_index,
+                    "position_side": item.position_side.value if item.position_side else None,
+                    "error_code": item.error_code,
+                    "error_message": item.error_message,
+                    "error_meaning": meaning.meaning,
+                    "advice": meaning.advice,
+                    "meaning_source": meaning.source,
+                    "reported_instrument_id": item.instrument_id,
+                    "member_id": item.member_id,
+                    "exchange_account_id": item.exchange_account_id,
+                    "trade_unit_id": item.trade_unit_id,
+                    "answered_at": attempt.answered_at,
+                    "raw_json": item.raw_json,
+                }
+            )
+    return CLOSE_ERRORS.build(rows)
+
+
+def build_positions_before(trading_day: str, days: Sequence[AccountDay]) -> pd.DataFrame:
+    """What each flatten of the day saw first, one row per position row; see `POSITIONS_BEFORE`."""
+    return _build_positions(POSITIONS_BEFORE, trading_day, [(f, f.before) for day in days for f in day.flattens])
+
+
+def build_positions_after(trading_day: str, days: Sequence[AccountDay]) -> pd.DataFrame:
+    """What each flatten of the day saw last, one row per position row; see `POSITIONS_AFTER`."""
+    return _build_positions(POSITIONS_AFTER, trading_day, [(f, f.after) for day in days for f in day.flattens])
+
+
+def build_reconciliation(trading_day: str, days: Sequence[AccountDay]) -> pd.DataFrame:
+    """What the day means, for all accounts; see `RECONCILIATION`."""
+    return RECONCILIATION.build(_build_reconciliation_row(trading_day, row) for day in days for row in reconcile(day))
+
+
+def build_flatten_summary(trading_day: str, days: Sequence[AccountDay]) -> pd.DataFrame:
+    """The day's flattens, one row each, in the order in which they were opened; see `FLATTEN_SUMMARY`."""
+    return FLATTEN_SUMMARY.build(_build_summary_row(trading_day, flatten) for day in days for flatten in day.flattens)
+
+
+def _build_positions(
+    table: Table, trading_day: str, reads: Sequence[tuple[DayFlatten, Sequence[PositionPage]]]
+) -> pd.DataFrame:
+    rows = []
+    for flatten, pages in reads:
+        listed = [(page, position) for page in pages for position in page.positions]
+        for index, (page, position) in enumerate(listed):
+            rows.append(
+                {
+                    "trading_day": trading_day,
+                    "account": flatten.request.account,
+                    "flatten_id": flatten.request.flatten_id,
+                    "row_index": index,
+                    "instrument_id": position.instrument_id,
+                    "product_group": position.product_group and position.product_group.value,
+                    "position_id": position.position_id,
+                    "position_side": position.position_side and position.position_side.value,
+                    "quantity_contracts": position.quantity_contracts,
+                    "margin_mode": position.margin_mode,
+                    "merge_mode": position.merge_mode,
+                    "average_price": position.average_price,
+                    "margin_currency": position.margin_currency,
+                    "is_configured": position.instrument_id in flatten.configured,
+                    "is_dry_run": flatten.request.is_dry_run,
+                    "read_purpose": page.purpose,
+                    "read_started_at": page.started_at,
+                    "read_finished_at": page.finished_at,
+                }
+            )
+    return table.build(rows)
+
+
+def _build_reconciliation_row(trading_day: str, row: ReconciliationRow) -> dict[str, Any]:
+    return {
+        "trading_day": trading_day,
+        "account": row.account,
+        "subject": row.subject,
+        "instrument_id": row.instrument_id,
+        "position_side": row.position_side and row.position_side.value,
+        "flatten_id": row.flatten_id,
+        "quantity_before_contracts": row.quantity_before_contracts,
+        "notional_before_usdt": row.notional_before_usdt,
+        "quantity_after_contracts": row.quantity_after_contracts,
+        "notional_after_usdt": row.notional_after_usdt,
+        "attempts": len(row.outcomes),
+        "outcomes": ", ".join(row.outcomes),
+        "error_items": len(row.error_items),
+        "error_codes": ", ".join(dict.fromkeys(item.error_code for item in row.error_items)),
+        "verdict": row.verdict and row.verdict.value,
+        "break_type": row.break_type and row.break_type.value,
+        "findings": ", ".join(row.findings),
+        "is_break": row.is_break,
+        "severity": row.severity and row.severity.value,
+        "reason": row.reason,
+        "what_to_do": DEFINITIONS[row.findings[0]].what_to_do if row.is_break else None,
+    }
+
+
+def _build_summary_row(trading_day: str, flatten: DayFlatten) -> dict[str, Any]:
+    request, closing = flatten.request, flatten.closing
+    verdicts = Counter(verdict.verdict for verdict in flatten.verdicts)
+    unconfigured: Mapping[str, str] = closing.unconfigured if closing else {}
+    return {
+        "trading_day": trading_day,
+        "account": request.account,
+        "flatten_id": request.flatten_id,
+        "launched_by": request.launched_by,
+        "is_dry_run": request.is_dry_run,
+        "scheduled_at": request.scheduled_at,
+        "opened_at": flatten.opened_at,
+        "closed_at": flatten.closed_at,
+        "result": closing and closing.result.value,
+        "reason": closing.reason if closing else "no closing row: it still runs, or was killed",
+        "instruments": len(request.instruments),
+        "already_flat": verdicts[Verdict.ALREADY_FLAT],
+        "flat": verdicts[Verdict.FLAT],
+        "residual": verdicts[Verdict.RESIDUAL],
+        "unverified": verdicts[Verdict.UNVERIFIED],
+        "attempts": len(flatten.attempts),
+        "error_items": sum(len(attempt.close_errors) for attempt in flatten.attempts),
+        "throttled_sends": sum(attempt.is_throttled for attempt in flatten.attempts),
+        "rounds": closing and closing.rounds,
+        "sends": closing and closing.sends,
+        "refused_sends": closing and closing.refused_sends,
+        "residual_notional_usdt": closing and closing.residual_notional_usdt,
+        "time_to_last_close_s": closing and closing.time_to_last_close_s,
+        "time_to_proven_flat_s": closing and closing.time_to_proven_flat_s,
+        "exposure_usdt_s": closing and closing.exposure_usdt_s,
+        "unconfigured": "; ".join(f"{instrument_id} {size}" for instrument_id, size in unconfigured.items()),
+    }
+
+
+def _attempt_keys(trading_day: str, attempt: CloseAttempt) -> dict[str, Any]:
+    return {
+        "trading_day": trading_day,
+        "account": attempt.account,
+        "flatten_id": attempt.flatten_id,
+        "attempt_id": attempt.intent.attempt_id,
+        "instrument_id": attempt.intent.instrument_id,
+    }

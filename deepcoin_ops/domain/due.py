@@ -1,0 +1,58 @@
+"""When an account has to have been flattened, from the schedule's cron. Pure: the clock is given.
+
+The cron alone decides, not whether Dagster's schedule is switched on: a schedule that somebody forgot to switch on is
+exactly the day that must not read as clean.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from cronsim import CronSim
+
+from deepcoin_ops.domain.day import DueTick
+from deepcoin_ops.domain.trading_day import TradingCalendar
+
+
+def find_tick(calendar: TradingCalendar, cron: str, trading_day: str) -> datetime | None:
+    """The tick inside a trading day's window, aware, or None on a day without one."""
+    starts, ends = calendar.window(trading_day)
+    # The library names ticks after the moment it is given; one on the boundary itself is refused by the settings.
+    tick = next(CronSim(cron, starts), None)
+    return tick if tick is not None and tick.timestamp() < ends.timestamp() else None
+
+
+def plan_due(
+    calendar: TradingCalendar,
+    cron: str,
+    first_trading_day: str,
+    max_run_time_s: float,
+    trading_day: str,
+    now: datetime,
+) -> DueTick | None:
+    """What was due on a trading day.
+
+    Args:
+        calendar: The desk's trading days.
+        cron: When the flatten is scheduled, in the calendar's timezone.
+        first_trading_day: Nothing is due on the days before it.
+        max_run_time_s: How long after the tick a flatten may still go on, in seconds.
+        trading_day: The day asked about.
+        now: The time to judge by, aware.
+
+    Returns:
+        The tick with its deadline, or None when nothing was due that day.
+    """
+    tick = find_tick(calendar, cron, trading_day) if trading_day >= first_trading_day else None
+    if tick is None:
+        return None
+    # In absolute time: adding to a local time would be an hour off over a clock change.
+    deadline_s = tick.timestamp() + max_run_time_s
+    deadline_at = datetime.fromtimestamp(deadline_s, tick.tzinfo)
+    return DueTick(tick, deadline_at, is_past=now.timestamp() >= deadline_s)
+
+
+def find_ended_days(calendar: TradingCalendar, now: datetime, count: int) -> list[str]:
+    """The keys of the last trading days whose windows are over, oldest first."""
+    starts, _ends = calendar.window(calendar.day_of(now))
+    return [calendar.day_of(starts - timedelta(days=back) + timedelta(hours=1)) for back in range(count, 0, -1)]

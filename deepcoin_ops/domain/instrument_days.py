@@ -1,0 +1,165 @@
+"""One instrument on one trading day, parted by side: sizes, notional, findings. Pure, and part of `reconcile`.
+
+Which flatten decides and which attempts belong to the day is settled before; this module only says what follows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from deepcoin_ops.domain.breaks import DEFINITIONS, BreakType, ReconciliationRow, Severity
+from deepcoin_ops.domain.day import DayFlatten, PositionPage
+from deepcoin_ops.domain.model import (
+    CloseAttempt,
+    CloseError,
+    InstrumentVerdict,
+    Outcome,
+    Position,
+    PositionSide,
+    Verdict,
+)
+
+SIDES: tuple[PositionSide | None, ...] = (PositionSide.LONG, PositionSide.SHORT, None)
+
+
+def find_verdict(deciding: DayFlatten | None, instrument_id: str) -> InstrumentVerdict:
+    """The verdict of a flatten on an instrument; UNVERIFIED with a reason where there is none on record."""
+    found = [each for each in (deciding.verdicts if deciding else ()) if each.instrument_id == instrument_id]
+    if found:
+        return found[0]
+    if deciding is None:
+        reason = "no flatten that counts for the end of this day looked at it"
+    elif deciding.closing is None:
+        reason = f"flatten {deciding.request.flatten_id} has no closing row: it still runs, or was killed"
+    else:
+        reason = f"flatten {deciding.request.flatten_id} recorded no verdict on it"
+    return InstrumentVerdict(instrument_id, Verdict.UNVERIFIED, None, None, None, None, 0, reason)
+
+
+def find_rows(pages: Iterable[PositionPage], instrument_id: str) -> list[Position]:
+    """The open rows of an instrument."""
+    rows = [row for page in pages for row in page.positions]
+    return [row for row in rows if row.instrument_id == instrument_id and row.quantity_contracts]
+
+
+def sum_by_side(rows: Iterable[Position]) -> dict[PositionSide | None, Decimal]:
+    """Sizes by side."""
+    sums: dict[PositionSide | None, Decimal] = {}
+    for row in rows:
+        sums[row.position_side] = sums.get(row.position_side, Decimal(0)) + row.quantity_contracts
+    return sums
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of an instrument was open, by side; `is_known` is False where no counting read tells."""
+
+    is_known: bool
+    total_contracts: Decimal
+    notional_usdt: Decimal | None
+    by_side: dict[PositionSide | None, Decimal]
+
+    @classmethod
+    def build(cls, flatten: DayFlatten | None, instrument_id: str, *, is_before: bool) -> Sizes:
+        """What a flatten's first or last read shows of an instrument."""
+        verdict = find_verdict(flatten, instrument_id)
+        pages = () if flatten is None else flatten.before if is_before else flatten.after
+        quantity = verdict.quantity_before_contracts if is_before else verdict.quantity_after_contracts
+        notional = verdict.notional_before_usdt if is_before else verdict.notional_after_usdt
+        by_side: dict[PositionSide | None, Decimal] = {}
+        # A size after the closes counts only with a verdict that says so: a read may have come too early to be evidence.
+        is_known = quantity is not None or (is_before and bool(pages))
+        for row in find_rows(pages if is_known else (), instrument_id):
+            by_side[row.position_side] = by_side.get(row.position_side, Decimal(0)) + row.quantity_contracts
+        total = sum(by_side.values(), Decimal(0))
+        return cls(is_known, total, notional, by_side or ({None: quantity} if quantity else {}))
+
+    def quantity(self, side: PositionSide | None) -> Decimal | None:
+        """The size on one side."""
+        return self.by_side.get(side, Decimal(0)) if self.is_known else None
+
+    def notional(self, side: PositionSide | None) -> Decimal | None:
+        """Its share of the notional: one price and one contract size hold for all rows of an instrument."""
+        quantity = self.quantity(side)
+        if not quantity:
+            return quantity
+        if self.notional_usdt is None or not self.total_contracts:
+            return self.notional_usdt
+        return self.notional_usdt * quantity / self.total_contracts
+
+
+@dataclass(frozen=True)
+class InstrumentView:
+    """Everything a day says of one instrument, before it is parted by side."""
+
+    account: str
+    instrument_id: str
+    flatten_id: str | None
+    verdict: InstrumentVerdict
+    before: Sizes
+    after: Sizes
+    attempts: tuple[CloseAttempt, ...]
+    reopened_sides: set[PositionSide | None]
+
+    def find_sides(self) -> list[PositionSide | None]:
+        """The sides with something to say; a single None when there is none."""
+        seen = {item.position_side for item in self._items()} | set(self.before.by_side) | set(self.after.by_side)
+        return [side for side in SIDES if side in seen] or [None]
+
+    def build_row(self, side: PositionSide | None, *, is_open: bool = False) -> ReconciliationRow:
+        """The row of one side.
+
+        Args:
+            side: Which.
+            is_open: Count it as open although no recorded row is.
+        """
+        is_residual = self.verdict.verdict is Verdict.RESIDUAL
+        is_open = is_open or (is_residual and bool(self.after.quantity(side)))
+        items = tuple(item for item in self._items() if item.position_side is side)
+        outcomes = tuple(attempt.outcome for attempt in self.attempts)
+        findings = self._find_findings(side, items, is_open=is_open)
+        # The other side of an instrument that is still open was seen closed by the same counting read.
+        is_settled = self.verdict.verdict.is_flat or (is_residual and not is_open)
+        severity = Severity.INFO if is_settled else DEFINITIONS[findings[0]].severity
+        return ReconciliationRow(
+            account=self.account,
+            instrument_id=self.instrument_id,
+            position_side=side,
+            flatten_id=self.flatten_id,
+            quantity_before_contracts=self.before.quantity(side),
+            notional_before_usdt=self.before.notional(side),
+            quantity_after_contracts=self.after.quantity(side),
+            notional_after_usdt=self.after.notional(side),
+            outcomes=outcomes,
+            error_items=items,
+            verdict=self.verdict.verdict,
+            findings=findings,
+            severity=severity if findings else None,
+            reason=self.verdict.reason,
+        )
+
+    def _items(self) -> tuple[CloseError, ...]:
+        return tuple(item for attempt in self.attempts for item in attempt.close_errors)
+
+    def _find_findings(
+        self, side: PositionSide | None, items: Sequence[CloseError], *, is_open: bool
+    ) -> tuple[BreakType, ...]:
+        verdict = self.verdict.verdict
+        found = {
+            BreakType.REOPENED: is_open and side in self.reopened_sides,
+            BreakType.RESIDUAL_POSITION: is_open,
+            BreakType.UNKNOWN_OUTCOME: any(attempt.outcome is Outcome.UNKNOWN for attempt in self.attempts),
+            BreakType.PARTIAL_FAILURE: bool(items),
+            BreakType.UNVERIFIED: verdict is Verdict.UNVERIFIED,
+            BreakType.DUPLICATE_ERROR_ITEM: any(_has_duplicates(attempt, side) for attempt in self.attempts),
+            BreakType.ALREADY_FLAT: verdict is Verdict.ALREADY_FLAT and not self.attempts,
+        }
+        return tuple(kind for kind in BreakType if found.get(kind))
+
+
+def _has_duplicates(attempt: CloseAttempt, side: PositionSide | None) -> bool:
+    counted = Counter(item.raw_json for item in attempt.close_errors if item.position_side is side)
+    return any(count > 1 for count in counted.values())

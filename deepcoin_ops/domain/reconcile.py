@@ -1,0 +1,203 @@
+"""From what was sent to what is true: one account's trading day in, its reconciliation rows out. Pure.
+
+Which of a day's facts count:
+
+* For each instrument the *deciding* flatten is the last one that asked for it and looked at the account. Dry runs never
+  count. One that a guard refused looked at nothing: it decides only where no flatten that looked ended after it, and never
+  against one that ended after the day's tick. One without a closing row (killed, or still running) proves nothing, and
+  still takes the proof away from an earlier one.
+* Sizes before are those of the first flatten that read the instrument, sizes after those of the deciding one.
+* Attempts and error items are those of the whole day: each item is explained by exactly one row, that of its side.
+* A day whose tick is past its deadline needs a flatten that looked and ended at or after the tick. An earlier one says
+  nothing about the end of the day, and decides nothing once there is a later one.
+
+Invariants, kept by property tests:
+
+* each attempt is in exactly one outcome;
+* once the deadline has passed, there is no break exactly when every configured instrument is proven flat by a flatten that
+  ended after the tick, and nothing is open that is not configured;
+* every error item is explained by exactly one row;
+* the same day gives the same rows.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from deepcoin_ops.domain.breaks import DEFINITIONS, BreakType, ReconciliationRow, Severity
+from deepcoin_ops.domain.day import AccountDay, DayFlatten
+from deepcoin_ops.domain.errors import LockTimeout
+from deepcoin_ops.domain.instrument_days import SIDES, InstrumentView, Sizes, find_rows, find_verdict, sum_by_side
+from deepcoin_ops.domain.model import PositionSide
+
+
+def reconcile(day: AccountDay) -> list[ReconciliationRow]:
+    """The rows of one account's day: first the whole account, then each instrument, then the rest.
+
+    Zero rows mean that nobody flattened the account and that it was not due, or not yet.
+    """
+    account_rows = [*_judge_due(day), *_judge_lock_timeouts(day), *_judge_drift(day)]
+    instrument_rows = [row for instrument_id in _find_instruments(day) for row in _judge_instrument(day, instrument_id)]
+    return [*account_rows, *instrument_rows, *_judge_unconfigured(day)]
+
+
+def is_flatten_missing(day: AccountDay) -> bool:
+    """Whether a flatten was due, its deadline has passed, and none that looked ended after the tick."""
+    due = day.due
+    if due is None or not due.is_past:
+        return False
+    return not any(
+        flatten.has_looked and flatten.closed_at is not None and flatten.closed_at >= due.scheduled_at
+        for flatten in day.flattens
+    )
+
+
+# -- the whole account ------------------------------------------------------------------------------------------------
+
+
+def _judge_due(day: AccountDay) -> list[ReconciliationRow]:
+    if day.due is None or not is_flatten_missing(day):
+        return []
+    told = [f"the tick of {day.due.scheduled_at.isoformat()} had until {day.due.deadline_at.isoformat()}"]
+    told += [f"a tick was skipped: {reason}" for reason in day.skipped_ticks]
+    told += [f"flatten {flatten.request.flatten_id} {_describe_end(flatten)}" for flatten in day.flattens]
+    return [_build_account_row(day, BreakType.FLATTEN_MISSING, "; ".join(told))]
+
+
+def _describe_end(flatten: DayFlatten) -> str:
+    if flatten.request.is_dry_run:
+        return "was a dry run"
+    if flatten.closing is None:
+        return "has no closing row: it still runs, or was killed"
+    if flatten.is_refused:
+        return f"was refused: {flatten.closing.reason}"
+    return f"had ended before the tick: {flatten.closing.result}"
+
+
+def _judge_lock_timeouts(day: AccountDay) -> list[ReconciliationRow]:
+    timed_out = [
+        flatten
+        for flatten in day.flattens
+        if not flatten.request.is_dry_run
+        and flatten.is_refused
+        and flatten.closing is not None
+        and LockTimeout.IN_WORDS in flatten.closing.reason
+    ]
+    if not timed_out:
+        return []
+    is_deciding = any(
+        _find_deciding(day, instrument_id) is flatten
+        for flatten in timed_out
+        for instrument_id in flatten.request.instruments
+    )
+    reason = "; ".join(flatten.closing.reason for flatten in timed_out if flatten.closing is not None)
+    row = _build_account_row(day, BreakType.LOCK_TIMEOUT, reason, is_settled=not is_deciding)
+    return [row]
+
+
+def _judge_drift(day: AccountDay) -> list[ReconciliationRow]:
+    noticed = [note for flatten in day.flattens for note in flatten.notes]
+    noticed += [note for attempt in day.attempts for note in attempt.notes]
+    if not noticed:
+        return []
+    return [_build_account_row(day, BreakType.SCHEMA_DRIFT, "; ".join(dict.fromkeys(noticed)))]
+
+
+def _build_account_row(day: AccountDay, kind: BreakType, reason: str, *, is_settled: bool = False) -> ReconciliationRow:
+    severity = Severity.INFO if is_settled else DEFINITIONS[kind].severity
+    return ReconciliationRow(day.account, findings=(kind,), severity=severity, reason=reason)
+
+
+# -- instruments ------------------------------------------------------------------------------------------------------
+
+
+def _find_instruments(day: AccountDay) -> list[str]:
+    """What the day has to answer for: what was asked for or sent, and after the deadline everything configured."""
+    asked = {each for flatten in day.flattens if not flatten.request.is_dry_run for each in flatten.request.instruments}
+    asked |= {attempt.intent.instrument_id for attempt in day.attempts}
+    if day.due is not None and day.due.is_past and not is_flatten_missing(day):
+        asked |= set(day.instruments)
+    return [*(each for each in day.instruments if each in asked), *sorted(asked - set(day.instruments))]
+
+
+def _find_deciding(day: AccountDay, instrument_id: str) -> DayFlatten | None:
+    """The flatten whose word on an instrument counts; see the header."""
+
+    def standing(numbered: tuple[int, DayFlatten]) -> tuple[object, ...]:
+        number, flatten = numbered
+        is_of_the_evening = day.due is None or flatten.stands_at >= day.due.scheduled_at
+        return (flatten.has_looked and day.due is not None and is_of_the_evening, flatten.stands_at, number)
+
+    # What was flat at noon says nothing about the evening, once there is an evening to speak of.
+    is_over = day.due is not None and day.due.is_past and not is_flatten_missing(day)
+
+    asking = [
+        (number, flatten)
+        for number, flatten in enumerate(day.flattens)
+        if (flatten.has_looked or flatten.is_refused)
+        and not flatten.request.is_dry_run
+        and instrument_id in flatten.request.instruments
+        and not (is_over and day.due is not None and flatten.stands_at < day.due.scheduled_at)
+    ]
+    return max(asking, key=standing)[1] if asking else None
+
+
+def _judge_instrument(day: AccountDay, instrument_id: str) -> list[ReconciliationRow]:
+    deciding = _find_deciding(day, instrument_id)
+    first = next((each for each in day.flattens if each.has_looked and _has_verdict_or_read(each, instrument_id)), None)
+    view = InstrumentView(
+        day.account,
+        instrument_id,
+        deciding.request.flatten_id if deciding else None,
+        find_verdict(deciding, instrument_id),
+        Sizes.build(first, instrument_id, is_before=True),
+        Sizes.build(deciding, instrument_id, is_before=False),
+        tuple(attempt for attempt in day.attempts if attempt.intent.instrument_id == instrument_id),
+        _find_reopened_sides(deciding, instrument_id),
+    )
+    rows = [view.build_row(side) for side in view.find_sides()]
+    if not view.verdict.verdict.is_flat and not any(row.is_break for row in rows):
+        # The verdict says open, and no recorded row says on which side.
+        rows = [row for row in rows if row.position_side is not None] + [view.build_row(None, is_open=True)]
+    return rows
+
+
+def _has_verdict_or_read(flatten: DayFlatten, instrument_id: str) -> bool:
+    return instrument_id in flatten.request.instruments and bool(flatten.before or flatten.verdicts)
+
+
+def _find_reopened_sides(deciding: DayFlatten | None, instrument_id: str) -> set[PositionSide | None]:
+    reopened = set(find_verdict(deciding, instrument_id).reopened_position_ids)
+    rows = find_rows(deciding.after if deciding else (), instrument_id)
+    return {row.position_side for row in rows if row.position_id in reopened}
+
+
+# -- what is not configured -------------------------------------------------------------------------------------------
+
+
+def _judge_unconfigured(day: AccountDay) -> list[ReconciliationRow]:
+    looking = [flatten for flatten in day.flattens if flatten.has_looked and flatten.after]
+    if not looking:
+        return []
+    last = max(looking, key=lambda flatten: flatten.stands_at)
+    named = {*day.instruments, *last.configured, *_find_instruments(day)}
+    seen = {row.instrument_id for page in last.after for row in page.positions if row.quantity_contracts} - named
+    rows = []
+    for instrument_id in sorted(seen):
+        before, after = (sum_by_side(find_rows(pages, instrument_id)) for pages in (last.before, last.after))
+        rows += [
+            ReconciliationRow(
+                account=day.account,
+                instrument_id=instrument_id,
+                position_side=side,
+                flatten_id=last.request.flatten_id,
+                quantity_before_contracts=before.get(side, Decimal(0)),
+                quantity_after_contracts=after[side],
+                findings=(BreakType.UNCONFIGURED_POSITION,),
+                severity=DEFINITIONS[BreakType.UNCONFIGURED_POSITION].severity,
+                reason="open in the last complete read, and not configured",
+            )
+            for side in SIDES
+            if side in after
+        ]
+    return rows

@@ -1,0 +1,178 @@
+"""The tables' contracts: one file per table and trading day. The only place where column names and meanings are written.
+
+A frame of any of them has all its columns with their types, with zero rows too. What fills them is in `day_frames`.
+"""
+
+from __future__ import annotations
+
+from deepcoin_ops.domain.frames import Column, Kind, Table
+
+_DAY = Column("trading_day", Kind.TEXT, "Local date on which the trading day starts, YYYY-MM-DD.")
+_ACCOUNT = Column("account", Kind.TEXT, "The account's name in the settings.")
+
+_ATTEMPT_KEYS = (
+    _DAY,
+    _ACCOUNT,
+    Column("flatten_id", Kind.TEXT, "The flatten that sent it."),
+    Column("attempt_id", Kind.TEXT, "One send; ids rise with the sends of a flatten."),
+    Column("instrument_id", Kind.TEXT, "What was to be closed."),
+)
+
+CLOSE_ATTEMPTS = Table(
+    name="close_attempts",
+    row_is="batch close that was sent, or whose sending cannot be ruled out",
+    key=("attempt_id",),
+    zero_rows_mean="no close was sent for this trading day",
+    columns=(
+        *_ATTEMPT_KEYS,
+        Column("product_group", Kind.TEXT, "Spot, Swap (coin-margined) or SwapU (USDT-margined)."),
+        Column("round_number", Kind.INTEGER, "Round of the flatten, from 1."),
+        Column("send_number", Kind.INTEGER, "Number of the send within its flatten, from 1."),
+        Column("endpoint", Kind.TEXT, "Path that the close was sent to."),
+        Column("quantity_contracts", Kind.DECIMAL, "Open size before the send, all sides added; base units for spot."),
+        Column("notional_usdt", Kind.DECIMAL, "Value of that size in quote currency; missing without a price.", True),
+        Column("intent_at", Kind.INSTANT, "When the intent was recorded, before the first byte left."),
+        Column("sent_at", Kind.INSTANT, "When it was sent; missing when nothing left or nobody lived to say.", True),
+        Column("answered_at", Kind.INSTANT, "When the answer, the error or the timeout came.", True),
+        Column("outcome", Kind.TEXT, "ACCEPTED, PARTIAL, REFUSED, NOT_SENT or UNKNOWN. None of them says flat."),
+        Column("reason", Kind.TEXT, "The outcome in words."),
+        Column("error_code", Kind.TEXT, "The answer's outer code; missing without a readable answer.", True),
+        Column("http_status", Kind.INTEGER, "HTTP status; missing without an answer.", True),
+        Column("close_errors", Kind.INTEGER, "How many errorList items came back."),
+    ),
+    preview=("account", "instrument_id", "round_number", "outcome", "notional_usdt", "error_code", "reason"),
+)
+
+CLOSE_ERRORS = Table(
+    name="close_errors",
+    row_is="errorList item that a batch close returned",
+    key=("attempt_id", "item_index"),
+    zero_rows_mean="no batch close of this trading day returned an error item; a timeout is not one",
+    columns=(
+        *_ATTEMPT_KEYS,
+        Column("item_index", Kind.INTEGER, "Place of the item in its errorList, from 0."),
+        Column("position_side", Kind.TEXT, "long or short; missing where the item names no known side.", True),
+        Column("error_code", Kind.TEXT, "The item's code, as text; empty where it has none."),
+        Column("error_message", Kind.TEXT, "The item's message."),
+        Column("error_meaning", Kind.TEXT, "What the code means for a flatten."),
+        Column("advice", Kind.TEXT, "What follows from it."),
+        Column("meaning_source", Kind.TEXT, "Who says so: a page of the exchange, or observed."),
+        Column("reported_instrument_id", Kind.TEXT, "The instrument that the item itself names."),
+        Column("member_id", Kind.TEXT, "The exchange's user id in the item."),
+        Column("exchange_account_id", Kind.TEXT, "The exchange's account id in the item."),
+        Column("trade_unit_id", Kind.TEXT, "The exchange's trade unit in the item."),
+        Column("answered_at", Kind.INSTANT, "When the answer came."),
+        Column("raw_json", Kind.TEXT, "The item as it was received."),
+    ),
+    preview=("account", "instrument_id", "position_side", "error_code", "error_message", "error_meaning"),
+)
+
+
+_POSITION_COLUMNS = (
+    _DAY,
+    _ACCOUNT,
+    Column("flatten_id", Kind.TEXT, "The flatten that read it."),
+    Column("row_index", Kind.INTEGER, "Place of the row in the read, from 0, contracts before spot."),
+    Column("instrument_id", Kind.TEXT, "What is held."),
+    Column("product_group", Kind.TEXT, "Spot, Swap or SwapU; missing for an id of another spelling.", True),
+    Column("position_id", Kind.TEXT, "The exchange's id of the position; empty where it gives none."),
+    Column("position_side", Kind.TEXT, "long or short; missing for a side of another name.", True),
+    Column("quantity_contracts", Kind.DECIMAL, "Size in contracts; base units for spot."),
+    Column("margin_mode", Kind.TEXT, "As the exchange names it."),
+    Column("merge_mode", Kind.TEXT, "As the exchange names it."),
+    Column("average_price", Kind.DECIMAL, "Average entry price; missing where the exchange tells none.", True),
+    Column("margin_currency", Kind.TEXT, "Currency of the margin."),
+    Column("is_configured", Kind.BOOLEAN, "Whether the account's settings named the instrument then."),
+    Column("is_dry_run", Kind.BOOLEAN, "Whether the flatten was a dry run."),
+    Column("read_purpose", Kind.TEXT, "Which read: snapshot, round or verify."),
+    Column("read_started_at", Kind.INSTANT, "When the read was begun."),
+    Column("read_finished_at", Kind.INSTANT, "When its answer had arrived."),
+)
+_POSITION_PREVIEW = ("account", "instrument_id", "position_side", "quantity_contracts", "is_configured", "read_started_at")
+
+POSITIONS_BEFORE = Table(
+    name="positions_before",
+    row_is="position row that a flatten's first complete read showed",
+    key=("flatten_id", "row_index"),
+    zero_rows_mean="no flatten of this trading day read a position before its closes; see flatten_runs in the metadata",
+    columns=_POSITION_COLUMNS,
+    preview=_POSITION_PREVIEW,
+)
+
+POSITIONS_AFTER = Table(
+    name="positions_after",
+    row_is="position row that a flatten's last complete read showed",
+    key=("flatten_id", "row_index"),
+    zero_rows_mean="no flatten of this trading day read a position at its end; see flatten_runs in the metadata",
+    columns=_POSITION_COLUMNS,
+    preview=_POSITION_PREVIEW,
+)
+
+RECONCILIATION = Table(
+    name="reconciliation",
+    row_is="account, instrument and side of the day, or finding about a whole account",
+    key=("subject",),
+    zero_rows_mean="nobody flattened, and no flatten was due, or its deadline had not passed when this was built",
+    columns=(
+        _DAY,
+        _ACCOUNT,
+        Column("subject", Kind.TEXT, "Account/instrument/side, or account/finding: the same text on every day."),
+        Column("instrument_id", Kind.TEXT, "Which instrument; missing for a finding about the whole account.", True),
+        Column("position_side", Kind.TEXT, "long or short; missing where no side of it was seen.", True),
+        Column("flatten_id", Kind.TEXT, "The flatten that decided the verdict; missing without one.", True),
+        Column("quantity_before_contracts", Kind.DECIMAL, "Open on this side at the day's first read of it.", True),
+        Column("notional_before_usdt", Kind.DECIMAL, "Value of that size; missing without a price.", True),
+        Column("quantity_after_contracts", Kind.DECIMAL, "Open at the last counting read; missing without one.", True),
+        Column("notional_after_usdt", Kind.DECIMAL, "Value of that size; missing without a price.", True),
+        Column("attempts", Kind.INTEGER, "Closes of the instrument on this day; one close takes all its sides."),
+        Column("outcomes", Kind.TEXT, "Their outcomes in order, comma between them; empty without attempts."),
+        Column("error_items", Kind.INTEGER, "errorList items that this row explains: those of its side."),
+        Column("error_codes", Kind.TEXT, "Their codes, each once, comma between them."),
+        Column("verdict", Kind.TEXT, "ALREADY_FLAT, FLAT, RESIDUAL or UNVERIFIED, of the whole instrument.", True),
+        Column("break_type", Kind.TEXT, "The most serious finding; missing when all is well.", True),
+        Column("findings", Kind.TEXT, "Everything found, most serious first, comma between."),
+        Column("is_break", Kind.BOOLEAN, "Whether somebody has to do something: severity ERROR or WARN."),
+        Column("severity", Kind.TEXT, "ERROR: money at risk. WARN: somebody decides. INFO: settled.", True),
+        Column("reason", Kind.TEXT, "What was seen, in words."),
+        Column("what_to_do", Kind.TEXT, "What the owner of a break does; missing without a break.", True),
+    ),
+    preview=("account", "instrument_id", "position_side", "verdict", "break_type", "severity", "reason", "what_to_do"),
+)
+
+FLATTEN_SUMMARY = Table(
+    name="flatten_summary",
+    row_is="flatten of an account, dry runs and refused ones included",
+    key=("flatten_id",),
+    zero_rows_mean="no flatten was opened for this trading day",
+    columns=(
+        _DAY,
+        _ACCOUNT,
+        Column("flatten_id", Kind.TEXT, "The flatten."),
+        Column("launched_by", Kind.TEXT, "Who or what launched it."),
+        Column("is_dry_run", Kind.BOOLEAN, "Whether it only showed its plan."),
+        Column("scheduled_at", Kind.INSTANT, "The tick it was launched for; missing for a launch by hand.", True),
+        Column("opened_at", Kind.INSTANT, "When it was opened."),
+        Column("closed_at", Kind.INSTANT, "When its closing row was written; missing without one.", True),
+        Column("result", Kind.TEXT, "FLAT, NOT_FLAT, UNVERIFIED, REFUSED or DRY_RUN; missing without a closing row.", True),
+        Column("reason", Kind.TEXT, "Why it ended so, in words."),
+        Column("instruments", Kind.INTEGER, "How many were asked for."),
+        Column("already_flat", Kind.INTEGER, "Verdicts ALREADY_FLAT."),
+        Column("flat", Kind.INTEGER, "Verdicts FLAT."),
+        Column("residual", Kind.INTEGER, "Verdicts RESIDUAL."),
+        Column("unverified", Kind.INTEGER, "Verdicts UNVERIFIED."),
+        Column("attempts", Kind.INTEGER, "Closes on record, those that were withdrawn before sending included."),
+        Column("error_items", Kind.INTEGER, "errorList items returned."),
+        Column("throttled_sends", Kind.INTEGER, "Closes answered with the rate limit's refusal."),
+        Column("rounds", Kind.INTEGER, "Rounds of closes; missing without a closing row.", True),
+        Column("sends", Kind.INTEGER, "Closes sent; missing without a closing row.", True),
+        Column("refused_sends", Kind.INTEGER, "Closes refused; missing without a closing row.", True),
+        Column("residual_notional_usdt", Kind.DECIMAL, "Value left open; missing where it is not known.", True),
+        Column("time_to_last_close_s", Kind.SECONDS, "From the first send slot to the last answer, in seconds.", True),
+        Column("time_to_proven_flat_s", Kind.SECONDS, "From the first send slot to the proof; missing without one.", True),
+        Column("exposure_usdt_s", Kind.DECIMAL, "Notional times the seconds it stayed open, in USDT-seconds.", True),
+        Column("unconfigured", Kind.TEXT, "Open and not configured: instrument, side and size; empty without any."),
+    ),
+    preview=("account", "result", "is_dry_run", "residual", "unverified", "sends", "time_to_proven_flat_s", "reason"),
+)
+
+TABLES = (CLOSE_ATTEMPTS, CLOSE_ERRORS, POSITIONS_BEFORE, POSITIONS_AFTER, RECONCILIATION, FLATTEN_SUMMARY)

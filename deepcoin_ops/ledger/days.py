@@ -1,0 +1,80 @@
+"""A trading day of the ledger, put together account by account as the records of `domain.day`. Reads, decides nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+from deepcoin_ops.domain.day import AccountDay, DayFlatten, DueTick, PositionPage
+from deepcoin_ops.domain.model import CloseAttempt
+from deepcoin_ops.ledger.history import History
+from deepcoin_ops.ledger.records import FlattenRecord
+
+
+def read_account_days(
+    ledger: History | None,
+    trading_day: str,
+    up_to_seq: int,
+    configured: Mapping[str, tuple[str, ...]],
+    due: DueTick | None,
+) -> list[AccountDay]:
+    """What the ledger knows of a day, one record per account, by name.
+
+    Args:
+        ledger: The ledger, or None when there is none: then every account has a day without flattens.
+        trading_day: The day.
+        up_to_seq: Entries after this one do not exist for this read.
+        configured: The configured instruments of each account, as the settings name them now; they count for an account
+            that nobody flattened that day. An account that only the ledger knows is there too, and nothing was due for it.
+        due: What was due on that day, for every configured account.
+    """
+    records = ledger.read_flattens(trading_day, up_to_seq) if ledger else []
+    ticks = ledger.read_skipped_ticks(trading_day, up_to_seq) if ledger else []
+    attempts = ledger.read_attempts(trading_day, up_to_seq) if ledger else []
+    flattens = [_read_flatten(ledger, record, attempts, up_to_seq) for record in records] if ledger else []
+    named = {*configured, *(flatten.request.account for flatten in flattens), *(tick.account for tick in ticks)}
+    days = []
+    for account in sorted(named):
+        own = tuple(flatten for flatten in flattens if flatten.request.account == account)
+        real = [flatten for flatten in own if not flatten.request.is_dry_run]
+        days.append(
+            AccountDay(
+                trading_day=trading_day,
+                account=account,
+                instruments=real[-1].configured if real else configured.get(account, ()),
+                flattens=own,
+                due=due if account in configured else None,
+                skipped_ticks=tuple(tick.reason for tick in ticks if tick.account == account),
+            )
+        )
+    return days
+
+
+def _read_flatten(ledger: History, record: FlattenRecord, attempts: Iterable[CloseAttempt], up_to_seq: int) -> DayFlatten:
+    request = record.request
+    pages = ledger.read_position_pages(request.flatten_id, up_to_seq)
+    notes = dict.fromkeys(note for page in pages for note in page.notes)
+    return DayFlatten(
+        request=request,
+        opened_at=record.opened_at,
+        closing=record.closing,
+        closed_at=record.closed_at,
+        configured=_read_configured(record),
+        verdicts=tuple(ledger.read_verdicts(request.flatten_id, up_to_seq)),
+        attempts=tuple(attempt for attempt in attempts if attempt.flatten_id == request.flatten_id),
+        before=_find_last_pages([page for page in pages if page.purpose == "snapshot"]),
+        after=_find_last_pages(pages),
+        notes=tuple(notes),
+    )
+
+
+def _find_last_pages(pages: Sequence[PositionPage]) -> tuple[PositionPage, ...]:
+    """The last page of each instrument type: a page that failed is not among them, and the one before it counts."""
+    last = {page.instrument_type: page for page in pages}
+    return tuple(last[kind] for kind in sorted(last, reverse=True))
+
+
+def _read_configured(record: FlattenRecord) -> tuple[str, ...]:
+    """The account's instruments in the settings that the flatten was opened under; at least what it was asked for."""
+    account = json.loads(record.settings_json).get("accounts", {}).get(record.request.account, {})
+    return tuple(dict.fromkeys([*account.get("instruments", ()), *record.request.instruments]))

@@ -1,0 +1,103 @@
+"""Account days as the ledger would tell them, for tests of what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from deepcoin_ops.domain.day import AccountDay, DayFlatten, DueTick, PositionPage
+from deepcoin_ops.domain.model import (
+    CloseAttempt,
+    CloseError,
+    CloseIntent,
+    FlattenClosing,
+    FlattenRequest,
+    FlattenResult,
+    InstrumentType,
+    InstrumentVerdict,
+    Outcome,
+    Position,
+    PositionSide,
+    ProductGroup,
+    Verdict,
+)
+
+DAY, ACCOUNT = "2026-03-08", "main"
+BTC, ETH, DOT = "BTC-USDT-SWAP", "ETH-USDT-SWAP", "DOT-USDT-SWAP"
+TICK = datetime(2026, 3, 8, 23, 30, tzinfo=UTC)
+PAST_DUE = DueTick(TICK, TICK + timedelta(hours=1), is_past=True)
+NOT_YET_DUE = DueTick(TICK, TICK + timedelta(hours=1), is_past=False)
+
+
+def build_verdict(instrument_id: str = BTC, verdict: Verdict = Verdict.FLAT, **changes: Any) -> InstrumentVerdict:
+    """A verdict with sizes that fit it."""
+    is_open, is_known = verdict is Verdict.RESIDUAL, verdict is not Verdict.UNVERIFIED
+    fields = {
+        "instrument_id": instrument_id,
+        "verdict": verdict,
+        "quantity_before_contracts": Decimal(0 if verdict is Verdict.ALREADY_FLAT else 10),
+        "notional_before_usdt": Decimal(0 if verdict is Verdict.ALREADY_FLAT else 1000),
+        "quantity_after_contracts": Decimal(4 if is_open else 0) if is_known else None,
+        "notional_after_usdt": Decimal(400 if is_open else 0) if is_known else None,
+        "attempts": 0 if verdict is Verdict.ALREADY_FLAT else 1,
+        "reason": f"{instrument_id} is {verdict}",
+    }
+    return InstrumentVerdict(**(fields | changes))
+
+
+def build_page(*rows: tuple[str, PositionSide | None, str], purpose: str = "snapshot", ids: str = "P") -> PositionPage:
+    """A complete page with these rows: instrument, side, size."""
+    positions = tuple(
+        Position(each, ProductGroup.SWAP_U, f"{ids}{number}", side, Decimal(size), "cross", "merge", None, "USDT")
+        for number, (each, side, size) in enumerate(rows)
+    )
+    return PositionPage(purpose, 0, InstrumentType.SWAP, TICK, TICK, positions)
+
+
+def build_item(index: int = 0, side: PositionSide | None = PositionSide.LONG, code: str = "51020") -> CloseError:
+    """An errorList item; items of one side and code are alike, as duplicates are."""
+    return CloseError(index, BTC, side, code, "message", "1", "2", "3", f'{{"{side}": "{code}"}}')
+
+
+def build_attempt(
+    number: int = 1,
+    outcome: Outcome = Outcome.ACCEPTED,
+    items: Sequence[CloseError] = (),
+    instrument_id: str = BTC,
+    flatten_id: str = "F0",
+) -> CloseAttempt:
+    """A close and its outcome."""
+    attempt_id = f"{flatten_id}-{instrument_id}-{number}"
+    intent = CloseIntent(attempt_id, instrument_id, ProductGroup.SWAP_U, 1, number, "/close", "{}", Decimal(10), None)
+    return CloseAttempt(ACCOUNT, flatten_id, intent, TICK, outcome, "a test", TICK, TICK, "0", 200, tuple(items))
+
+
+def build_flatten(
+    *verdicts: InstrumentVerdict,
+    number: int = 0,
+    result: FlattenResult | None = FlattenResult.FLAT,
+    opened_at: datetime = TICK,
+    reason: str = "a test",
+    is_dry_run: bool = False,
+    instruments: Sequence[str] = (BTC, ETH),
+    **changes: Any,
+) -> DayFlatten:
+    """A flatten that took a minute; one without a result has no closing row."""
+    flatten_id = f"F{number}"
+    closing = FlattenClosing(flatten_id, result, reason, 1, 1, 0, Decimal(0), 1.0, 2.0, Decimal(0)) if result else None
+    return DayFlatten(
+        request=FlattenRequest(flatten_id, ACCOUNT, DAY, "a test", tuple(instruments), is_dry_run=is_dry_run),
+        opened_at=opened_at,
+        closing=closing,
+        closed_at=opened_at + timedelta(minutes=1) if result else None,
+        configured=(BTC, ETH),
+        verdicts=verdicts,
+        **changes,
+    )
+
+
+def build_day(*flattens: DayFlatten, due: DueTick | None = PAST_DUE, **changes: Any) -> AccountDay:
+    """A day of an account with two configured instruments."""
+    return AccountDay(DAY, ACCOUNT, (BTC, ETH), flattens, due, **changes)

@@ -1,0 +1,311 @@
+"""What a day means: which facts count, which break it is, and the invariants for any day that could be recorded."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from account_days import (
+    BTC,
+    DOT,
+    ETH,
+    NOT_YET_DUE,
+    TICK,
+    build_attempt,
+    build_day,
+    build_flatten,
+    build_item,
+    build_page,
+    build_verdict,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deepcoin_ops.domain.breaks import DEFINITIONS, BreakType, ReconciliationRow, Severity
+from deepcoin_ops.domain.day import AccountDay, DayFlatten
+from deepcoin_ops.domain.errors import LockTimeout
+from deepcoin_ops.domain.model import FlattenResult, Outcome, PositionSide, Verdict
+from deepcoin_ops.domain.reconcile import reconcile
+
+LONG, SHORT = PositionSide.LONG, PositionSide.SHORT
+ALL_FLAT = (build_verdict(BTC), build_verdict(ETH, Verdict.ALREADY_FLAT))
+ETH_FLAT = build_verdict(ETH, Verdict.ALREADY_FLAT)
+LOCKED = f"account main: {LockTimeout.IN_WORDS} for 3 s: somebody"
+EARLIER = TICK - timedelta(hours=10)
+
+
+def find(day: AccountDay, instrument_id: str | None = BTC, side: PositionSide | None = None) -> ReconciliationRow:
+    """The one row of an instrument's side, or the one about the whole account."""
+    [row] = [each for each in reconcile(day) if (each.instrument_id, each.position_side) == (instrument_id, side)]
+    return row
+
+
+def breaks_of(day: AccountDay) -> list[tuple[str | None, BreakType | None]]:
+    """The breaks of a day, by instrument."""
+    return [(row.instrument_id, row.break_type) for row in reconcile(day) if row.is_break]
+
+
+def test_every_break_type_is_defined_once_and_says_what_to_do() -> None:
+    """A break that nobody knows the meaning of is cleared by nobody."""
+    assert set(DEFINITIONS) == set(BreakType)
+    assert all(each.meaning.endswith(".") and each.what_to_do.endswith(".") for each in DEFINITIONS.values())
+    assert len({each.meaning for each in DEFINITIONS.values()}) == len(DEFINITIONS)
+
+
+def test_a_clean_evening_has_a_row_for_each_instrument_and_no_break() -> None:
+    """The good day: closed is nothing to tell, and what was flat before is told as information."""
+    day = build_day(build_flatten(*ALL_FLAT, before=(build_page((BTC, LONG, "10")),), after=(build_page(),)))
+    assert breaks_of(day) == []
+    assert find(day, BTC, LONG).findings == ()
+    assert (find(day, ETH).break_type, find(day, ETH).severity) == (BreakType.ALREADY_FLAT, Severity.INFO)
+
+
+def test_a_residual_side_is_a_break_and_the_side_that_closed_is_not() -> None:
+    """One batch close takes both sides; the person who clears the rest has to know which one it is, and how much."""
+    before, after = build_page((BTC, LONG, "6"), (BTC, SHORT, "4")), build_page((BTC, SHORT, "4"))
+    flatten = build_flatten(
+        build_verdict(BTC, Verdict.RESIDUAL), ETH_FLAT, result=FlattenResult.NOT_FLAT, before=(before,), after=(after,)
+    )
+    day = build_day(flatten)
+    assert breaks_of(day) == [(BTC, BreakType.RESIDUAL_POSITION)]
+    short, long = find(day, BTC, SHORT), find(day, BTC, LONG)
+    assert (short.quantity_before_contracts, short.quantity_after_contracts) == (Decimal(4), Decimal(4))
+    assert (short.notional_before_usdt, short.notional_after_usdt) == (Decimal(400), Decimal(400))
+    assert (long.quantity_before_contracts, long.quantity_after_contracts) == (Decimal(6), Decimal(0))
+    assert (long.notional_before_usdt, long.notional_after_usdt) == (Decimal(600), Decimal(0))
+
+
+def test_a_residual_without_a_recorded_row_is_a_break_all_the_same() -> None:
+    """The verdict was given by reads that counted; a row that is missing in the record must not hide it."""
+    flatten = build_flatten(build_verdict(BTC, Verdict.RESIDUAL), ETH_FLAT, result=FlattenResult.NOT_FLAT)
+    assert breaks_of(build_day(flatten)) == [(BTC, BreakType.RESIDUAL_POSITION)]
+    assert find(build_day(flatten)).quantity_after_contracts == Decimal(4)
+
+
+def test_a_position_that_was_not_there_before_is_reopened_and_not_only_residual() -> None:
+    """The cure is another one: whoever trades has to be stopped before anything is closed again."""
+    after = build_page((BTC, LONG, "4"), ids="NEW")
+    verdict = build_verdict(BTC, Verdict.RESIDUAL, reopened_position_ids=("NEW0",))
+    day = build_day(build_flatten(verdict, ETH_FLAT, result=FlattenResult.NOT_FLAT, after=(after,)))
+    assert find(day, BTC, LONG).findings == (BreakType.REOPENED, BreakType.RESIDUAL_POSITION)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "severity"), [(Verdict.FLAT, Severity.INFO), (Verdict.UNVERIFIED, Severity.ERROR)], ids=str
+)
+def test_what_the_reads_have_settled_is_information(verdict: Verdict, severity: Severity) -> None:
+    """An unknown close and error items are a break only as long as nobody knows how it ended."""
+    attempts = (build_attempt(1, Outcome.UNKNOWN), build_attempt(2, Outcome.PARTIAL, [build_item(0), build_item(1)]))
+    day = build_day(build_flatten(build_verdict(BTC, verdict), ETH_FLAT, attempts=attempts))
+    row = find(day, BTC, LONG)
+    assert row.severity is severity
+    expected = {BreakType.UNKNOWN_OUTCOME, BreakType.PARTIAL_FAILURE, BreakType.DUPLICATE_ERROR_ITEM}
+    assert set(row.findings) - {BreakType.UNVERIFIED} == expected
+    assert row.outcomes == (Outcome.UNKNOWN, Outcome.PARTIAL)
+
+
+def test_a_position_that_is_not_configured_is_a_break_that_somebody_decides() -> None:
+    """It is never closed, so the account is not flat although the flatten was."""
+    flatten = build_flatten(*ALL_FLAT, before=(build_page((DOT, SHORT, "7")),), after=(build_page((DOT, SHORT, "7")),))
+    row = find(build_day(flatten), DOT, SHORT)
+    assert (row.break_type, row.severity) == (BreakType.UNCONFIGURED_POSITION, Severity.WARN)
+    assert row.quantity_after_contracts == Decimal(7)
+
+
+def test_what_parsers_noticed_is_one_row_for_the_account() -> None:
+    """The same unknown field stands in every row of every read."""
+    flatten = build_flatten(*ALL_FLAT, notes=("positions row with unknown field(s): x",))
+    row = find(build_day(flatten), None)
+    assert (row.break_type, row.severity) == (BreakType.SCHEMA_DRIFT, Severity.INFO)
+    assert "unknown field(s): x" in row.reason
+
+
+# -- several flattens of one day --------------------------------------------------------------------------------------
+
+
+def test_the_last_flatten_that_looked_decides_and_earlier_items_stay_explained() -> None:
+    """A second flatten cleared what the first one left; the first one's items are still a part of the day."""
+    first = build_flatten(
+        build_verdict(BTC, Verdict.RESIDUAL),
+        ETH_FLAT,
+        result=FlattenResult.NOT_FLAT,
+        before=(build_page((BTC, LONG, "10")),),
+        attempts=(build_attempt(1, Outcome.PARTIAL, [build_item()]),),
+    )
+    second = build_flatten(*ALL_FLAT, number=1, opened_at=TICK + timedelta(minutes=5), after=(build_page(),))
+    day = build_day(first, second)
+    row = find(day, BTC, LONG)
+    assert breaks_of(day) == []
+    assert (row.break_type, row.severity, row.flatten_id) == (BreakType.PARTIAL_FAILURE, Severity.INFO, "F1")
+    assert (row.quantity_before_contracts, row.quantity_after_contracts) == (Decimal(10), Decimal(0))
+    assert len(row.error_items) == 1
+
+
+def test_a_flatten_of_some_instruments_takes_no_proof_from_the_others() -> None:
+    """Whoever flattens one instrument by hand says nothing about the rest."""
+    second = build_flatten(build_verdict(BTC), number=1, opened_at=TICK + timedelta(minutes=5), instruments=(BTC,))
+    assert breaks_of(build_day(build_flatten(*ALL_FLAT), second)) == []
+    assert breaks_of(build_day(second)) == [(ETH, BreakType.UNVERIFIED)]
+
+
+def test_a_proof_of_the_morning_does_not_cover_what_the_evening_left_out() -> None:
+    """All was flat at noon, and in the evening somebody flattened one instrument: the other one may be open again."""
+    morning = build_flatten(*ALL_FLAT, opened_at=EARLIER)
+    evening = build_flatten(build_verdict(BTC), number=1, instruments=(BTC,))
+    assert breaks_of(build_day(morning, evening)) == [(ETH, BreakType.UNVERIFIED)]
+    assert breaks_of(build_day(morning, due=NOT_YET_DUE)) == []
+
+
+def test_a_refused_flatten_takes_nothing_from_a_proof_of_the_evening() -> None:
+    """A run that is re-executed the next morning is refused for being late; the evening was flat."""
+    refused = build_flatten(
+        build_verdict(BTC, Verdict.UNVERIFIED), number=1, result=FlattenResult.REFUSED, opened_at=TICK + timedelta(hours=9)
+    )
+    assert breaks_of(build_day(build_flatten(*ALL_FLAT), refused)) == []
+
+
+def test_a_flatten_killed_after_the_proof_takes_the_proof_away() -> None:
+    """It may have seen something open and sent closes; nobody lived to say."""
+    killed = build_flatten(
+        number=1, result=None, opened_at=TICK + timedelta(minutes=5), after=(build_page((BTC, LONG, "1")),)
+    )
+    assert breaks_of(build_day(build_flatten(*ALL_FLAT), killed)) == [
+        (BTC, BreakType.UNVERIFIED),
+        (ETH, BreakType.UNVERIFIED),
+    ]
+
+
+def test_a_lock_timeout_is_a_break_unless_another_flatten_proved_it_flat() -> None:
+    """Two launches at once are normal; an account held by a flatten that proved nothing is not."""
+    unverified = [build_verdict(each, Verdict.UNVERIFIED) for each in (BTC, ETH)]
+    refused = build_flatten(*unverified, number=1, result=FlattenResult.REFUSED, reason=LOCKED)
+    held = build_day(build_flatten(*ALL_FLAT), refused)
+    assert (find(held, None).break_type, find(held, None).severity) == (BreakType.LOCK_TIMEOUT, Severity.INFO)
+    alone = build_day(refused, due=NOT_YET_DUE)
+    assert (None, BreakType.LOCK_TIMEOUT) in breaks_of(alone)
+
+
+# -- a day nobody flattened -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flattens", "told"),
+    [
+        ((), "had until"),
+        ((build_flatten(result=FlattenResult.DRY_RUN, is_dry_run=True),), "was a dry run"),
+        ((build_flatten(result=None),), "no closing row"),
+        ((build_flatten(result=FlattenResult.REFUSED, reason="too late"),), "was refused: too late"),
+        ((build_flatten(*ALL_FLAT, opened_at=EARLIER),), "had ended before the tick"),
+    ],
+    ids=["none", "dry run", "killed", "refused", "too early"],
+)
+def test_a_due_day_without_a_closed_flatten_of_the_evening_is_missing(flattens: tuple[DayFlatten, ...], told: str) -> None:
+    """None of these says that the account was flat at the end of its day."""
+    row = next(row for row in reconcile(build_day(*flattens)) if row.break_type is BreakType.FLATTEN_MISSING)
+    assert row.severity is Severity.ERROR
+    assert told in row.reason
+    assert [each.break_type for each in reconcile(build_day(*flattens))].count(BreakType.FLATTEN_MISSING) == 1
+
+
+def test_a_skipped_tick_tells_its_reason_in_the_missing_flatten() -> None:
+    """Whoever reads the row wants to know why nothing ran."""
+    [row] = reconcile(build_day(skipped_ticks=("the tick is 480 minutes late",)))
+    assert "480 minutes late" in row.reason
+
+
+@pytest.mark.parametrize("due", [NOT_YET_DUE, None], ids=["not yet", "no tick"])
+def test_a_day_that_is_not_due_has_no_rows_before_anybody_flattens(due: object) -> None:
+    """An empty table before the deadline, or at a weekend, is no alarm."""
+    assert reconcile(build_day(due=due)) == []
+
+
+# -- any day ----------------------------------------------------------------------------------------------------------
+
+SIDES = st.sampled_from([LONG, SHORT, None])
+ROWS = st.tuples(st.sampled_from([BTC, ETH, DOT]), SIDES, st.sampled_from(["0", "0", "1", "2.5"]))
+PAGES = st.lists(ROWS, max_size=3).map(lambda rows: (build_page(*rows),))
+# Good ends more often than bad ones, so that clean days are among the examples.
+RESULTS = st.sampled_from([FlattenResult.FLAT, FlattenResult.FLAT, *FlattenResult, None])
+VERDICTS = st.sampled_from([Verdict.FLAT, Verdict.FLAT, *Verdict, None])
+
+
+@st.composite
+def flattens(draw: st.DrawFn, number: int) -> DayFlatten:
+    """A flatten in the morning or after the tick, whatever became of it."""
+    flatten_id = f"F{number}"
+    instruments = draw(st.sampled_from([(BTC,), (ETH,), (BTC, ETH), (BTC, ETH)]))
+    result = draw(RESULTS)
+    told = [(each, draw(VERDICTS)) for each in instruments]
+    attempts = []
+    if result not in (FlattenResult.DRY_RUN, FlattenResult.REFUSED):
+        for index in range(draw(st.integers(0, 3))):
+            sides = draw(st.lists(SIDES, max_size=3))
+            outcome = Outcome.PARTIAL if sides else draw(st.sampled_from(Outcome))
+            items = [build_item(place, side) for place, side in enumerate(sides)]
+            attempts.append(build_attempt(index, outcome, items, draw(st.sampled_from(instruments)), flatten_id))
+    return build_flatten(
+        *(build_verdict(each, verdict) for each, verdict in told if verdict is not None),
+        number=number,
+        result=result,
+        opened_at=draw(st.sampled_from([EARLIER, TICK])) + timedelta(minutes=10 * number),
+        reason=draw(st.sampled_from(["a test", LOCKED])),
+        is_dry_run=result is FlattenResult.DRY_RUN,
+        instruments=instruments,
+        attempts=tuple(attempts),
+        before=draw(PAGES),
+        after=draw(PAGES),
+    )
+
+
+DAYS = st.integers(0, 3).flatmap(
+    lambda count: st.tuples(*(flattens(number) for number in range(count))).map(lambda drawn: build_day(*drawn))
+)
+
+
+def is_clean(day: AccountDay) -> bool:
+    """Told another way: each instrument flat by the evening's last flatten that looked at it, and nothing else open."""
+    evening = [flatten for flatten in day.flattens if flatten.has_looked and flatten.stands_at >= TICK]
+    evening.sort(key=lambda flatten: flatten.stands_at)
+    if not any(flatten.closed_at for flatten in evening):
+        return False
+    for instrument_id in day.instruments:
+        asking = [flatten for flatten in evening if instrument_id in flatten.request.instruments]
+        verdicts = {each.instrument_id: each.verdict for each in asking[-1].verdicts} if asking else {}
+        if instrument_id not in verdicts or not verdicts[instrument_id].is_flat:
+            return False
+    rows = [row for page in evening[-1].after for row in page.positions]
+    return not any(row.instrument_id == DOT and row.quantity_contracts for row in rows)
+
+
+@given(DAYS)
+def test_there_is_no_break_exactly_when_all_is_flat_and_verified(day: AccountDay) -> None:
+    """A false break costs a person's evening, a missing one costs money."""
+    assert (breaks_of(day) == []) is is_clean(day)
+
+
+@given(DAYS)
+def test_every_error_item_is_explained_by_exactly_one_row(day: AccountDay) -> None:
+    """An item in no row was swallowed; one in two rows is counted twice."""
+    items = [id(item) for attempt in day.attempts for item in attempt.close_errors]
+    explained = [id(item) for row in reconcile(day) for item in row.error_items]
+    assert sorted(explained) == sorted(items)
+
+
+@given(DAYS)
+def test_each_attempt_is_in_exactly_one_outcome(day: AccountDay) -> None:
+    """Whatever the side, a row tells all closes of its instrument, each with one outcome."""
+    for row in reconcile(day):
+        sent = [attempt for attempt in day.attempts if attempt.intent.instrument_id == row.instrument_id]
+        assert row.outcomes == tuple(attempt.outcome for attempt in sent)
+    told = {row.instrument_id for row in reconcile(day)}
+    assert {attempt.intent.instrument_id for attempt in day.attempts} <= told
+
+
+@given(DAYS)
+def test_the_same_day_gives_the_same_rows_each_about_something_else(day: AccountDay) -> None:
+    """A day is rebuilt many times, and a row is found again by what it is about."""
+    rows = reconcile(day)
+    assert rows == reconcile(day)
+    assert len({row.subject for row in rows}) == len(rows)
+    assert all((row.severity is None) == (row.break_type is None) for row in rows)
