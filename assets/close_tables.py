@@ -17,7 +17,7 @@ from deepcoin_ops.orchestration.resources import DayTables, LedgerDays
 from deepcoin_ops.orchestration.tables import StoredTable, build_table_metadata
 
 CLOSE_LEDGER = "close_ledger"
-_DAYS_PER_RUN = 31
+DAYS_PER_RUN = 31
 _PREVIEW_ROWS = 20
 _FrameBuilder = Callable[[str, Sequence[CloseAttempt]], pd.DataFrame]
 
@@ -49,7 +49,7 @@ def _build_table_asset(
     @dg.asset(
         name=table.name,
         partitions_def=trading_days,
-        backfill_policy=dg.BackfillPolicy.multi_run(_DAYS_PER_RUN),
+        backfill_policy=dg.BackfillPolicy.multi_run(DAYS_PER_RUN),
         deps=[CLOSE_LEDGER],
         group_name=DAY_TABLES_GROUP,
         kinds={"pandas", "parquet"},
@@ -60,7 +60,9 @@ def _build_table_asset(
         for trading_day in context.partition_keys:
             frame = build_frame(trading_day, ledger_days.read_attempts(trading_day))
             stored = day_tables.store.write(table, trading_day, frame, ledger_days.read_head(trading_day))
-            context.add_asset_metadata(_day_metadata(table, stored, ledger_days, trading_day), partition_key=trading_day)
+            context.add_asset_metadata(
+                build_day_metadata(table, stored, ledger_days, trading_day), partition_key=trading_day
+            )
 
     return table_asset
 
@@ -80,7 +82,7 @@ def build_column_schema(table: Table) -> dg.TableSchema:
     )
 
 
-def _day_metadata(table: Table, stored: StoredTable, ledger_days: LedgerDays, trading_day: str) -> dict[str, Any]:
+def build_day_metadata(table: Table, stored: StoredTable, ledger_days: LedgerDays, trading_day: str) -> dict[str, Any]:
     """What this day's partition shows: whether anybody flattened, the window, counts, and the first rows."""
     flattens = [record for record in ledger_days.read_flattens(trading_day) if not record.request.is_dry_run]
     starts, ends = ledger_days.settings.calendar.window(trading_day)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Context, Decimal
 from enum import Enum
 from typing import Any
@@ -16,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from deepcoin_ops.domain.error_codes import explain_code
+from deepcoin_ops.domain.evidence import EvidenceRead
 from deepcoin_ops.domain.model import CloseAttempt
 
 
@@ -165,7 +167,39 @@ CLOSE_ERRORS = Table(
     preview=("account", "instrument_id", "position_side", "error_code", "error_message", "error_meaning"),
 )
 
-TABLES = (CLOSE_ATTEMPTS, CLOSE_ERRORS)
+CLOSED_POSITIONS = Table(
+    name="closed_positions",
+    row_is="row of the exchange's positions history whose position was closed on this trading day",
+    key=("evidence_seq", "item_index"),
+    zero_rows_mean=(
+        "the exchange shows no closed position, if the partition's evidence is COMPLETE; otherwise nothing is known"
+    ),
+    columns=(
+        Column("trading_day", Kind.TEXT, "Local date on which the trading day starts, YYYY-MM-DD."),
+        Column("account", Kind.TEXT, "The account's name in the settings."),
+        Column("instrument_id", Kind.TEXT, "What was closed."),
+        Column("product_group", Kind.TEXT, "Swap or SwapU; missing for an id of another spelling.", True),
+        Column("position_side", Kind.TEXT, "long or short; missing where the row names no known side.", True),
+        Column("position_id", Kind.TEXT, "The exchange's id of the position."),
+        Column("closed_contracts", Kind.DECIMAL, "Size that was closed."),
+        Column("quantity_contracts", Kind.DECIMAL, "Size of the position as the row tells it.", True),
+        Column("average_open_price", Kind.DECIMAL, "Average price at which it was opened, quote currency.", True),
+        Column("average_close_price", Kind.DECIMAL, "Average price at which it was closed, quote currency.", True),
+        Column("pnl", Kind.DECIMAL, "Realised profit, in the currency beside it.", True),
+        Column("fee", Kind.DECIMAL, "Trading fee as the exchange signs it, in the currency beside it.", True),
+        Column("funding_fee", Kind.DECIMAL, "Funding paid or received, in the currency beside it.", True),
+        Column("currency", Kind.TEXT, "Currency of profit and fees."),
+        Column("margin_mode", Kind.TEXT, "cross or isolated."),
+        Column("merge_mode", Kind.TEXT, "merge or split."),
+        Column("opened_at", Kind.INSTANT, "The earlier of the row's two times."),
+        Column("closed_at", Kind.INSTANT, "The later of the row's two times, in whole seconds."),
+        Column("evidence_seq", Kind.INTEGER, "Ledger entry of the read that it was taken from."),
+        Column("item_index", Kind.INTEGER, "Place of the row in that read, from 0."),
+    ),
+    preview=("account", "instrument_id", "position_side", "closed_contracts", "average_close_price", "pnl", "currency"),
+)
+
+TABLES = (CLOSE_ATTEMPTS, CLOSE_ERRORS, CLOSED_POSITIONS)
 
 
 def build_close_attempts(trading_day: str, attempts: Sequence[CloseAttempt]) -> pd.DataFrame:
@@ -227,3 +261,43 @@ def _attempt_keys(trading_day: str, attempt: CloseAttempt) -> dict[str, Any]:
         "attempt_id": attempt.intent.attempt_id,
         "instrument_id": attempt.intent.instrument_id,
     }
+
+
+def build_closed_positions(
+    trading_day: str, window: tuple[datetime, datetime], reads: Iterable[tuple[int, str, EvidenceRead]]
+) -> pd.DataFrame:
+    """The positions that the exchange shows as closed on a day, one row each; see `CLOSED_POSITIONS`.
+
+    Args:
+        trading_day: The day's key.
+        window: Its start (included) and end (excluded); reads reach a little beyond both.
+        reads: The ledger entry, the account and the read, for the complete positions history reads to be shown.
+    """
+    starts_at, ends_at = window
+    return CLOSED_POSITIONS.build(
+        {
+            "trading_day": trading_day,
+            "account": account,
+            "instrument_id": row.instrument_id,
+            "product_group": row.product_group.value if row.product_group else None,
+            "position_side": row.position_side.value if row.position_side else None,
+            "position_id": row.position_id,
+            "closed_contracts": row.closed_contracts,
+            "quantity_contracts": row.quantity_contracts,
+            "average_open_price": row.average_open_price,
+            "average_close_price": row.average_close_price,
+            "pnl": row.pnl,
+            "fee": row.fee,
+            "funding_fee": row.funding_fee,
+            "currency": row.currency,
+            "margin_mode": row.margin_mode,
+            "merge_mode": row.merge_mode,
+            "opened_at": row.opened_at,
+            "closed_at": row.closed_at,
+            "evidence_seq": seq,
+            "item_index": item_index,
+        }
+        for seq, account, read in reads
+        for item_index, row in enumerate(read.closed_positions)
+        if starts_at <= row.closed_at < ends_at
+    )

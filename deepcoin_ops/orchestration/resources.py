@@ -20,7 +20,7 @@ from deepcoin_ops.flattening.progress import Progress
 from deepcoin_ops.flattening.supervision import run_beside
 from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.journal import Ledger
-from deepcoin_ops.ledger.records import FlattenRecord, SkippedTick
+from deepcoin_ops.ledger.records import EvidenceRecord, FlattenRecord, SkippedTick
 from deepcoin_ops.orchestration.tables import TableHead, TableStore
 from deepcoin_ops.settings import Settings, load_settings
 
@@ -163,6 +163,11 @@ class LedgerDays(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The day's skipped ticks up to its head."""
         head = self.read_head(trading_day)
         return self._ledger.read_skipped_ticks(trading_day, head.seq) if self._ledger else []
+
+    def read_evidence(self, trading_day: str) -> list[EvidenceRecord]:
+        """What the exchange was asked about the day and answered, up to its head."""
+        head = self.read_head(trading_day)
+        return self._ledger.read_evidence(trading_day, head.seq) if self._ledger else []
 
 
 class DayTables(dg.ConfigurableResource):  # type: ignore[type-arg]
