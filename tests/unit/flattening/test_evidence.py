@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,8 +10,15 @@ import pytest
 from flatten_lab import SETTINGS, Lab, build_scenario, open_lab, position
 
 from deepcoin_ops.domain.errors import GuardRefused
-from deepcoin_ops.domain.evidence import EvidenceRead, EvidenceSource, EvidenceStatus, compare_with_evidence
-from deepcoin_ops.domain.model import InstrumentType, PositionSide
+from deepcoin_ops.domain.evidence import (
+    EvidenceBreak,
+    EvidenceFinding,
+    EvidenceRead,
+    EvidenceSource,
+    EvidenceStatus,
+    compare_with_evidence,
+)
+from deepcoin_ops.domain.model import InstrumentType, PositionSide, product_group_of
 from deepcoin_ops.flattening.account_lock import AccountLock
 from deepcoin_ops.flattening.evidence import collect_evidence, plan_questions
 from deepcoin_ops.flattening.progress import Progress
@@ -50,24 +57,55 @@ def recorded(lab: Lab, trading_day: str | None = None) -> list[EvidenceRecord]:
     return lab.desk.ledger.read_evidence(trading_day or today(lab))
 
 
+def compare(reads: Sequence[EvidenceRead], since: datetime, until: datetime) -> list[EvidenceFinding]:
+    """The account as it started, all of it gone, beside the evidence."""
+    held = {(each.instrument_id, PositionSide(each.position_side)): each.quantity_contracts for each in POSITIONS}
+    findings: list[EvidenceFinding] = []
+    for kind in (SWAP, SPOT):
+        before = {key: size for key, size in held.items() if product_group_of(key[0]).instrument_type is kind}
+        findings += compare_with_evidence(kind, before, {}, reads, since, until)
+    return findings
+
+
 def test_a_flattens_closes_are_in_the_evidence_to_the_last_digit(lab: Lab) -> None:
     """The point of it all: the exchange's own lists say that what the reads show as gone was closed."""
     since = datetime.now(UTC)
     assert lab.flatten().is_success
     until = datetime.now(UTC)
     reads = collect(lab)
+    findings = compare(reads, since, until)
+    assert len(findings) == len(POSITIONS)
+    assert {finding.break_type for finding in findings} == {None}
     assert [(read.source, read.instrument_type, read.status) for read in reads] == [
         (HISTORY, SWAP, EvidenceStatus.COMPLETE),
         (FILLS, SWAP, EvidenceStatus.COMPLETE),
         (FILLS, SPOT, EvidenceStatus.COMPLETE),
     ]
     assert tuple(record.read for record in recorded(lab)) == reads
-    held = {(each.instrument_id, PositionSide(each.position_side)): each.quantity_contracts for each in POSITIONS}
-    for kind in (SWAP, SPOT):
-        before = {key: size for key, size in held.items() if (key[0] == "SOL-USDT") is (kind is SPOT)}
-        findings = compare_with_evidence(kind, before, {}, reads, since, until)
-        assert len(findings) == len(before)
-        assert {finding.break_type for finding in findings} == {None}
+
+
+def test_closes_that_failed_in_part_or_were_never_answered_are_in_the_evidence_too(tmp_path: Path) -> None:
+    """What an answer could not tell, the history does: an unknown outcome was executed once and not twice."""
+    faults = [
+        Fault(FaultAction.HANG, instrument_id="BTC-USD-SWAP"),
+        Fault(FaultAction.ERROR_ITEMS, instrument_id="BTC-USDT-SWAP", position_side=PositionSide.SHORT),
+    ]
+    with open_lab(tmp_path, build_scenario(POSITIONS, faults)) as lab:
+        since = datetime.now(UTC)
+        assert lab.flatten().is_success
+        until = datetime.now(UTC)
+        assert {finding.break_type for finding in compare(collect(lab), since, until)} == {None}
+
+
+def test_an_exchange_that_forgot_sooner_than_configured_shows_as_a_mismatch(tmp_path: Path) -> None:
+    """Its empty list reads as complete; beside what the ledger saw closed it is a break and not an empty day."""
+    with open_lab(tmp_path, build_scenario(POSITIONS, history_kept_s=0.0)) as lab:
+        since = datetime.now(UTC)
+        assert lab.flatten().is_success
+        until = datetime.now(UTC)
+        reads = collect(lab)
+        assert {read.status for read in reads} == {EvidenceStatus.COMPLETE}
+        assert {finding.break_type for finding in compare(reads, since, until)} == {EvidenceBreak.EVIDENCE_MISMATCH}
 
 
 def test_collecting_asks_with_get_alone_each_list_in_its_own_lane(lab: Lab) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from deepcoin_ops.definitions import build_definitions
 from deepcoin_ops.domain.frames import CLOSED_POSITIONS
+from deepcoin_ops.orchestration.sensors import build_evidence_due
 from deepcoin_ops.orchestration.tables import TableStore
 from deepcoin_ops.paper.faults import Fault, FaultAction
 
@@ -51,6 +52,16 @@ def test_after_a_flatten_the_exchanges_own_closes_become_a_table(stage) -> None:
     assert row["closed_at"].date() == datetime.now(UTC).date()
     assert metadata["evidence"]["main"].startswith("COMPLETE up to ")
     assert (metadata["row_count"], metadata["flatten_results"]) == (1, ["FLAT"])
+
+
+def test_what_the_sensor_asks_for_is_a_run_of_the_job(stage) -> None:
+    """Its config is written by hand; a misspelt key would show only in the daemon's log."""
+    stage.run("flatten_positions", {})
+    sensor = build_evidence_due(stage.settings, lambda: datetime.now(UTC) + timedelta(minutes=2))
+    [request] = sensor(dg.build_sensor_context(instance=stage.instance))
+    job = build_definitions(settings=stage.settings).resolve_job_def(sensor.job_name)
+    assert job.execute_in_process(run_config=request.run_config, instance=stage.instance).success
+    assert build_table(stage, today(stage))[1]["row_count"] == 1
 
 
 def test_the_job_makes_get_requests_alone(stage) -> None:
