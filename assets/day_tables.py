@@ -4,7 +4,7 @@ Re-materialising is a read: the same ledger head gives the same rows, however of
 """
 
 # Annotations stay unpostponed here: Dagster reads them to find the resources.
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -37,6 +37,8 @@ CLOSE_LEDGER = "close_ledger"
 _DAYS_PER_RUN = 31
 _PREVIEW_ROWS = 20
 _FrameBuilder = Callable[[str, Sequence[AccountDay]], pd.DataFrame]
+# The day's frame, and what its partition shows beside what every table shows.
+DayBuilder = Callable[[str, LedgerDays], tuple[pd.DataFrame, Mapping[str, Any]]]
 
 _BUILDERS: dict[Table, _FrameBuilder] = {
     CLOSE_ATTEMPTS: lambda day, days: build_close_attempts(day, [attempt for each in days for attempt in each.attempts]),
@@ -61,11 +63,15 @@ def build_close_ledger(trading_days: dg.PartitionsDefinition[str]) -> dg.AssetSp
 
 def build_day_tables(trading_days: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
     """The assets of this module for a desk's trading days."""
-    return [_build_table_asset(table, build_frame, trading_days) for table, build_frame in _BUILDERS.items()]
+    return [build_table_asset(table, _from_account_days(build), trading_days) for table, build in _BUILDERS.items()]
 
 
-def _build_table_asset(
-    table: Table, build_frame: _FrameBuilder, trading_days: dg.PartitionsDefinition[str]
+def _from_account_days(build_frame: _FrameBuilder) -> DayBuilder:
+    return lambda trading_day, ledger_days: (build_frame(trading_day, ledger_days.read_account_days(trading_day)), {})
+
+
+def build_table_asset(
+    table: Table, build_day: DayBuilder, trading_days: dg.PartitionsDefinition[str]
 ) -> dg.AssetsDefinition:
     """One table as an asset: a file per trading day, many days in one run, each with metadata and checks of its own."""
     checks: tuple[DayCheck, ...] = (SCHEMA, *DAY_CHECKS.get(table, ()))
@@ -85,9 +91,10 @@ def _build_table_asset(
         context: dg.AssetExecutionContext, ledger_days: LedgerDays, day_tables: DayTables
     ) -> Iterator[dg.MaterializeResult[None] | dg.Output[None] | dg.AssetCheckEvaluation]:
         for trading_day in context.partition_keys:
-            frame = build_frame(trading_day, ledger_days.read_account_days(trading_day))
+            frame, more = build_day(trading_day, ledger_days)
             stored = day_tables.store.write(table, trading_day, frame, ledger_days.read_head(trading_day))
-            context.add_asset_metadata(_day_metadata(table, stored, ledger_days, trading_day), partition_key=trading_day)
+            metadata = {**_build_day_metadata(table, stored, ledger_days, trading_day), **more}
+            context.add_asset_metadata(metadata, partition_key=trading_day)
             for each in checks:
                 yield each.evaluate(table, trading_day, day_tables.store)
         yield dg.MaterializeResult()
@@ -113,7 +120,7 @@ def build_column_schema(table: Table) -> dg.TableSchema:
     )
 
 
-def _day_metadata(table: Table, stored: StoredTable, ledger_days: LedgerDays, trading_day: str) -> dict[str, Any]:
+def _build_day_metadata(table: Table, stored: StoredTable, ledger_days: LedgerDays, trading_day: str) -> dict[str, Any]:
     """What this day's partition shows: whether anybody flattened, the window, counts, and the first rows."""
     days = ledger_days.read_account_days(trading_day)
     flattens = [flatten for day in days for flatten in day.flattens if not flatten.request.is_dry_run]

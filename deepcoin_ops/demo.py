@@ -140,7 +140,7 @@ def _use_paper(url: str) -> Settings:
 
 
 def _run_jobs(settings: Settings) -> tuple[str, str]:
-    """Run the flatten and build the day's tables on the checkout's Dagster instance; the trading day and the run's id."""
+    """Flatten, collect evidence and build the day's tables on the checkout's Dagster instance; the day and the run's id."""
     warnings.filterwarnings("ignore", module="dagster")
     # Imported here: the definitions are built from the environment that has just been set.
     import dagster as dg
@@ -152,6 +152,8 @@ def _run_jobs(settings: Settings) -> tuple[str, str]:
         flatten = defs.resolve_job_def("flatten_positions")
         run = flatten.execute_in_process(instance=instance, run_config=_SILENT_LOGS, raise_on_error=False)
         trading_day = settings.calendar.day_of(datetime.now(UTC))
+        evidence = defs.resolve_job_def("collect_evidence")
+        evidence.execute_in_process(instance=instance, run_config=_SILENT_LOGS, raise_on_error=False)
         tables = defs.resolve_job_def("rebuild_day_tables")
         tables.execute_in_process(instance=instance, partition_key=trading_day, run_config=_SILENT_LOGS)
     return trading_day, run.run_id

@@ -197,11 +197,16 @@ class FlattenSection(_Section):
 
 
 class ExchangeSection(_Section):
-    """How long one request may take, and how far the exchange's clock may be off, in seconds."""
+    """How long one request may take and how far the exchange's clock may be off, in seconds; its memory, in days.
+
+    How long the exchange keeps its history is not documented: `history_days` is on the short side, because an older window
+    is recorded as unavailable, while one that is wrongly asked for would read as a day without closes.
+    """
 
     connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5.0
     read_timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
     max_clock_offset_s: Annotated[float, Field(gt=0, le=30)] = 30.0
+    history_days: Annotated[int, Field(ge=1, le=3650)] = 3
 
 
 class StorageSection(_Section):

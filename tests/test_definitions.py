@@ -52,6 +52,7 @@ def test_the_assets_are_these(definitions: dg.Definitions) -> None:
         "positions_after",
         "reconciliation",
         "flatten_summary",
+        "closed_positions",
     }
     assert {key.to_user_string() for key in graph.materializable_asset_keys} == {table.name for table in TABLES}
     for key in graph.get_all_asset_keys():
@@ -81,11 +82,12 @@ def test_the_jobs_are_these_and_their_tags_hold_the_limits(definitions: dg.Defin
     """No run retries, and an end by force only after lateness, lock, deadline and the reads around them."""
     repository = definitions.get_repository_def()
     named = {job.name: job for job in repository.get_all_jobs() if not job.name.startswith("__")}
-    assert named.keys() == {"flatten_positions", "plan_positions", "rebuild_day_tables"}
+    assert named.keys() == {"flatten_positions", "plan_positions", "collect_evidence", "rebuild_day_tables"}
     assert named["flatten_positions"].tags == {
         "dagster/max_retries": "0",
         "dagster/max_runtime": str(20 * 60 + 600 + 900 + 120),
     }
+    assert named["collect_evidence"].tags == {"dagster/max_retries": "0", "dagster/max_runtime": "1800"}
     assert named["plan_positions"].tags == {"dagster/max_retries": "0"}
     assert {job.executor_def for job in repository.get_all_jobs()} == {dg.in_process_executor}
     assert [node.name for node in named["flatten_positions"].nodes_in_topological_order] == [
@@ -128,12 +130,20 @@ def test_the_checks_are_these_and_none_blocks(definitions: dg.Definitions) -> No
     assert not any(graph.get(key).blocking for key in graph.asset_check_keys)
 
 
-def test_the_sensor_is_on_and_asks_for_tables_only(definitions: dg.Definitions) -> None:
+def test_the_tables_sensor_is_on_and_asks_for_tables_only(definitions: dg.Definitions) -> None:
     """It only reads, and the tables would be missing without it."""
-    [sensor] = definitions.get_repository_def().sensor_defs
+    sensor = definitions.get_repository_def().get_sensor_def("ledger_moved")
     assert (sensor.name, sensor.job_name) == ("ledger_moved", "rebuild_day_tables")
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
     assert sensor.minimum_interval_seconds == 5
+
+
+def test_the_sensor_that_asks_the_exchange_is_off_and_launches_reads_only(definitions: dg.Definitions) -> None:
+    """Starting Dagster must not be enough to talk to the exchange."""
+    names = {sensor.name for sensor in definitions.get_repository_def().sensor_defs}
+    assert names == {"ledger_moved", "evidence_due"}
+    sensor = definitions.get_repository_def().get_sensor_def("evidence_due")
+    assert (sensor.job_name, sensor.default_status) == ("collect_evidence", dg.DefaultSensorStatus.STOPPED)
 
 
 def test_the_resources_are_these(definitions: dg.Definitions) -> None:

@@ -175,4 +175,44 @@ FLATTEN_SUMMARY = Table(
     preview=("account", "result", "is_dry_run", "residual", "unverified", "sends", "time_to_proven_flat_s", "reason"),
 )
 
-TABLES = (CLOSE_ATTEMPTS, CLOSE_ERRORS, POSITIONS_BEFORE, POSITIONS_AFTER, RECONCILIATION, FLATTEN_SUMMARY)
+CLOSED_POSITIONS = Table(
+    name="closed_positions",
+    row_is="row of the exchange's positions history whose position was closed on this trading day",
+    key=("evidence_seq", "item_index"),
+    zero_rows_mean=(
+        "the exchange shows no closed position, if the partition's evidence is COMPLETE; otherwise nothing is known"
+    ),
+    columns=(
+        _DAY,
+        _ACCOUNT,
+        Column("instrument_id", Kind.TEXT, "What was closed."),
+        Column("product_group", Kind.TEXT, "Swap or SwapU; missing for an id of another spelling.", True),
+        Column("position_side", Kind.TEXT, "long or short; missing where the row names no known side.", True),
+        Column("position_id", Kind.TEXT, "The exchange's id of the position."),
+        Column("closed_contracts", Kind.DECIMAL, "Size that was closed."),
+        Column("quantity_contracts", Kind.DECIMAL, "Size of the position as the row tells it.", True),
+        Column("average_open_price", Kind.DECIMAL, "Average price at which it was opened, quote currency.", True),
+        Column("average_close_price", Kind.DECIMAL, "Average price at which it was closed, quote currency.", True),
+        Column("pnl", Kind.DECIMAL, "Realised profit, in the currency beside it.", True),
+        Column("fee", Kind.DECIMAL, "Trading fee as the exchange signs it, in the currency beside it.", True),
+        Column("funding_fee", Kind.DECIMAL, "Funding paid or received, in the currency beside it.", True),
+        Column("currency", Kind.TEXT, "Currency of profit and fees."),
+        Column("margin_mode", Kind.TEXT, "cross or isolated."),
+        Column("merge_mode", Kind.TEXT, "merge or split."),
+        Column("opened_at", Kind.INSTANT, "The earlier of the row's two times."),
+        Column("closed_at", Kind.INSTANT, "The later of the row's two times, in whole seconds."),
+        Column("evidence_seq", Kind.INTEGER, "Ledger entry of the read that it was taken from."),
+        Column("item_index", Kind.INTEGER, "Place of the row in that read, from 0."),
+    ),
+    preview=("account", "instrument_id", "position_side", "closed_contracts", "average_close_price", "pnl", "currency"),
+)
+
+TABLES = (
+    CLOSE_ATTEMPTS,
+    CLOSE_ERRORS,
+    POSITIONS_BEFORE,
+    POSITIONS_AFTER,
+    RECONCILIATION,
+    FLATTEN_SUMMARY,
+    CLOSED_POSITIONS,
+)

@@ -23,6 +23,7 @@ from deepcoin_ops.domain.model import (
     InstrumentType,
     Outcome,
     PositionsRead,
+    RawAnswer,
     Refusal,
     Venue,
 )
@@ -30,6 +31,7 @@ from deepcoin_ops.exchange import wire
 from deepcoin_ops.exchange.pacing import Pace, never
 from deepcoin_ops.exchange.signing import format_timestamp, sign
 from deepcoin_ops.exchange.transport import HttpAnswer, Transport, TransportFailed
+from deepcoin_ops.exchange.wire_values import UnreadableAnswer
 
 BATCH_CLOSE = "/deepcoin/trade/batch-close-position"
 CLOSE_BY_IDS = "/deepcoin/trade/close-position-by-ids"
@@ -172,6 +174,29 @@ class DeepcoinClient:
         query = {"instType": instrument_type.value}
         return self._fetch_market("/deepcoin/market/tickers", query, wire.parse_last_prices, is_stopped)
 
+    def fetch_page(
+        self,
+        lane: str,
+        path: str,
+        query: Mapping[str, str],
+        parse: Callable[[Any], _Parsed],
+        is_stopped: Callable[[], bool] = never,
+    ) -> tuple[_Parsed, RawAnswer]:
+        """One page of one of the account's lists, parsed, with the bytes it came in.
+
+        Args:
+            lane: Its lane in the account's pace.
+            path: Its endpoint.
+            query: Its parameters, in the order in which they are signed and sent.
+            parse: Makes records of the answer's `data`, or raises `UnreadableAnswer`.
+            is_stopped: Asked while waiting for the slot.
+
+        Raises:
+            ReadFailed: Anything short of a complete page.
+            SendWithdrawn: Stopping was asked for before it was sent.
+        """
+        return self._fetch(lane, self._account_pace, path, query, parse, is_stopped, signed=True)
+
     def take_close_slot(self, endpoint: str, prepare: Callable[[], None], is_stopped: Callable[[], bool]) -> None:
         """Wait until the pace allows the next close; `prepare` runs in the slot, before it is used up.
 
@@ -239,12 +264,12 @@ class DeepcoinClient:
         parse: Callable[[Any], _Parsed],
         is_stopped: Callable[[], bool],
     ) -> _Parsed:
-        return self._fetch(lane, self._account_pace, path, query, parse, is_stopped, signed=True)
+        return self._fetch(lane, self._account_pace, path, query, parse, is_stopped, signed=True)[0]
 
     def _fetch_market(
         self, path: str, query: Mapping[str, str], parse: Callable[[Any], _Parsed], is_stopped: Callable[[], bool]
     ) -> _Parsed:
-        return self._fetch("market", self._market_pace, path, query, parse, is_stopped, signed=False)
+        return self._fetch("market", self._market_pace, path, query, parse, is_stopped, signed=False)[0]
 
     def _fetch(
         self,
@@ -256,12 +281,12 @@ class DeepcoinClient:
         is_stopped: Callable[[], bool],
         *,
         signed: bool,
-    ) -> _Parsed:
+    ) -> tuple[_Parsed, RawAnswer]:
         path_and_query = f"{path}?{urlencode(query)}" if query else path
         pace.take_slot(lane, is_stopped=is_stopped)
         answer = self._send_fetch(path_and_query, signed=signed)
         self._note_read(lane, pace, answer)
-        return self._parse_answer(path_and_query, answer, parse)
+        return self._parse_answer(path_and_query, answer, parse), answer.raw
 
     def _send_fetch(self, path_and_query: str, *, signed: bool) -> HttpAnswer:
         headers = self._headers("GET", path_and_query, "") if signed else {}
@@ -285,7 +310,7 @@ class DeepcoinClient:
         where = f"GET {path_and_query}: HTTP {answer.http_status}"
         try:
             envelope = wire.parse_envelope(answer.raw.body)
-        except wire.UnreadableAnswer as error:
+        except UnreadableAnswer as error:
             raise ReadFailed(f"{where}: {error}", answer.raw) from error
         if not self._is_from_this_venue(answer):
             message = f"{where}: the answer does not come from the {self._venue} venue; check the base URL"
@@ -297,7 +322,7 @@ class DeepcoinClient:
             raise ReadFailed(f"{where}, code {envelope.code}: {envelope.message}", answer.raw)
         try:
             return parse(envelope.data)
-        except wire.UnreadableAnswer as error:
+        except UnreadableAnswer as error:
             raise ReadFailed(f"{where}: {error}", answer.raw) from error
 
     def _is_from_this_venue(self, answer: HttpAnswer) -> bool:
@@ -317,7 +342,7 @@ class DeepcoinClient:
 def _refusal_of_read(answer: HttpAnswer) -> Refusal | None:
     try:
         envelope = wire.parse_envelope(answer.raw.body)
-    except wire.UnreadableAnswer:
+    except UnreadableAnswer:
         return None
     is_data_null = envelope.has_data and envelope.data is None
     return refusal_of(answer.http_status, envelope.code, is_data_null=is_data_null)

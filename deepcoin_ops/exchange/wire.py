@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from deepcoin_ops.domain.error_codes import explain_code, refusal_of
@@ -24,17 +24,21 @@ from deepcoin_ops.domain.model import (
     Refusal,
     product_group_of,
 )
+from deepcoin_ops.exchange.wire_values import (
+    SIDES,
+    UnreadableAnswer,
+    notice_fields,
+    parse_decimal,
+    parse_rows,
+    parse_text,
+    shorten,
+)
 
 _POSITION_FIELDS = frozenset(
     "instType mgnMode instId posId posSide pos avgPx lever liqPx useMargin unrealizedProfit mrgPosition ccy uTime cTime "
     "lastPx tpTriggerPx slTriggerPx isLeading isFollow".split()
 )
 _ERROR_ITEM_FIELDS = frozenset("memberId accountId tradeUnitId instId posiDirection errorCode errorMsg".split())
-_SIDES = {"long": PositionSide.LONG, "short": PositionSide.SHORT, "0": PositionSide.LONG, "1": PositionSide.SHORT}
-
-
-class UnreadableAnswer(Exception):
-    """An answer that is not what the exchange documents; the message says what is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +97,10 @@ def parse_envelope(body: bytes) -> Envelope:
         raise UnreadableAnswer(f"the body is not readable JSON ({error})") from error
     if not isinstance(answer, dict):
         raise UnreadableAnswer("the body is JSON but not an object")
-    code = _text(answer.get("code"))
+    code = parse_text(answer.get("code"))
     if code is None:
         raise UnreadableAnswer("the answer has no code")
-    return Envelope(code, _text(answer.get("msg")) or "", answer.get("data"), "data" in answer)
+    return Envelope(code, parse_text(answer.get("msg")) or "", answer.get("data"), "data" in answer)
 
 
 def read_close_answer(http_status: int, body: bytes) -> CloseReading:
@@ -128,7 +132,7 @@ def _read_error_list(data: Any) -> CloseReading:
         return CloseReading(Outcome.ACCEPTED, "code 0 and an empty errorList", None, "0")
     errors = tuple(_parse_close_error(index, item) for index, item in enumerate(items))
     codes = ", ".join(sorted({error.error_code or "no code" for error in errors}))
-    notes = _notice_fields("errorList item", (item for item in items if isinstance(item, dict)), _ERROR_ITEM_FIELDS)
+    notes = notice_fields("errorList item", (item for item in items if isinstance(item, dict)), _ERROR_ITEM_FIELDS)
     return CloseReading(Outcome.PARTIAL, f"{len(errors)} errorList item(s): {codes}", None, "0", errors, notes)
 
 
@@ -137,13 +141,13 @@ def _parse_close_error(index: int, item: Any) -> CloseError:
     fields = item if isinstance(item, dict) else {}
     return CloseError(
         item_index=index,
-        instrument_id=_text(fields.get("instId")) or "",
-        position_side=_SIDES.get((_text(fields.get("posiDirection")) or "").lower()),
-        error_code=_text(fields.get("errorCode")) or "",
-        error_message=_text(fields.get("errorMsg")) or "",
-        member_id=_text(fields.get("memberId")) or "",
-        exchange_account_id=_text(fields.get("accountId")) or "",
-        trade_unit_id=_text(fields.get("tradeUnitId")) or "",
+        instrument_id=parse_text(fields.get("instId")) or "",
+        position_side=SIDES.get((parse_text(fields.get("posiDirection")) or "").lower()),
+        error_code=parse_text(fields.get("errorCode")) or "",
+        error_message=parse_text(fields.get("errorMsg")) or "",
+        member_id=parse_text(fields.get("memberId")) or "",
+        exchange_account_id=parse_text(fields.get("accountId")) or "",
+        trade_unit_id=parse_text(fields.get("tradeUnitId")) or "",
         raw_json=json.dumps(item, default=str),
     )
 
@@ -161,20 +165,20 @@ def parse_positions(data: Any, instrument_type: InstrumentType) -> tuple[tuple[P
 
     Source: https://www.deepcoin.com/docs/DeepCoinAccount/accountPositions; spot rows have an empty side.
     """
-    rows = _rows(data)
+    rows = parse_rows(data)
     positions = tuple(_parse_position(row, instrument_type) for row in rows)
-    return positions, _notice_fields("positions row", rows, _POSITION_FIELDS)
+    return positions, notice_fields("positions row", rows, _POSITION_FIELDS)
 
 
 def _parse_position(row: Mapping[str, Any], instrument_type: InstrumentType) -> Position:
-    instrument_id = _text(row.get("instId"))
-    quantity = _decimal(row.get("pos"))
+    instrument_id = parse_text(row.get("instId"))
+    quantity = parse_decimal(row.get("pos"))
     if not instrument_id or quantity is None:
-        raise UnreadableAnswer(f"a positions row has no readable instrument or size: {_shorten(row)}")
-    if (_text(row.get("instType")) or instrument_type) != instrument_type:
-        raise UnreadableAnswer(f"asked for {instrument_type} positions, a row is of another type: {_shorten(row)}")
+        raise UnreadableAnswer(f"a positions row has no readable instrument or size: {shorten(row)}")
+    if (parse_text(row.get("instType")) or instrument_type) != instrument_type:
+        raise UnreadableAnswer(f"asked for {instrument_type} positions, a row is of another type: {shorten(row)}")
     is_spot = instrument_type is InstrumentType.SPOT
-    side = PositionSide.LONG if is_spot else _SIDES.get((_text(row.get("posSide")) or "").lower())
+    side = PositionSide.LONG if is_spot else SIDES.get((parse_text(row.get("posSide")) or "").lower())
     try:
         group = product_group_of(instrument_id)
     except ValueError:
@@ -182,14 +186,14 @@ def _parse_position(row: Mapping[str, Any], instrument_type: InstrumentType) -> 
     return Position(
         instrument_id=instrument_id,
         product_group=group,
-        position_id=_text(row.get("posId")) or "",
+        position_id=parse_text(row.get("posId")) or "",
         position_side=side,
         # The size is documented as unsigned; the side carries the sign, so a sign here would say nothing new.
         quantity_contracts=abs(quantity),
-        margin_mode=_text(row.get("mgnMode")) or "",
-        merge_mode=_text(row.get("mrgPosition")) or "",
-        average_price=_decimal(row.get("avgPx")),
-        margin_currency=_text(row.get("ccy")) or "",
+        margin_mode=parse_text(row.get("mgnMode")) or "",
+        merge_mode=parse_text(row.get("mrgPosition")) or "",
+        average_price=parse_decimal(row.get("avgPx")),
+        margin_currency=parse_text(row.get("ccy")) or "",
         is_leading=_flag(row.get("isLeading")),
         is_following=_flag(row.get("isFollow")),
     )
@@ -204,8 +208,8 @@ def parse_instruments(data: Any) -> dict[str, Instrument]:
     Source: https://www.deepcoin.com/docs/DeepCoinMarket/getBaseInfo.
     """
     instruments = {}
-    for row in _rows(data):
-        instrument_id = _text(row.get("instId")) or ""
+    for row in parse_rows(data):
+        instrument_id = parse_text(row.get("instId")) or ""
         try:
             group = product_group_of(instrument_id)
         except ValueError:
@@ -214,11 +218,11 @@ def parse_instruments(data: Any) -> dict[str, Instrument]:
         instruments[instrument_id] = Instrument(
             instrument_id=instrument_id,
             product_group=group,
-            contract_size=Decimal(1) if is_spot else _decimal(row.get("ctVal")),
-            lot_size=_decimal(row.get("lotSz")),
-            min_size=_decimal(row.get("minSz")) or Decimal(0),
-            max_market_size=_decimal(row.get("maxMktSz")),
-            state=_text(row.get("state")) or "",
+            contract_size=Decimal(1) if is_spot else parse_decimal(row.get("ctVal")),
+            lot_size=parse_decimal(row.get("lotSz")),
+            min_size=parse_decimal(row.get("minSz")) or Decimal(0),
+            max_market_size=parse_decimal(row.get("maxMktSz")),
+            state=parse_text(row.get("state")) or "",
         )
     return instruments
 
@@ -232,8 +236,8 @@ def parse_last_prices(data: Any) -> dict[str, Decimal]:
     Source: https://www.deepcoin.com/docs/DeepCoinMarket/getMarketTickers.
     """
     prices = {}
-    for row in _rows(data):
-        instrument_id, price = _text(row.get("instId")), _decimal(row.get("last"))
+    for row in parse_rows(data):
+        instrument_id, price = parse_text(row.get("instId")), parse_decimal(row.get("last"))
         if instrument_id and price is not None and price > 0:
             prices[instrument_id] = price
     return prices
@@ -247,13 +251,13 @@ def parse_server_time(data: Any) -> datetime:
 
     Source: https://www.deepcoin.com/docs (server time).
     """
-    milliseconds = _decimal(data.get("ts")) if isinstance(data, dict) else None
+    milliseconds = parse_decimal(data.get("ts")) if isinstance(data, dict) else None
     if milliseconds is None:
         raise UnreadableAnswer("the server time has no readable ts")
     try:
         return datetime.fromtimestamp(float(milliseconds / 1000), UTC)
     except (ValueError, OverflowError, OSError) as error:
-        raise UnreadableAnswer(f"the server time {_shorten(data)} is no time") from error
+        raise UnreadableAnswer(f"the server time {shorten(data)} is no time") from error
 
 
 def parse_uid(data: Any) -> str:
@@ -262,48 +266,14 @@ def parse_uid(data: Any) -> str:
     Raises:
         UnreadableAnswer: No uid in the answer.
     """
-    uid = _text(data.get("uid")) if isinstance(data, dict) else None
+    uid = parse_text(data.get("uid")) if isinstance(data, dict) else None
     if not uid:
         raise UnreadableAnswer("the answer has no uid")
     return uid
 
 
-def _rows(data: Any) -> list[dict[str, Any]]:
-    if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
-        raise UnreadableAnswer(f"data is not a list of objects but {_shorten(data)}")
-    return data
-
-
-def _notice_fields(what: str, rows: Iterable[Mapping[str, Any]], known: frozenset[str]) -> tuple[str, ...]:
-    unknown = sorted({ascii(name)[1:-1] for row in rows for name in row if name not in known})
-    return (f"{what} with unknown field(s): {', '.join(unknown)}",) if unknown else ()
-
-
-def _text(value: Any) -> str | None:
-    """Text of a scalar: codes and ids come as text or as numbers, depending on the endpoint."""
-    if value is None or isinstance(value, bool | list | dict):
-        return None
-    # Half of a surrogate pair is legal JSON and cannot be stored; the raw answer keeps it.
-    return str(value).strip().encode(errors="replace").decode()
-
-
-def _decimal(value: Any) -> Decimal | None:
-    text = _text(value)
-    if not text:
-        return None
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
-
-
 def _flag(value: Any) -> bool | None:
     return value if isinstance(value, bool) else None
-
-
-def _shorten(value: Any) -> str:
-    return repr(value)[:200]
 
 
 def _compact(fields: Mapping[str, Any]) -> str:

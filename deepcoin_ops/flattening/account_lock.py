@@ -58,6 +58,14 @@ class AccountLock:
                 self._check_wait(deadline, wait_s, is_stopped)
         self._holder_file.write_text(f"{holder} (process {os.getpid()})")
 
+    def is_held(self) -> bool:
+        """Whether a flatten of the account is at work now. Looks by taking the lock for an instant."""
+        try:
+            with self._lock.acquire(blocking=False):
+                return False
+        except Timeout:
+            return True
+
     def release(self) -> None:
         """Give the lock back; harmless when it is not held."""
         self._lock.release()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from deepcoin_ops.domain.errors import NotArmed
 from deepcoin_ops.domain.model import Venue
 from deepcoin_ops.exchange.client import DeepcoinClient
+from deepcoin_ops.exchange.evidence import EVIDENCE_LANES
 from deepcoin_ops.exchange.pacing import FilePace
 from deepcoin_ops.exchange.transport import Transport
 from deepcoin_ops.ledger.journal import Ledger
@@ -72,6 +73,7 @@ def build_client(settings: Settings, account: AccountSettings, environ: Mapping[
         "close-by-ids": pace.close_spacing_s,
         "positions": pace.positions_spacing_s,
         "account": pace.account_spacing_s,
+        **dict.fromkeys(EVIDENCE_LANES, pace.account_spacing_s),
     }
     market_lanes = {"market": pace.market_spacing_s}
     return DeepcoinClient(

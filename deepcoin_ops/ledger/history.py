@@ -14,10 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, select, true
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, select, true
 
 from deepcoin_ops.domain.day import PositionPage
 from deepcoin_ops.domain.errors import LedgerError
+from deepcoin_ops.domain.evidence import ClosedPosition, EvidenceRead, Fill
 from deepcoin_ops.domain.model import (
     CloseAttempt,
     CloseError,
@@ -30,14 +31,17 @@ from deepcoin_ops.domain.model import (
     Venue,
 )
 from deepcoin_ops.ledger.chain import FIRST_PREVIOUS_HASH, build_misfit
-from deepcoin_ops.ledger.records import AlteredEntry, DayHead, FlattenRecord, LedgerHead, SkippedTick
+from deepcoin_ops.ledger.records import AlteredEntry, DayHead, EvidenceRecord, FlattenRecord, LedgerHead, SkippedTick
 from deepcoin_ops.ledger.rows import build_record, build_utc_text
 from deepcoin_ops.ledger.schema import (
     DETAIL_TABLES,
     close_errors,
     close_intents,
     close_outcomes,
+    closed_positions,
     entries,
+    evidence_reads,
+    fills,
     flatten_closings,
     flattens,
     ledger_identity,
@@ -128,6 +132,14 @@ class History:
         found = self._read_flattens(entries.c.seq == newest.where(entries.c.account == account).scalar_subquery())
         return found[0] if found else None
 
+    def read_last_closed_flatten(self, account: str) -> FlattenRecord | None:
+        """The account's newest flatten that has its closing row and was no dry run, or None."""
+        newest = select(func.max(entries.c.seq)).join(flattens, flattens.c.seq == entries.c.seq)
+        newest = newest.join(flatten_closings, flatten_closings.c.flatten_id == flattens.c.flatten_id)
+        newest = newest.where(entries.c.account == account, flattens.c.is_dry_run == 0)
+        found = self._read_flattens(entries.c.seq == newest.scalar_subquery())
+        return found[0] if found else None
+
     def has_unclosed_flatten(self, trading_day: str) -> bool:
         """Whether a flatten of the day still runs, or was killed before it could close."""
         return any(flatten.closing is None for flatten in self.read_flattens(trading_day))
@@ -170,6 +182,20 @@ class History:
         query = select(entries, skipped_ticks).join(skipped_ticks, skipped_ticks.c.seq == entries.c.seq)
         query = query.where(entries.c.trading_day == trading_day, _is_up_to(entries, up_to_seq)).order_by(entries.c.seq)
         return [build_record(SkippedTick, row) for row in self._read(query)]
+
+    def read_evidence(self, trading_day: str, up_to_seq: int | None = None) -> list[EvidenceRecord]:
+        """What the exchange was asked about a day and answered, oldest first, of every account."""
+        query = select(entries, evidence_reads).join(evidence_reads, evidence_reads.c.seq == entries.c.seq)
+        query = query.where(entries.c.trading_day == trading_day, _is_up_to(entries, up_to_seq)).order_by(entries.c.seq)
+        with self._store.reading() as connection:
+            reads = _fetch(connection, query)
+            rows: dict[Table, dict[int, _Rows]] = {}
+            for table in (closed_positions, fills):
+                rows[table] = defaultdict(list)
+                of_reads = select(table).where(table.c.seq.in_([row["seq"] for row in reads]))
+                for row in _fetch(connection, of_reads.order_by(*table.primary_key)):
+                    rows[table][row["seq"]].append(row)
+        return [_build_evidence(row, rows[closed_positions][row["seq"]], rows[fills][row["seq"]]) for row in reads]
 
     def read_head(self, trading_day: str) -> LedgerHead | None:
         """The newest entry of a day, with each account's newest hash on that day; None when the day has no entry."""
@@ -262,6 +288,13 @@ def _build_flatten(opening: _Row, closing: _Row | None) -> FlattenRecord:
         request=build_record(FlattenRequest, opening),
         closing=closing and build_record(FlattenClosing, closing),
     )
+
+
+def _build_evidence(row: _Row, closed: _Rows, filled: _Rows) -> EvidenceRecord:
+    closed_rows = tuple(build_record(ClosedPosition, each) for each in closed)
+    fill_rows = tuple(build_record(Fill, each) for each in filled)
+    read = build_record(EvidenceRead, row, closed_positions=closed_rows, fills=fill_rows)
+    return build_record(EvidenceRecord, row, read=read)
 
 
 def _build_attempt(row: _Row, errors: tuple[CloseError, ...]) -> CloseAttempt:

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.exc import IntegrityError
 
 from deepcoin_ops.domain.errors import LedgerError
+from deepcoin_ops.domain.evidence import EvidencePage, EvidenceRead
 from deepcoin_ops.domain.model import (
     CloseAnswer,
     CloseIntent,
@@ -177,6 +178,26 @@ class Ledger(History):
         """Close a flatten with its result. A flatten is closed once; a second closing is refused."""
         rows = {schema.flatten_closings: [build_row(closing)]}
         return self._record(EntryKind.FLATTEN_CLOSING, self._owner(closing.flatten_id), rows)
+
+    def record_evidence(self, account: str, trading_day: str, read: EvidenceRead, pages: Sequence[EvidencePage]) -> int:
+        """Record what asking the exchange for its own account of a day brought, with every page as it came.
+
+        Args:
+            account: Whose day.
+            trading_day: Which day it was collected for.
+            read: What was asked and what came of it, complete or not.
+            pages: The requests and their bytes, in the order in which they were answered.
+        """
+        rows: dict[Table, list[Row]] = {
+            schema.evidence_reads: [build_row(read, without=("closed_positions", "fills"))],
+            schema.evidence_pages: [
+                {"item_index": i, "query": build_stored(page.query), **build_raw_row(page.raw)}
+                for i, page in enumerate(pages)
+            ],
+            schema.closed_positions: [{"item_index": i} | build_row(row) for i, row in enumerate(read.closed_positions)],
+            schema.fills: [{"item_index": i} | build_row(row) for i, row in enumerate(read.fills)],
+        }
+        return self._record(EntryKind.EVIDENCE, _Owner(account, trading_day), rows)
 
     def _record(self, kind: EntryKind, owner: _Owner, details: Mapping[Table, Sequence[Row]]) -> int:
         with self._one_writer, self._store.writing() as connection:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from deepcoin_ops.domain.evidence import EvidenceRead
 from deepcoin_ops.domain.model import FlattenClosing, FlattenRequest
 
 
@@ -32,6 +33,17 @@ class SkippedTick:
     scheduled_at: datetime
     reason: str
     recorded_at: datetime
+
+
+@dataclass(frozen=True)
+class EvidenceRecord:
+    """One evidence read of an account for a trading day, as it was recorded; its pages' bytes stay in the ledger."""
+
+    seq: int
+    account: str
+    trading_day: str
+    recorded_at: datetime
+    read: EvidenceRead
 
 
 @dataclass(frozen=True)

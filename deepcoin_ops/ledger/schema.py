@@ -27,6 +27,7 @@ class EntryKind(StrEnum):
     CLOSE_INTENT = "close_intent"
     CLOSE_OUTCOME = "close_outcome"
     VERDICTS = "verdicts"
+    EVIDENCE = "evidence"
 
 
 def _text(name: str, *, nullable: bool = False, unique: bool = False) -> Column[str]:
@@ -216,6 +217,66 @@ verdicts = Table(
     _text("reopened_position_ids"),
 )
 
+evidence_reads = Table(
+    "evidence_reads",
+    metadata,
+    _seq(),
+    _text("source"),
+    _text("instrument_type"),
+    _text("starts_at"),
+    _text("ends_at"),
+    _text("status"),
+    _text("reason"),
+    _text("started_at"),
+    _text("finished_at"),
+    _text("notes"),
+)
+
+evidence_pages = Table("evidence_pages", metadata, _seq("evidence_reads"), _item_index(), _text("query"), *_raw_answer())
+
+closed_positions = Table(
+    "closed_positions",
+    metadata,
+    _seq("evidence_reads"),
+    _item_index(),
+    _text("instrument_id"),
+    _text("product_group", nullable=True),
+    _text("position_id"),
+    _text("position_side", nullable=True),
+    _text("quantity_contracts", nullable=True),
+    _text("closed_contracts"),
+    _text("average_open_price", nullable=True),
+    _text("average_close_price", nullable=True),
+    _text("pnl", nullable=True),
+    _text("fee", nullable=True),
+    _text("funding_fee", nullable=True),
+    _text("currency"),
+    _text("margin_mode"),
+    _text("merge_mode"),
+    _text("opened_at"),
+    _text("closed_at"),
+)
+
+fills = Table(
+    "fills",
+    metadata,
+    _seq("evidence_reads"),
+    _item_index(),
+    _text("instrument_id"),
+    _text("product_group", nullable=True),
+    _text("trade_id"),
+    _text("order_id"),
+    _text("bill_id"),
+    _text("side"),
+    _text("position_side", nullable=True),
+    _text("price"),
+    _text("quantity_contracts"),
+    _text("execution_type"),
+    _text("fee", nullable=True),
+    _text("fee_currency"),
+    _text("filled_at"),
+)
+
 DETAIL_TABLES: tuple[Table, ...] = (
     flattens,
     flatten_closings,
@@ -226,4 +287,8 @@ DETAIL_TABLES: tuple[Table, ...] = (
     close_outcomes,
     close_errors,
     verdicts,
+    evidence_reads,
+    evidence_pages,
+    closed_positions,
+    fills,
 )

@@ -5,10 +5,13 @@ from __future__ import annotations
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from deepcoin_ops.orchestration.evidence_ops import fetch_day_evidence
 from deepcoin_ops.orchestration.ops import issue_batch_closes, plan_closes, show_plan, verify_flat
 from deepcoin_ops.settings import Settings
 
 DAY_TABLES_GROUP = "day_tables"
+# A page takes a second; a day with more than these is not one of a desk that flattens.
+_EVIDENCE_RUN_TIME_S = 1800
 
 
 def build_flatten_job(settings: Settings) -> dg.JobDefinition:
@@ -34,6 +37,16 @@ def build_flatten_job(settings: Settings) -> dg.JobDefinition:
 def plan_positions() -> None:
     """Show the plan."""
     show_plan()
+
+
+@dg.job(
+    description="Ask the exchange what was closed and executed on a trading day, and record it. Only reads.",
+    executor_def=dg.in_process_executor,
+    tags={"dagster/max_retries": "0", "dagster/max_runtime": str(_EVIDENCE_RUN_TIME_S)},
+)
+def collect_evidence() -> None:
+    """Collect the evidence of a day."""
+    fetch_day_evidence()
 
 
 def build_day_tables_job() -> UnresolvedAssetJobDefinition:

@@ -51,9 +51,9 @@ class FlattenConfig(PlanConfig):
 @dg.op(out=dg.Out(str, description="The flatten's id; the plan itself is never handed on."))
 def plan_closes(context: dg.OpExecutionContext, config: FlattenConfig, desk: FlattenDesk) -> str:
     """Open the flatten: record who asks for what. Reads nothing from the exchange and sends nothing."""
-    opened = _guarded(lambda: desk.open(config.account))
+    opened = guarded(lambda: desk.open(config.account))
     is_live = desk.settings.venue is Venue.LIVE
-    request = _guarded(
+    request = guarded(
         lambda: open_flatten(
             opened,
             launched_by=_launched_by(context),
@@ -77,10 +77,10 @@ def issue_batch_closes(context: dg.OpExecutionContext, desk: FlattenDesk, flatte
     Never acts on an earlier plan: when this step is executed again it opens a new flatten. Whatever is left open at the end
     is for `verify_flat` to say.
     """
-    opened, record = _guarded(lambda: desk.open_of(flatten_id))
+    opened, record = guarded(lambda: desk.open_of(flatten_id))
     request = record.request
     if request.run_id != context.run_id or record.closing is not None:
-        request = _guarded(lambda: _repeat(context, opened, request))
+        request = guarded(lambda: _repeat(context, opened, request))
         _announce(context, opened, request)
     running = desk.running(request.flatten_id) or desk.begin(opened, request)
 
@@ -116,9 +116,9 @@ def verify_flat(context: dg.OpExecutionContext, desk: FlattenDesk, flatten_id: s
 @dg.op
 def show_plan(context: dg.OpExecutionContext, config: PlanConfig, desk: FlattenDesk) -> None:
     """Read the account and show what a flatten would close, largest first. Sends nothing and records nothing."""
-    opened = _guarded(lambda: desk.open(config.account))
-    instruments = _guarded(lambda: choose_instruments(opened.account, config.instruments))
-    plan, market = _guarded(lambda: fetch_plan(opened, instruments))
+    opened = guarded(lambda: desk.open(config.account))
+    instruments = guarded(lambda: choose_instruments(opened.account, config.instruments))
+    plan, market = guarded(lambda: fetch_plan(opened, instruments))
     context.add_output_metadata(
         {
             "open now": _plan_table(plan),
@@ -130,8 +130,8 @@ def show_plan(context: dg.OpExecutionContext, config: PlanConfig, desk: FlattenD
 
 
 def _begin_verification(context: dg.OpExecutionContext, desk: FlattenDesk, flatten_id: str) -> RunningFlatten:
-    opened, record = _guarded(lambda: desk.open_of(flatten_id))
-    request = _guarded(lambda: _repeat(context, opened, record.request))
+    opened, record = guarded(lambda: desk.open_of(flatten_id))
+    request = guarded(lambda: _repeat(context, opened, record.request))
     _announce(context, opened, request)
     context.log.warning("Only verify_flat is executed again: nothing is sent. Re-execute all steps to close what is left.")
     running = desk.begin(opened, request)
@@ -147,7 +147,7 @@ def _begin_verification(context: dg.OpExecutionContext, desk: FlattenDesk, flatt
 def _run_step(context: dg.OpExecutionContext, running: RunningFlatten, work: Callable[[], _Result]) -> _Result:
     """Run a part of a flatten beside this thread. When that ends the flatten, in whatever way, its result tags the run."""
     try:
-        return _guarded(lambda: run_beside(work, running.stop, running.messages, _follow_progress(context)))
+        return guarded(lambda: run_beside(work, running.stop, running.messages, _follow_progress(context)))
     finally:
         if running.flatten.outcome is not None:
             _tag_result(context, running.flatten.outcome.closing.result.value)
@@ -239,7 +239,7 @@ def _follow_progress(context: dg.OpExecutionContext) -> Callable[[Progress], Non
     return log
 
 
-def _guarded(step: Callable[[], _Result]) -> _Result:
+def guarded(step: Callable[[], _Result]) -> _Result:
     """Run a step; what this project raises on purpose becomes a failure that is never retried."""
     try:
         return step()

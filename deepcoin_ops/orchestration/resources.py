@@ -24,7 +24,7 @@ from deepcoin_ops.flattening.supervision import run_beside
 from deepcoin_ops.ledger.days import read_account_days
 from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.journal import Ledger, utc_now
-from deepcoin_ops.ledger.records import AlteredEntry, FlattenRecord
+from deepcoin_ops.ledger.records import AlteredEntry, EvidenceRecord, FlattenRecord
 from deepcoin_ops.orchestration.tables import TableHead, TableStore
 from deepcoin_ops.settings import Settings, load_settings
 
@@ -170,6 +170,11 @@ class LedgerDays(dg.ConfigurableResource):  # type: ignore[type-arg]
             return []
         found = (self._ledger.read_altered_entry(account) for account in self._ledger.read_accounts())
         return [altered for altered in found if altered is not None]
+
+    def read_evidence(self, trading_day: str) -> list[EvidenceRecord]:
+        """What the exchange was asked about the day and answered, up to its head."""
+        head = self.read_head(trading_day)
+        return self._ledger.read_evidence(trading_day, head.seq) if self._ledger else []
 
 
 class DayTables(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -1,6 +1,6 @@
-"""The sensor by which the tables follow the ledger, whoever wrote to it: the schedule, a hand launch, the command line.
+"""The sensors by which tables and evidence follow the ledger, whoever wrote to it: schedule, hand launch, command line.
 
-It only reads. Automation that follows runs instead would miss what was killed, terminated, or sent from the command line.
+They only read. Automation that follows runs instead would miss what was killed, terminated, or sent from the command line.
 """
 
 from __future__ import annotations
@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 import dagster as dg
 
+from deepcoin_ops.domain.evidence import EVIDENCE_SLACK
 from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.journal import utc_now
 from deepcoin_ops.ledger.records import LedgerHead
+from deepcoin_ops.orchestration import tags
 from deepcoin_ops.settings import Settings
 
 _INTERVAL_S = 5
@@ -22,6 +24,7 @@ _INTERVAL_S = 5
 _DAYS_PER_TICK = 10
 # A flatten that was killed writes no closing row; once its day's head has been still for so long, its tables are built.
 _QUIET_S = 30.0
+_EVIDENCE_INTERVAL_S = 30
 
 
 @dataclass
@@ -99,6 +102,55 @@ def build_ledger_moved(
         )
 
     return ledger_moved
+
+
+def build_evidence_due(settings: Settings, clock: Callable[[], datetime] = utc_now) -> dg.SensorDefinition:
+    """Collect the evidence of each account's last flatten: a minute after its closing row, and once its day is over.
+
+    Each of the two is asked for once. Off until somebody switches it on, as it makes the exchange be asked.
+    """
+
+    @dg.sensor(
+        name="evidence_due",
+        # By name: Dagster warns of a beta parameter of its own when a sensor holds the job itself.
+        job_name="collect_evidence",
+        minimum_interval_seconds=_EVIDENCE_INTERVAL_S,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Collects evidence after each flatten, and again when its trading day is over. Only reads.",
+    )
+    def evidence_due(_context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
+        ledger = History.open_existing(settings.ledger_path, settings.venue)
+        if ledger is None:
+            return dg.SkipReason("There is no ledger yet.")
+        with ledger:
+            due = {account: _find_due(ledger, settings, account, clock()) for account in settings.accounts}
+            ledger_id = ledger.read_ledger_id()
+        requests = [
+            dg.RunRequest(
+                run_key=f"{ledger_id}:{account}:{day}:{since.isoformat()}",
+                run_config={"ops": {"fetch_day_evidence": {"config": {"account": account, "trading_day": day}}}},
+                # Not the account's tag: the queue would make a flatten wait for this run.
+                tags={tags.TRADING_DAY: day},
+            )
+            for account, (day, since) in ((account, found) for account, found in due.items() if found)
+        ]
+        return requests or dg.SkipReason("No evidence is owed.")
+
+    return evidence_due
+
+
+def _find_due(ledger: History, settings: Settings, account: str, now: datetime) -> tuple[str, datetime] | None:
+    """The day of the account's last flatten and since when its evidence is owed; None when nothing is."""
+    flatten = ledger.read_last_closed_flatten(account)
+    if flatten is None or flatten.closed_at is None:
+        return None
+    day = flatten.request.trading_day
+    moments = (flatten.closed_at + EVIDENCE_SLACK, settings.calendar.window(day)[1].astimezone(UTC) + EVIDENCE_SLACK)
+    owed_since = max((moment for moment in moments if moment <= now), default=None)
+    asked = [record.recorded_at for record in ledger.read_evidence(day) if record.account == account]
+    if owed_since is None or any(at >= owed_since for at in asked):
+        return None
+    return day, owed_since
 
 
 def _is_at_rest(ledger: History, head: LedgerHead, now: datetime) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepcoin_ops.domain.model import InstrumentType, ProductGroup
-from deepcoin_ops.paper import wire
+from deepcoin_ops.paper import history, wire
 from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.paper.listing import PaperInstrument
 from deepcoin_ops.paper.market import Market
@@ -88,10 +88,8 @@ def _uid(market: Market, call: Call) -> Payload:
 
 
 def _positions(market: Market, call: Call) -> Payload:
-    is_stale = call.fault is not None and call.fault.action is FaultAction.STALE_READ
-    lag_s = call.fault.delay_s if call.fault is not None and is_stale else market.scenario.read_lag_s
     instrument_id = call.parameters.get("instId") or None
-    rows = market.rows(call.account, _instrument_type(call), lag_s)
+    rows = market.rows(call.account, _instrument_type(call), _lag_s(market, call))
     return envelope([wire.position_row(row) for row in rows if instrument_id in (None, row.position.instrument_id)])
 
 
@@ -99,6 +97,56 @@ def _balances(market: Market, call: Call) -> Payload:
     rows = wire.balance_rows(market.books[call.account], _instrument_type(call) is InstrumentType.SPOT)
     currency = call.parameters.get("ccy") or None
     return envelope([row for row in rows if currency in (None, row["ccy"])])
+
+
+def _positions_history(market: Market, call: Call) -> Payload:
+    window = _window(call, "startTime", "endTime")
+    listed = history.select(market, call.account, _instrument_type(call), window, _lag_s(market, call))
+    # Selling spot leaves nothing here: whether the real list ever shows a holding is not known.
+    rows = [closed for closed in listed if closed.row.instrument.product_group is not ProductGroup.SPOT]
+    filters = ("instId", "posId", "mgnMode", "mrgPosition")
+    return envelope(_first(call, filters, [history.position_row(closed) for closed in rows]))
+
+
+def _fills(market: Market, call: Call) -> Payload:
+    window = _window(call, "begin", "end")
+    listed = history.select(market, call.account, _instrument_type(call), window, _lag_s(market, call))
+    after, before = _optional_number(call, "after"), _optional_number(call, "before")
+    # `after` goes on to older bills, `before` to newer ones; the pages do not say which way round it is.
+    rows = [
+        closed
+        for closed in listed
+        if (after is None or closed.number < after) and (before is None or closed.number > before)
+    ]
+    return envelope(_first(call, ("instId", "ordId"), [history.fill_row(closed) for closed in rows]))
+
+
+def _first(call: Call, filters: tuple[str, ...], rows: list[Payload]) -> list[Payload]:
+    """The rows that fit the parameters that name something, as many as one page holds."""
+    limit = _optional_number(call, "limit") or history.PAGE_ROWS
+    if limit > history.PAGE_ROWS:
+        raise ParameterFault(f"The limit value `{limit}` must be equal or lesser than {history.PAGE_ROWS}")
+    wanted = {name: call.parameters[name] for name in filters if call.parameters.get(name)}
+    return [row for row in rows if all(row[name] == value for name, value in wanted.items())][:limit]
+
+
+def _window(call: Call, starts: str, ends: str) -> tuple[int | None, int | None]:
+    return _optional_number(call, starts), _optional_number(call, ends)
+
+
+def _optional_number(call: Call, name: str) -> int | None:
+    value = call.parameters.get(name)
+    if value in (None, ""):
+        return None
+    if not str(value).isdecimal():
+        raise ParameterFault(f"The {name} value `{value}` is not a number")
+    return int(str(value))
+
+
+def _lag_s(market: Market, call: Call) -> float:
+    """How old the world is that a read shows."""
+    is_stale = call.fault is not None and call.fault.action is FaultAction.STALE_READ
+    return call.fault.delay_s if call.fault is not None and is_stale else market.scenario.read_lag_s
 
 
 def _batch_close(market: Market, call: Call) -> Payload:
@@ -170,7 +218,9 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "/deepcoin/market/mark-price": Endpoint("GET", is_private=False, answer=_mark_price),
     "/deepcoin/account/uid": Endpoint("GET", is_private=True, answer=_uid),
     "/deepcoin/account/positions": Endpoint("GET", is_private=True, answer=_positions),
+    "/deepcoin/account/positions-history": Endpoint("GET", is_private=True, answer=_positions_history),
     "/deepcoin/account/balances": Endpoint("GET", is_private=True, answer=_balances),
+    "/deepcoin/trade/fills": Endpoint("GET", is_private=True, answer=_fills),
     "/deepcoin/trade/batch-close-position": Endpoint("POST", is_private=True, answer=_batch_close),
     "/deepcoin/trade/close-position-by-ids": Endpoint("POST", is_private=True, answer=_close_by_ids),
 }

@@ -18,6 +18,7 @@ from deepcoin_ops.paper.listing import PaperInstrument
 from deepcoin_ops.paper.scenario import NoPositionAnswer, PaperAccount, PaperPosition, Scenario
 
 FIRST_POSITION_NUMBER = 100001
+FIRST_CLOSE_NUMBER = 700001
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,17 @@ class ExecutedClose:
 
 
 @dataclass(frozen=True)
+class ClosedRow:
+    """An executed close as the account's history keeps it: the row it was taken from, its price and profit, its number."""
+
+    close: ExecutedClose
+    row: OpenRow
+    price: Decimal
+    profit: Decimal
+    number: int
+
+
+@dataclass(frozen=True)
 class CloseFailure:
     """A row, or a position id, that a close request could not close."""
 
@@ -71,11 +83,16 @@ class AccountBook:
 
     def __init__(self, account: PaperAccount) -> None:
         self.account = account
-        self.closes: list[ExecutedClose] = []
+        self.history: list[ClosedRow] = []
         self.spot_balances = dict(account.spot_balances)
         self.swap_balances = dict(account.swap_balances)
         self._changed_s: list[float] = [float("-inf")]
         self._worlds: list[tuple[OpenRow, ...]] = [()]
+
+    @property
+    def closes(self) -> list[ExecutedClose]:
+        """What was really closed, in order."""
+        return [closed.close for closed in self.history]
 
     @property
     def rows(self) -> tuple[OpenRow, ...]:
@@ -213,10 +230,13 @@ class Market:
             book.change([left if other is row else other for other in book.rows], now_s)
         else:
             book.change([other for other in book.rows if other is not row], now_s)
-        book.closes.append(
-            ExecutedClose(now_s, now, arrival, position.instrument_id, position.position_id, position.position_side, closed)
+        close = ExecutedClose(
+            now_s, now, arrival, position.instrument_id, position.position_id, position.position_side, closed
         )
-        _settle(book, row, closed)
+        profit = row.unrealized_profit * closed / position.quantity_contracts
+        price = row.instrument.last_price
+        book.history.append(ClosedRow(close, row, price, profit, FIRST_CLOSE_NUMBER + len(book.history)))
+        _settle(book, row, closed, profit)
 
     def _closable(self, row: OpenRow) -> Decimal:
         """How much one close takes: whole lots of spot, at most one market order if the scenario says so."""
@@ -248,12 +268,11 @@ def _add(held: PaperPosition, added: PaperPosition) -> PaperPosition:
     return replace(held, quantity_contracts=total, average_price=paid / total)
 
 
-def _settle(book: AccountBook, row: OpenRow, closed: Decimal) -> None:
+def _settle(book: AccountBook, row: OpenRow, closed: Decimal, profit: Decimal) -> None:
     """Book what a close brought in: the proceeds of a sale, or the profit of a contract. No fees."""
     base, quote = row.instrument.currencies
     if row.instrument.product_group is ProductGroup.SPOT:
         book.spot_balances[quote] = book.spot_balances.get(quote, Decimal(0)) + closed * row.instrument.last_price
         return
     currency = base if row.instrument.product_group is ProductGroup.SWAP else quote
-    profit = row.unrealized_profit * closed / row.position.quantity_contracts
     book.swap_balances[currency] = book.swap_balances.get(currency, Decimal(0)) + profit

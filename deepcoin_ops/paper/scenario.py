@@ -114,7 +114,9 @@ class Scenario:
         limits: The rate limits.
         latency_ms: Shortest and longest time between arrival and processing, drawn evenly with `seed`.
         seed: Makes the latencies repeatable.
-        read_lag_s: How old the world is that positions reads show, in seconds.
+        read_lag_s: How old the world is that positions reads and the history show, in seconds.
+        history_kept_s: How long closes stay in the history, in seconds; asking for older ones answers an empty list. How
+            long the real exchange keeps them is not documented.
         clock_offset_s: How wrong the exchange's clock is, in seconds.
         timestamp_window_s: How far a request's timestamp may be from it; the real window is not documented.
         mismatch_answer: What a close in the wrong product group says.
@@ -130,6 +132,7 @@ class Scenario:
     latency_ms: tuple[float, float] = (0.0, 0.0)
     seed: int = 20260101
     read_lag_s: float = 0.0
+    history_kept_s: float = 90 * 86_400.0
     clock_offset_s: float = 0.0
     timestamp_window_s: float = 30.0
     mismatch_answer: MismatchAnswer = MismatchAnswer.SILENT

@@ -31,7 +31,7 @@ def number(amount: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _milliseconds(instant: datetime) -> str:
+def milliseconds(instant: datetime) -> str:
     """Whole seconds padded to milliseconds, as the real rows show them."""
     return str(int(instant.timestamp()) * 1000)
 
@@ -119,8 +119,8 @@ def position_row(row: OpenRow) -> Payload:
         "unrealizedProfit": "" if is_spot else number(round(row.unrealized_profit, 8)),
         "mrgPosition": "" if is_spot else position.merge_mode,
         "ccy": base if is_spot or is_inverse else quote,
-        "uTime": _milliseconds(row.updated_at),
-        "cTime": _milliseconds(row.created_at),
+        "uTime": milliseconds(row.updated_at),
+        "cTime": milliseconds(row.created_at),
         "lastPx": number(instrument.last_price),
         "tpTriggerPx": "",
         "slTriggerPx": "",

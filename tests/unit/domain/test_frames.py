@@ -15,9 +15,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepcoin_ops.domain.day_frames import build_close_attempts, build_close_errors
+from deepcoin_ops.domain.evidence import ClosedPosition, EvidenceRead, EvidenceSource, EvidenceStatus
+from deepcoin_ops.domain.evidence_frames import build_closed_positions
 from deepcoin_ops.domain.frames import Table
-from deepcoin_ops.domain.model import CloseAttempt, CloseError, CloseIntent, Outcome, PositionSide, ProductGroup
-from deepcoin_ops.domain.tables import CLOSE_ATTEMPTS, CLOSE_ERRORS, TABLES
+from deepcoin_ops.domain.model import (
+    CloseAttempt,
+    CloseError,
+    CloseIntent,
+    InstrumentType,
+    Outcome,
+    PositionSide,
+    ProductGroup,
+)
+from deepcoin_ops.domain.tables import CLOSE_ATTEMPTS, CLOSE_ERRORS, CLOSED_POSITIONS, TABLES
 
 DAY = "2026-01-02"
 INSTANT = datetime(2026, 1, 2, 22, 0, 0, 123456, tzinfo=UTC)
@@ -199,3 +209,37 @@ def test_every_column_says_what_it_holds(table: Table) -> None:
     assert [column.name for column in table.columns if not column.description.strip()] == []
     assert table.row_is
     assert table.zero_rows_mean
+
+
+def test_closed_positions_are_those_of_the_day_and_name_the_read_they_come_from() -> None:
+    """Evidence reaches a minute beyond the day on either side; a close at midnight belongs to one day only."""
+    starts, ends = datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC)
+    times = (starts - timedelta(seconds=1), starts, ends - timedelta(seconds=1), ends)
+    rows = tuple(
+        ClosedPosition(
+            "BTC-USDT-261225",
+            None,
+            "0012",
+            None,
+            None,
+            Decimal("0.1"),
+            *[None] * 5,
+            "USDT",
+            "cross",
+            "merge",
+            starts - timedelta(hours=9),
+            closed_at,
+        )
+        for closed_at in times
+    )
+    asked = (EvidenceSource.POSITIONS_HISTORY, InstrumentType.SWAP, starts, ends)
+    read = EvidenceRead(*asked, EvidenceStatus.COMPLETE, "read", ends, ends, closed_positions=rows)
+    frame = build_closed_positions(DAY, (starts, ends), [(7, "main", read)])
+    stored, schema = through_parquet(CLOSED_POSITIONS, frame)
+    assert list(zip(stored["evidence_seq"], stored["item_index"], stored["closed_at"], strict=True)) == [
+        (7, 1, times[1]),
+        (7, 2, times[2]),
+    ]
+    assert (stored["position_id"][0], stored["closed_contracts"][0]) == ("0012", Decimal("0.1"))
+    assert stored["pnl"].isna().all()
+    assert schema.remove_metadata() == CLOSED_POSITIONS.arrow_schema

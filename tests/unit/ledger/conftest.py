@@ -11,6 +11,14 @@ from typing import Any
 
 import pytest
 
+from deepcoin_ops.domain.evidence import (
+    ClosedPosition,
+    EvidencePage,
+    EvidenceRead,
+    EvidenceSource,
+    EvidenceStatus,
+    Fill,
+)
 from deepcoin_ops.domain.model import (
     CloseAnswer,
     CloseError,
@@ -124,6 +132,59 @@ CLOSING = FlattenClosing(
     unconfigured={"DOGE-USDT-SWAP": "3"},
 )
 
+CLOSED = ClosedPosition(
+    instrument_id="BTC-USDT-SWAP",
+    product_group=ProductGroup.SWAP_U,
+    position_id="1001",
+    position_side=PositionSide.LONG,
+    quantity_contracts=Decimal("12.5"),
+    closed_contracts=Decimal("11.500"),
+    average_open_price=Decimal("61234.5"),
+    average_close_price=Decimal("61200"),
+    pnl=Decimal("-0.39675"),
+    fee=Decimal("-0.35"),
+    funding_fee=Decimal("0.01"),
+    currency="USDT",
+    margin_mode="cross",
+    merge_mode="merge",
+    opened_at=START - timedelta(hours=5),
+    closed_at=START + timedelta(seconds=2),
+)
+FILL = Fill(
+    instrument_id="BTC-USDT-SWAP",
+    product_group=ProductGroup.SWAP_U,
+    trade_id="T1",
+    order_id="O1",
+    bill_id="B1",
+    side="sell",
+    position_side=PositionSide.LONG,
+    price=Decimal("61200"),
+    quantity_contracts=Decimal("11.5"),
+    execution_type="T",
+    fee=Decimal("-0.35"),
+    fee_currency="USDT",
+    filled_at=START + timedelta(seconds=2),
+)
+HISTORY = EvidenceRead(
+    source=EvidenceSource.POSITIONS_HISTORY,
+    instrument_type=InstrumentType.SWAP,
+    starts_at=START - timedelta(days=1),
+    ends_at=START + timedelta(minutes=1),
+    status=EvidenceStatus.COMPLETE,
+    reason="2 row(s) in 2 page(s)",
+    started_at=START + timedelta(seconds=30),
+    finished_at=START + timedelta(seconds=33),
+    closed_positions=(CLOSED, dataclasses.replace(CLOSED, position_side=None, fee=None, quantity_contracts=None)),
+    notes=("positions history row with unknown field(s): foo",),
+)
+FILLS = dataclasses.replace(
+    HISTORY,
+    source=EvidenceSource.FILLS,
+    closed_positions=(),
+    fills=(FILL, dataclasses.replace(FILL, position_side=None, fee=None)),
+    notes=(),
+)
+
 
 class Clock:
     """Tells a time that moves a second with each look."""
@@ -147,6 +208,8 @@ class Samples:
     verdict: InstrumentVerdict = VERDICT
     closing: FlattenClosing = CLOSING
     start: datetime = START
+    history: EvidenceRead = HISTORY
+    fills: EvidenceRead = FILLS
 
     def record_everything(self, ledger: Ledger) -> None:
         """Put an entry of each kind into the ledger: nine of them, the tenth an intent that stays open."""
@@ -160,6 +223,12 @@ class Samples:
         ledger.record_skipped_tick("main", "2026-03-01", self.start, "31 min late")
         ledger.record_flatten(dataclasses.replace(self.request, flatten_id="F2", parent_flatten_id="F1"), "{}")
         ledger.record_intent("F2", dataclasses.replace(self.intent, attempt_id="A2"))
+
+    def record_evidence(self, ledger: Ledger) -> None:
+        """Put an evidence read of each list into the ledger, as two entries."""
+        pages = [EvidencePage("limit=100", self.read.raw), EvidencePage("limit=100", self.answer.raw)]
+        ledger.record_evidence("main", "2026-03-01", self.history, pages)
+        ledger.record_evidence("main", "2026-03-01", self.fills, pages)
 
 
 @pytest.fixture

@@ -47,6 +47,7 @@ def test_no_row_of_any_table_can_be_changed_or_deleted(
 ) -> None:
     """The database itself refuses, so that no mistake of this code or of a person with a shell can edit the record."""
     samples.record_everything(ledger)
+    samples.record_evidence(ledger)
     column = metadata.tables[table].c.keys()[0]
     with pytest.raises(sqlite3.IntegrityError, match="the ledger is append-only"):
         sql(change.format(table, column))

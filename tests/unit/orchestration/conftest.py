@@ -13,7 +13,8 @@ import pytest
 from flatten_lab import build_scenario, position
 
 from deepcoin_ops.definitions import build_definitions
-from deepcoin_ops.domain.model import FlattenClosing, FlattenRequest, FlattenResult
+from deepcoin_ops.domain.evidence import EvidenceRead, EvidenceSource, EvidenceStatus
+from deepcoin_ops.domain.model import FlattenClosing, FlattenRequest, FlattenResult, InstrumentType
 from deepcoin_ops.ledger.journal import Ledger
 from deepcoin_ops.paper.scenario import Scenario
 from deepcoin_ops.paper.server import PaperExchange
@@ -25,6 +26,12 @@ accounts:
   hedge: {credentials_prefix: HEDGE, instruments: [ETH-USDT-SWAP]}
 schedule: {first_trading_day: 2026-01-05, timezone: America/New_York, cron: "30 16 * * *", day_boundary: "17:00"}
 """
+
+CONFIGURED_OPS = {
+    "flatten_positions": "plan_closes",
+    "plan_positions": "show_plan",
+    "collect_evidence": "fetch_day_evidence",
+}
 
 
 @pytest.fixture
@@ -55,6 +62,13 @@ class Evening:
         with self._ledger() as ledger:
             return ledger.record_closing(closing)
 
+    def record_evidence(self, trading_day: str, account: str = "main") -> int:
+        """Record that the exchange was asked about a day, in vain; the row's number."""
+        asked = (EvidenceSource.POSITIONS_HISTORY, InstrumentType.SWAP, self.now, self.now)
+        read = EvidenceRead(*asked, EvidenceStatus.FAILED, "a test", self.now, self.now)
+        with self._ledger() as ledger:
+            return ledger.record_evidence(account, trading_day, read, ())
+
     def _ledger(self) -> Ledger:
         return Ledger.open(self._settings.ledger_path, self._settings.venue, lambda: self.now)
 
@@ -81,7 +95,7 @@ class Stage:
         only_ops: Sequence[str] | None = None,
     ) -> dg.ExecuteInProcessResult:
         """Run a job, or some of its ops, to the end, whatever becomes of it."""
-        op = "plan_closes" if job == "flatten_positions" else "show_plan"
+        op = CONFIGURED_OPS[job]
         return (
             build_definitions(settings=self.settings)
             .resolve_job_def(job)

@@ -13,7 +13,7 @@ def test_the_flatten_job_has_no_partitions(settings: Settings) -> None:
     assert build_definitions(settings=settings).resolve_job_def("flatten_positions").partitions_def is None
 
 
-@pytest.mark.parametrize("name", ["flatten_positions", "plan_positions"])
+@pytest.mark.parametrize("name", ["flatten_positions", "plan_positions", "collect_evidence"])
 def test_no_op_near_a_send_has_a_retry_policy(settings: Settings, name: str) -> None:
     """A policy turns Terminate into a second flatten from the start."""
     job = build_definitions(settings=settings).resolve_job_def(name)

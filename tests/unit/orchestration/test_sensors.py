@@ -11,7 +11,7 @@ import pytest
 from deepcoin_ops.assets.day_tables import build_close_ledger
 from deepcoin_ops.orchestration.jobs import build_day_tables_job
 from deepcoin_ops.orchestration.partitions import build_trading_days
-from deepcoin_ops.orchestration.sensors import LedgerCursor, build_ledger_moved
+from deepcoin_ops.orchestration.sensors import LedgerCursor, build_evidence_due, build_ledger_moved
 from deepcoin_ops.settings import Settings
 
 DAY, NEXT_DAY = "2026-03-08", "2026-03-09"
@@ -131,3 +131,54 @@ def test_a_cursor_survives_its_own_text() -> None:
     """What is pending must not be lost between two ticks."""
     cursor = LedgerCursor("ledger", 17, ["2026-03-08", "2026-03-09"])
     assert LedgerCursor.parse(cursor.format()) == cursor
+
+
+@pytest.fixture
+def ask_for_evidence(settings: Settings) -> Callable[[datetime], dict[str, str]]:
+    """Evaluates the sensor of evidence at a time; trading day and run key by account."""
+
+    def evaluate(now: datetime) -> dict[str, str]:
+        sensor = build_evidence_due(settings, lambda: now)
+        with dg.DagsterInstance.ephemeral() as instance:
+            told = sensor(dg.build_sensor_context(instance=instance))
+        if isinstance(told, dg.SkipReason):
+            return {}
+        asked = {}
+        for request in told:
+            config = request.run_config["ops"]["fetch_day_evidence"]["config"]
+            # The queue's limit is by the account's tag: a flatten must not wait for evidence.
+            assert request.tags == {"deepcoin_ops/trading_day": config["trading_day"]}
+            asked[config["account"]] = request.run_key.partition(":")[2]
+        return asked
+
+    return evaluate
+
+
+def test_without_a_flatten_no_evidence_is_owed(settings: Settings, ask_for_evidence, evening) -> None:
+    """Neither without a ledger, nor while the flatten is at work."""
+    assert ask_for_evidence(evening.now) == {}
+    assert not settings.state_folder.exists()
+    evening.open(DAY)
+    assert ask_for_evidence(evening.now + timedelta(days=2)) == {}
+
+
+def test_evidence_is_owed_a_minute_after_a_flatten_and_once_more_after_its_day(ask_for_evidence, evening) -> None:
+    """At once the exchange's lists may not show the last close yet; and the day goes on after the flatten."""
+    evening.close(evening.open(NEXT_DAY))
+    evening.close(evening.open(NEXT_DAY, "hedge"))
+    assert ask_for_evidence(evening.now + timedelta(seconds=59)) == {}
+    first = ask_for_evidence(evening.now + timedelta(seconds=61))
+    assert set(first) == {"main", "hedge"}
+    assert first == ask_for_evidence(evening.now + timedelta(minutes=10))
+    day_over = datetime.fromisoformat("2026-03-10T17:01:00-04:00")
+    second = ask_for_evidence(day_over)
+    assert second["main"] != first["main"]
+    assert second["main"].startswith(f"main:{NEXT_DAY}:")
+
+
+def test_evidence_that_was_collected_since_is_not_asked_for_again(ask_for_evidence, evening) -> None:
+    """A hand launch counts too, and so does one that failed: it is in the ledger, and its run is red."""
+    evening.close(evening.open(NEXT_DAY))
+    evening.now += timedelta(minutes=5)
+    evening.record_evidence(NEXT_DAY)
+    assert ask_for_evidence(evening.now) == {}

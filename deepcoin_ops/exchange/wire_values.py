@@ -1,0 +1,60 @@
+"""Single values as the exchange writes them, and lists of rows: what every parser of its answers needs. Pure.
+
+No field name lives here. What cannot be read is None, or raises where nothing can stand in for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from deepcoin_ops.domain.model import PositionSide
+
+SIDES = {"long": PositionSide.LONG, "short": PositionSide.SHORT, "0": PositionSide.LONG, "1": PositionSide.SHORT}
+
+
+class UnreadableAnswer(Exception):
+    """An answer that is not what the exchange documents; the message says what is wrong with it."""
+
+
+def parse_rows(data: Any) -> list[dict[str, Any]]:
+    """The rows of a listing.
+
+    Raises:
+        UnreadableAnswer: It is not a list of objects; that is never an empty list.
+    """
+    if not isinstance(data, list) or not all(isinstance(row, dict) for row in data):
+        raise UnreadableAnswer(f"data is not a list of objects but {shorten(data)}")
+    return data
+
+
+def notice_fields(what: str, rows: Iterable[Mapping[str, Any]], known: frozenset[str]) -> tuple[str, ...]:
+    """A note on fields that nobody expected, or none: a new field is the first sign of a changed exchange."""
+    unknown = sorted({ascii(name)[1:-1] for row in rows for name in row if name not in known})
+    return (f"{what} with unknown field(s): {', '.join(unknown)}",) if unknown else ()
+
+
+def parse_text(value: Any) -> str | None:
+    """Text of a scalar: codes and ids come as text or as numbers, depending on the endpoint."""
+    if value is None or isinstance(value, bool | list | dict):
+        return None
+    # Half of a surrogate pair is legal JSON and cannot be stored; the raw answer keeps it.
+    return str(value).strip().encode(errors="replace").decode()
+
+
+def parse_decimal(value: Any) -> Decimal | None:
+    """A finite number written as text or as a number; None for anything else, emptiness included."""
+    text = parse_text(value)
+    if not text:
+        return None
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def shorten(value: Any) -> str:
+    """The beginning of a value, for a message."""
+    return repr(value)[:200]
