@@ -28,12 +28,14 @@ SIDES: tuple[PositionSide | None, ...] = (PositionSide.LONG, PositionSide.SHORT,
 def find_verdict(deciding: DayFlatten | None, instrument_id: str) -> InstrumentVerdict:
     """The verdict of a flatten on an instrument; UNVERIFIED with a reason where there is none on record."""
     found = [each for each in (deciding.verdicts if deciding else ()) if each.instrument_id == instrument_id]
-    if found:
+    if found and deciding is not None and not deciding.is_refused:
         return found[0]
     if deciding is None:
         reason = "no flatten that counts for the end of this day looked at it"
     elif deciding.closing is None:
         reason = f"flatten {deciding.request.flatten_id} has no closing row: it still runs, or was killed"
+    elif deciding.is_refused:
+        reason = f"flatten {deciding.request.flatten_id} was refused and looked at nothing: {deciding.closing.reason}"
     else:
         reason = f"flatten {deciding.request.flatten_id} recorded no verdict on it"
     return InstrumentVerdict(instrument_id, Verdict.UNVERIFIED, None, None, None, None, 0, reason)

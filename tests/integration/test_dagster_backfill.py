@@ -24,7 +24,7 @@ from deepcoin_ops.domain.model import (
     PositionSide,
     ProductGroup,
 )
-from deepcoin_ops.domain.tables import CLOSE_ATTEMPTS, CLOSE_ERRORS
+from deepcoin_ops.domain.tables import CLOSE_ATTEMPTS, CLOSE_ERRORS, RECONCILIATION, TABLES
 from deepcoin_ops.ledger.journal import Ledger
 from deepcoin_ops.orchestration.tables import TableStore
 
@@ -98,7 +98,7 @@ def days(stack: DagsterStack) -> list[str]:
     with Ledger.open(stack.settings.ledger_path, stack.settings.venue) as ledger:
         for number, day in enumerate(past):
             record_day(ledger, day, count_attempts(number), count_errors(number))
-    stack.page.backfill([CLOSE_ATTEMPTS.name, CLOSE_ERRORS.name], past)
+    stack.page.backfill([table.name for table in TABLES], past)
     return past
 
 
@@ -112,9 +112,7 @@ def count_errors(number: int) -> int:
     return number % 3
 
 
-def test_a_backfill_of_thirty_past_days_rebuilds_both_tables_and_sends_nothing(
-    stack: DagsterStack, days: list[str]
-) -> None:
+def test_a_backfill_of_thirty_past_days_rebuilds_the_tables_and_sends_nothing(stack: DagsterStack, days: list[str]) -> None:
     """Re-materialising is a read: whoever presses the button in the page must not be able to close anything."""
     check_table(stack, CLOSE_ATTEMPTS, [(day, count_attempts(number)) for number, day in enumerate(days)])
     check_table(stack, CLOSE_ERRORS, [(day, count_errors(number)) for number, day in enumerate(days)])
@@ -131,3 +129,27 @@ def test_a_day_without_errors_reads_back_with_every_column_and_type(stack: Dagst
     month = pd.read_parquet(Path(stored.path).parent)
     assert list(month.columns) == [column.name for column in CLOSE_ERRORS.columns]
     assert len(month) == sum(count_errors(number) for number in range(DAYS))
+
+
+def test_each_day_of_a_backfill_has_its_reconciliation_and_check_results_of_its_own(
+    stack: DagsterStack, days: list[str]
+) -> None:
+    """No verdict is on record for any of these days, so that none of them may read as clean, in the page either."""
+    store = TableStore(stack.settings.tables_url, stack.settings.locks_folder)
+    for day in days:
+        stored = store.read(RECONCILIATION, day)
+        assert stored is not None
+        assert list(stored.frame["verdict"].dropna().unique()) == ["UNVERIFIED"]
+        assert stored.frame["is_break"].any()
+    executions = stack.page.ask(
+        """query($asset: AssetKeyInput!) {
+          assetCheckExecutions(assetKey: $asset, checkName: "all_flat", limit: 100) {
+            evaluation { success metadataEntries { label ... on TextMetadataEntry { text } } }
+          }
+        }""",
+        asset={"path": [RECONCILIATION.name]},
+    )
+    found = [each["evaluation"] for each in executions if each["evaluation"]]
+    told = {entry["text"] for each in found for entry in each["metadataEntries"] if entry["label"] == "trading_day"}
+    assert told == set(days)
+    assert not any(each["success"] for each in found)

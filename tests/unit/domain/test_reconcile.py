@@ -19,7 +19,7 @@ from account_days import (
     build_page,
     build_verdict,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepcoin_ops.domain.breaks import DEFINITIONS, BreakType, ReconciliationRow, Severity
@@ -165,6 +165,14 @@ def test_a_refused_flatten_takes_nothing_from_a_proof_of_the_evening() -> None:
     assert breaks_of(build_day(build_flatten(*ALL_FLAT), refused)) == []
 
 
+def test_a_refused_flatten_never_says_flat() -> None:
+    """Whatever verdicts it left behind: it was stopped before it looked."""
+    btc = build_flatten(build_verdict(BTC), instruments=(BTC,))
+    refused = build_flatten(ETH_FLAT, number=1, result=FlattenResult.REFUSED, reason="no key", instruments=(ETH,))
+    assert breaks_of(build_day(btc, refused)) == [(ETH, BreakType.UNVERIFIED)]
+    assert "no key" in find(build_day(btc, refused), ETH).reason
+
+
 def test_a_flatten_killed_after_the_proof_takes_the_proof_away() -> None:
     """It may have seen something open and sent closes; nobody lived to say."""
     killed = build_flatten(
@@ -278,6 +286,7 @@ def is_clean(day: AccountDay) -> bool:
     return not any(row.instrument_id == DOT and row.quantity_contracts for row in rows)
 
 
+@settings(max_examples=500)  # clean days are rare
 @given(DAYS)
 def test_there_is_no_break_exactly_when_all_is_flat_and_verified(day: AccountDay) -> None:
     """A false break costs a person's evening, a missing one costs money."""
