@@ -15,8 +15,15 @@ MODULES = sorted(
     path for folder in ("deepcoin_ops", "assets") for path in (CHECKOUT / folder).rglob("*.py") if path.stat().st_size
 )
 MOST_LINES = 400
-# A broad except is right only where a fault of this program would otherwise lose the record of a send.
-MAY_CATCH_EVERYTHING = {"deepcoin_ops/flattening/sending.py", "deepcoin_ops/flattening/supervision.py"}
+# A broad except is right only where a fault of this program would otherwise lose the record of a send (sending, transport),
+# leave positions open for the sake of a price or a message (market, supervision), or hide an interrupt (ops).
+MAY_CATCH_EVERYTHING = {
+    "deepcoin_ops/exchange/transport.py",
+    "deepcoin_ops/flattening/market.py",
+    "deepcoin_ops/flattening/sending.py",
+    "deepcoin_ops/flattening/supervision.py",
+    "deepcoin_ops/orchestration/ops.py",
+}
 
 
 def name_of(path: Path) -> str:

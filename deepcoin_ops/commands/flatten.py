@@ -85,7 +85,8 @@ class HandFlatten:
         except DeepcoinOpsError as raised:
             error = raised
         flatten = self._flatten
-        if isinstance(error, LedgerError) and flatten is not None and flatten.plan is not None:
+        is_proven = flatten is not None and flatten.outcome is not None and flatten.outcome.is_success
+        if isinstance(error, LedgerError) and flatten is not None and flatten.plan is not None and not is_proven:
             error = FlattenFailed(f"The account is not proven flat. {error}")
         return FlattenEnding(
             flatten=flatten,

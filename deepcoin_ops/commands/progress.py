@@ -23,8 +23,8 @@ class WatcherConsole(Console):
 
 @contextmanager
 def show_progress(console: Console) -> Iterator[Callable[[Progress], None]]:
-    """A line for each thing that happens and, on a terminal, a bar with the share of notional answered."""
-    columns = (TextColumn("notional answered"), BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"))
+    """A line for each thing that happens and, on a terminal, a bar with the share of the notional accepted."""
+    columns = (TextColumn("notional accepted"), BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"))
     with ProgressBar(*columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=None)
 

@@ -108,9 +108,15 @@ class DeepcoinClient:
         Raises:
             ReadFailed: The server time could not be read; the offset stays.
         """
+        path = "/deepcoin/market/time"
+        self._market_pace.take_slot("market", is_stopped=is_stopped)
+        # After the slot: the wait for it would count as travel time.
         started = self._now()
-        server_time = self._fetch_market("/deepcoin/market/time", {}, wire.parse_server_time, is_stopped)
-        self._clock_offset = server_time - (started + (self._now() - started) / 2)
+        answer = self._send_fetch(path, signed=False)
+        arrived = self._now()
+        self._note_read("market", self._market_pace, answer)
+        server_time = self._parse_answer(path, answer, wire.parse_server_time)
+        self._clock_offset = server_time - (started + (arrived - started) / 2)
         return self._clock_offset
 
     def fetch_uid(self, is_stopped: Callable[[], bool] = never) -> str:

@@ -25,6 +25,7 @@ class _CutOff:
     def __init__(self, connection: HTTPConnection):
         self._connection = connection
         limit_s = connection.timeout if isinstance(connection.timeout, int | float) else None
+        self._is_cut = False
         self._timer = Timer(limit_s + _GRACE_S, self._shut_down) if limit_s is not None else None
 
     def __enter__(self) -> None:
@@ -35,8 +36,12 @@ class _CutOff:
     def __exit__(self, *_error: object) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        if self._is_cut:
+            # What has arrived would pass for a whole head.
+            raise TimeoutError("the head of the answer was not complete in time")
 
     def _shut_down(self) -> None:
+        self._is_cut = True
         if (line := self._connection.sock) is not None:
             with suppress(OSError):  # closed meanwhile
                 line.shutdown(socket.SHUT_RDWR)

@@ -7,6 +7,7 @@ fit together is unreadable, never complete.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -65,7 +66,7 @@ EVIDENCE_LANES = tuple(each.lane for each in _LISTS.values())
 def fetch_evidence(
     client: DeepcoinClient,
     question: EvidenceQuestion,
-    follow_refused_timestamp: Callable[[datetime, str], None],
+    follow_refused_timestamp: Callable[[float, str], None],
     is_stopped: Callable[[], bool] = never,
 ) -> tuple[EvidenceRead, tuple[EvidencePage, ...]]:
     """Read one list over one window, whatever becomes of it. Sends one GET for each page, each in its own slot.
@@ -74,7 +75,7 @@ def fetch_evidence(
         client: The account's client.
         question: What to ask.
         follow_refused_timestamp: Corrects the clock after a refused timestamp, or raises GuardRefused; told when the
-            refused request was begun and what was said.
+            refused request was begun, on the monotonic clock, and what was said.
         is_stopped: Whether a flatten of the account is at work, which goes first; asked before each page.
 
     Returns:
@@ -110,7 +111,7 @@ class _Walk:
         self,
         client: DeepcoinClient,
         question: EvidenceQuestion,
-        follow_refused_timestamp: Callable[[datetime, str], None],
+        follow_refused_timestamp: Callable[[float, str], None],
         is_stopped: Callable[[], bool],
     ):
         self.pages: list[EvidencePage] = []
@@ -148,12 +149,12 @@ class _Walk:
     def _fetch_page(self, window: _Window) -> _Rows:
         """One page, asked for again after a throttle, a refused timestamp or no readable answer: reading is harmless."""
         for tries_left in reversed(range(_TRIES)):
-            started_at = datetime.now(UTC)
+            started_s = time.monotonic()
             try:
                 return self._try_page(window)
             except ReadRefused as refused:
                 if refused.refusal is Refusal.TIMESTAMP:
-                    self._follow_refused_timestamp(started_at, str(refused))
+                    self._follow_refused_timestamp(started_s, str(refused))
                 elif refused.refusal is not Refusal.THROTTLED or not tries_left:
                     raise
             except ReadFailed:

@@ -88,6 +88,8 @@ class Transport:
         except (urllib3.exceptions.LocationParseError, UnicodeError):
             # The cause may hold a header's value, so it is not chained.
             raise TransportFailed("the request cannot be written down", is_not_sent=True) from None
+        except Exception as error:  # whatever else the library raises, the request may have left
+            raise TransportFailed(_describe(error), is_not_sent=False) from error
         with response:
             raw = self._read_body(response)
         return HttpAnswer(raw, response.status_code, {name.lower(): value for name, value in response.headers.items()})
@@ -109,7 +111,7 @@ class Transport:
                 if time.monotonic() > deadline:
                     raw = RawAnswer(response.status_code, bytes(body), len(body), is_truncated=True)
                     raise TransportFailed("the body came in too slowly", is_not_sent=False, raw=raw)
-        except urllib3.exceptions.HTTPError as error:
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raw = RawAnswer(response.status_code, bytes(body), len(body), is_truncated=True)
             raise TransportFailed(_describe(error), is_not_sent=False, raw=raw) from error
         return RawAnswer(response.status_code, bytes(body), len(body))

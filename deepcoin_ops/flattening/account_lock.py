@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from deepcoin_ops.domain.errors import LockTimeout, SendWithdrawn
+from deepcoin_ops.domain.errors import GuardRefused, LockTimeout, SendWithdrawn
 
 _POLL_S = 0.1
 
@@ -24,7 +24,7 @@ class AccountLock:
     """
 
     def __init__(self, folder: Path, account: str):
-        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
         self._account = account
         self._holder_file = folder / f"{account}.holder"
         self._lock = FileLock(folder / f"{account}.lock", thread_local=False)
@@ -38,10 +38,18 @@ class AccountLock:
             is_stopped: Asked while waiting.
 
         Raises:
+            GuardRefused: The folder cannot be made; nothing was sent.
             LockTimeout: Somebody else held it for the whole wait; nothing was sent.
             SendWithdrawn: Stopping was asked for while waiting.
         """
         deadline = time.monotonic() + wait_s
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise GuardRefused(
+                f"account {self._account}: the locks folder {self._folder} cannot be made: {error.strerror}. "
+                "Nothing was sent."
+            ) from error
         while True:
             try:
                 self._lock.acquire(timeout=_POLL_S, poll_interval=_POLL_S / 2)

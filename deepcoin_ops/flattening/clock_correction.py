@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import timedelta
 
 from deepcoin_ops.domain.errors import GuardRefused, ReadFailed
 from deepcoin_ops.exchange.client import DeepcoinClient
 from deepcoin_ops.flattening.guards import check_clock_offset
 from deepcoin_ops.flattening.progress import Progress
+
+_TRIES = 3
 
 
 class ClockCorrection:
@@ -32,13 +35,14 @@ class ClockCorrection:
         self._max_offset_s = max_offset_s
         self._is_stopped = is_stopped
         self._report = report
-        self._corrected_at: datetime | None = None
+        self._corrected_s: float | None = None
 
-    def follow_refusal(self, sent_at: datetime, refusal: str) -> None:
+    def follow_refusal(self, sent_s: float, refusal: str) -> None:
         """Correct the clock after a refused timestamp; nothing to do when the refused request is older than a correction.
 
         Args:
-            sent_at: When the refused request was sent, or shortly before.
+            sent_s: When the refused request was sent, or shortly before, on the monotonic clock: the wall clock is what is
+                in doubt.
             refusal: What the exchange said.
 
         Raises:
@@ -46,14 +50,20 @@ class ClockCorrection:
                 clock cannot be read: no request can be signed.
             SendWithdrawn: Stopping was asked for.
         """
-        if self._corrected_at is not None:
-            if sent_at >= self._corrected_at:
+        if self._corrected_s is not None:
+            if sent_s >= self._corrected_s:
                 raise GuardRefused(f"{refusal}, after the clock had been corrected. Nothing more is sent.")
             return
-        try:
-            offset = self._client.correct_clock(self._is_stopped)
-        except ReadFailed as failure:
-            raise GuardRefused(f"the exchange's clock could not be read: {failure}. Nothing more is sent.") from failure
-        self._corrected_at = datetime.now(UTC)
+        offset = self._fetch_offset()
+        self._corrected_s = time.monotonic()
         check_clock_offset(offset, self._max_offset_s)
         self._report(Progress(f"the exchange's clock is {offset.total_seconds():+.3f} s from this machine's; corrected"))
+
+    def _fetch_offset(self) -> timedelta:
+        failure: ReadFailed | None = None
+        for _ in range(_TRIES):
+            try:
+                return self._client.correct_clock(self._is_stopped)
+            except ReadFailed as error:
+                failure = error
+        raise GuardRefused(f"the exchange's clock could not be read: {failure}. Nothing more is sent.") from failure

@@ -199,7 +199,7 @@ class Flatten:
         """Open instruments that this read is evidence about and that nothing is in flight for."""
         return [
             line
-            for line in self._open_lines()
+            for line in self._sendable_lines()
             if not self._sender.is_in_flight(line.instrument_id)
             and read.started_s >= self._sender.evidence_from_s(line.instrument_id)
         ]
@@ -207,10 +207,13 @@ class Flatten:
     def _open_lines(self) -> tuple[PlanLine, ...]:
         return self._last_plan.lines if self._last_plan else ()
 
+    def _sendable_lines(self) -> list[PlanLine]:
+        return [line for line in self._open_lines() if self._sender.may_send(line.instrument_id)]
+
     def _is_over(self) -> bool:
         if self._is_stopping() or self._sender.fatal_reason is not None or self._blind_reason is not None:
             return True
-        return self._rounds >= self._limits.max_rounds and bool(self._open_lines())
+        return bool(self._open_lines()) and not self._sendable_lines() and not self._sender.has_in_flight
 
     def _is_stopping(self) -> bool:
         return self._stop.is_set() or time.monotonic() >= self._deadline_s
@@ -236,7 +239,7 @@ class Flatten:
         """When the next read can change what is done; None while only answers in flight can."""
         waiting = [
             self._sender.evidence_from_s(line.instrument_id)
-            for line in self._open_lines()
+            for line in self._sendable_lines()
             if not self._sender.is_in_flight(line.instrument_id)
         ]
         if waiting:
@@ -249,7 +252,7 @@ class Flatten:
 
     def _try_fetch(self, purpose: str, is_stopped: Callable[[], bool]) -> AccountRead | None:
         """One read, noted; None when it failed. When no further read can succeed, `_blind_reason` says why."""
-        started_at = datetime.now(UTC)
+        started_s = time.monotonic()
         try:
             read = self._observer.fetch_account(purpose, self._rounds, is_stopped)
         except SendWithdrawn:
@@ -259,19 +262,19 @@ class Flatten:
             return None
         except ReadFailed as failure:
             self._report(Progress(f"a positions read failed and proves nothing: {failure}"))
-            self._follow_failed_read(failure, started_at)
+            self._follow_failed_read(failure, started_s)
             return None
         self._note(read)
         return read
 
-    def _follow_failed_read(self, failure: ReadFailed, started_at: datetime) -> None:
+    def _follow_failed_read(self, failure: ReadFailed, started_s: float) -> None:
         if not isinstance(failure, ReadRefused):
             return
         if failure.refusal is Refusal.FATAL:
             self._blind_reason = str(failure)
         elif failure.refusal is Refusal.TIMESTAMP:
             try:
-                self._clock.follow_refusal(started_at, str(failure))
+                self._clock.follow_refusal(started_s, str(failure))
             except GuardRefused as error:
                 self._blind_reason = str(error)
             except SendWithdrawn:
@@ -336,8 +339,8 @@ class Flatten:
             return f"proven flat after {rounds} round(s) and {sends} close(s)"
         if time.monotonic() >= self._deadline_s:
             return f"the deadline passed in round {rounds}"
-        if rounds >= self._limits.max_rounds:
-            return f"all {rounds} rounds are used up"
+        if self._open_lines() and not self._sendable_lines():
+            return f"what is open was refused for good, or closed {self._limits.max_rounds} times without effect"
         return f"{rounds} round(s) and {sends} close(s) sent"
 
     def _close_dry_run(self) -> None:

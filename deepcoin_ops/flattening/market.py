@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from decimal import Decimal
+from threading import Event
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -12,6 +14,8 @@ from deepcoin_ops.domain.errors import GuardRefused, ReadFailed, SendWithdrawn
 from deepcoin_ops.domain.model import Instrument, InstrumentType
 from deepcoin_ops.domain.planning import MarketData
 from deepcoin_ops.exchange.client import DeepcoinClient
+
+logger = logging.getLogger(__name__)
 
 _TRIES = 2
 _POLL_S = 0.05
@@ -32,11 +36,15 @@ class MarketReads:
         self, client: DeepcoinClient, instrument_types: tuple[InstrumentType, ...], is_stopped: Callable[[], bool]
     ):
         self._client = client
-        self._is_stopped = is_stopped
+        self._is_closed = Event()
+        self._is_asked_to_stop = is_stopped
         self._pool = ThreadPoolExecutor(2 * len(instrument_types), thread_name_prefix="market")
         self._instrument_types = instrument_types
         self._instruments: _Lists[Instrument] = {}
         self._prices: _Lists[Decimal] = {}
+
+    def _is_stopped(self) -> bool:
+        return self._is_asked_to_stop() or self._is_closed.is_set()
 
     def start_missing(self) -> None:
         """Begin fetching whatever is neither there nor on its way."""
@@ -64,6 +72,7 @@ class MarketReads:
 
     def close(self) -> None:
         """Wait for nobody; what is still on its way is of no use any more."""
+        self._is_closed.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _try_fetch(
@@ -75,6 +84,9 @@ class MarketReads:
             except ReadFailed:
                 continue
             except (GuardRefused, SendWithdrawn):
+                return None
+            except Exception:  # whatever it is, it holds nobody up
+                logger.exception("a market read broke off")
                 return None
         return None
 

@@ -37,10 +37,13 @@ class InstrumentRecord:
     """What was done to one instrument; moments are on this process's monotonic clock.
 
     `evidence_from_s` is the earliest start of a read that may lead to a further send; `settled_s` is when its last answer,
-    error or timeout arrived.
+    error or timeout arrived. `tries` counts the sends that may have closed something; `is_given_up` says that the exchange
+    called the request itself wrong, so that the same one would be refused again.
     """
 
     attempts: int = 0
+    tries: int = 0
+    is_given_up: bool = False
     last_reason: str = ""
     evidence_from_s: float = 0.0
     settled_s: float = 0.0
@@ -48,10 +51,11 @@ class InstrumentRecord:
 
 @dataclass(frozen=True)
 class Delivery:
-    """A close that was sent, and when its answer, error or timeout had been recorded."""
+    """A close that was sent: when, and when its answer, error or timeout had been recorded (monotonic clock)."""
 
     intent: CloseIntent
     answer: CloseAnswer
+    sent_s: float
     settled_s: float
 
 
@@ -117,6 +121,15 @@ class CloseSender:
         record = self.tally.records.get(instrument_id)
         return record.evidence_from_s if record else float("-inf")
 
+    def may_send(self, instrument_id: str) -> bool:
+        """Whether a further close of the instrument makes sense: not refused for good, and tries left.
+
+        Throttled and unsent closes are no tries; the deadline bounds them. So an instrument that is only ever refused does
+        not use up what another one still needs.
+        """
+        record = self.tally.records.get(instrument_id)
+        return record is None or not (record.is_given_up or record.tries >= self._desk.settings.flatten.max_rounds)
+
     def histories(self, held_back: dict[str, str]) -> dict[str, InstrumentHistory]:
         """What was done to each instrument, for the verdicts."""
         histories = {
@@ -140,7 +153,9 @@ class CloseSender:
         now, now_s = datetime.now(UTC), time.monotonic()
         # Reads lag: a position opened a moment ago may not show in them yet, so no proof begins before this has settled.
         self.tally.settled_s = now_s
-        longest_s = exchange.connect_timeout_s + exchange.read_timeout_s + limits.settle_s + limits.unknown_hold_s
+        # An answer takes at most a connection, a head and a body. It counts from its arrival; the query is about intents.
+        answer_s = exchange.connect_timeout_s + 3 * exchange.read_timeout_s
+        longest_s = answer_s + limits.settle_s + limits.unknown_hold_s
         attempts = self._desk.ledger.read_attempts_since(self._desk.account.name, now - timedelta(seconds=longest_s))
         longest_left_s = 0.0
         for attempt in attempts:
@@ -243,11 +258,12 @@ class CloseSender:
         self._desk.ledger.record_outcome(intent.attempt_id, answer)
 
     def _deliver(self, intent: CloseIntent) -> Delivery:
+        sent_s = time.monotonic()
         answer = self._send_once(intent)
         self._desk.ledger.record_outcome(intent.attempt_id, answer)
         settled_s = time.monotonic()
         self._desk.client.note_close_answer(intent.endpoint, answer)
-        return Delivery(intent, answer, settled_s)
+        return Delivery(intent, answer, sent_s, settled_s)
 
     def _send_once(self, intent: CloseIntent) -> CloseAnswer:
         sent_at = datetime.now(UTC)
@@ -272,20 +288,23 @@ class CloseSender:
         answer = delivery.answer
         record.settled_s, record.last_reason = delivery.settled_s, f"{answer.outcome}, {answer.reason}"
         if answer.outcome in _MAY_HAVE_CLOSED:
+            record.tries += 1
             tally.last_answer_s = max(tally.last_answer_s or 0.0, delivery.settled_s)
         else:
             record.evidence_from_s = delivery.settled_s
         tally.refused += answer.outcome is Outcome.REFUSED
         tally.unknown_streak = tally.unknown_streak + 1 if answer.outcome is Outcome.UNKNOWN else 0
-        self._follow_refusal(answer)
+        record.is_given_up = answer.refusal is Refusal.PARAMETER
+        self._follow_refusal(delivery)
         self._on_delivery(delivery)
 
-    def _follow_refusal(self, answer: CloseAnswer) -> None:
+    def _follow_refusal(self, delivery: Delivery) -> None:
+        answer = delivery.answer
         if answer.refusal is Refusal.FATAL:
             self.fatal_reason = answer.reason
-        elif answer.refusal is Refusal.TIMESTAMP and answer.sent_at is not None:
+        elif answer.refusal is Refusal.TIMESTAMP:
             try:
-                self._clock_correction.follow_refusal(answer.sent_at, answer.reason)
+                self._clock_correction.follow_refusal(delivery.sent_s, answer.reason)
             except (GuardRefused, SendWithdrawn) as error:
                 self.fatal_reason = str(error)
 

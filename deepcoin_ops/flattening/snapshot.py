@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from deepcoin_ops.domain.errors import GuardRefused, ReadFailed, ReadRefused
 from deepcoin_ops.domain.model import Refusal
@@ -32,22 +31,22 @@ def fetch_snapshot(
     """
     ends_s = time.monotonic() + desk.settings.deadline_s(0)
     while True:
-        started_at = datetime.now(UTC)
+        started_s = time.monotonic()
         try:
             return observer.fetch_account("snapshot", 0, is_stopped)
         except ReadFailed as failure:
             report(Progress(f"a positions read failed: {failure}"))
-            _check_failure(failure, started_at, clock)
+            _check_failure(failure, started_s, clock)
             if time.monotonic() > ends_s:
                 message = f"account {desk.account.name}: no complete positions read. {_NOTHING_SENT}. Last: {failure}"
                 raise GuardRefused(message) from failure
 
 
-def _check_failure(failure: ReadFailed, started_at: datetime, clock: ClockCorrection) -> None:
+def _check_failure(failure: ReadFailed, started_s: float, clock: ClockCorrection) -> None:
     """Return when another try makes sense; raise what ends the flatten otherwise."""
     if not isinstance(failure, ReadRefused) or failure.refusal is Refusal.THROTTLED:
         return
     if failure.refusal is Refusal.TIMESTAMP:
-        clock.follow_refusal(started_at, str(failure))
+        clock.follow_refusal(started_s, str(failure))
         return
     raise GuardRefused(f"{failure}. {_NOTHING_SENT}.") from failure

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from queue import Empty, SimpleQueue
-from threading import Event
+from threading import Event, Thread
 from typing import TypeVar
 
 logger = logging.getLogger(__name__)
@@ -40,21 +40,37 @@ def run_beside(
         BaseException: What `work` raised; or the interrupt, once `work` has ended, with a note of what `work` raised.
             Further interrupts while it ends are not acted upon: it is already ending, and leaving it would lose answers.
     """
-    pool = ThreadPoolExecutor(1, thread_name_prefix="flatten")
-    future: Future[_Result] | None = None
+    future: Future[_Result] = Future()
+    may_begin = Event()
+
+    def run() -> None:
+        may_begin.wait()
+        # An interrupt may come while this thread is being started; then the work is not begun at all.
+        if future.set_running_or_notify_cancel():
+            _fulfil(future, work)
+
     try:
-        future = pool.submit(work)
+        Thread(target=run, name="flatten").start()
+        may_begin.set()
         _follow(future, messages, on_message)
     except BaseException as interrupt:
         stop.set()
-        _await_end(pool)
-        if future is not None and (error := future.exception()) is not None:
+        future.cancel()
+        may_begin.set()
+        _await_end(future)
+        if not future.cancelled() and (error := future.exception()) is not None:
             interrupt.add_note(f"While stopping: {type(error).__name__}: {error}")
         _drain(messages, on_message)
         raise
-    _await_end(pool)
     _drain(messages, on_message)
     return future.result()
+
+
+def _fulfil(future: Future[_Result], work: Callable[[], _Result]) -> None:
+    try:
+        future.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - raised again where the result is asked for
+        future.set_exception(error)
 
 
 def _follow(future: Future[_Result], messages: SimpleQueue[_Message], on_message: Callable[[_Message], None]) -> None:
@@ -66,10 +82,12 @@ def _follow(future: Future[_Result], messages: SimpleQueue[_Message], on_message
         _tell(message, on_message)
 
 
-def _await_end(pool: ThreadPoolExecutor) -> None:
+def _await_end(future: Future[_Result]) -> None:
+    # The future is waited for and not its thread: an interrupted join marks a running thread as ended.
     while True:
         try:
-            pool.shutdown(wait=True)
+            while not future.done():
+                wait([future], timeout=_POLL_S)
         except BaseException:  # noqa: BLE001, S112 - a further interrupt: the work is ending as fast as it may
             continue
         return

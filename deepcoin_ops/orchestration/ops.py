@@ -150,7 +150,14 @@ def _run_step(context: dg.OpExecutionContext, running: RunningFlatten, work: Cal
         return guarded(lambda: run_beside(work, running.stop, running.messages, _follow_progress(context)))
     finally:
         if running.flatten.outcome is not None:
-            context.instance.add_run_tags(context.run_id, {tags.RESULT: running.flatten.outcome.closing.result.value})
+            _tag_result(context, running.flatten.outcome.closing.result.value)
+
+
+def _tag_result(context: dg.OpExecutionContext, result: str) -> None:
+    try:
+        context.instance.add_run_tags(context.run_id, {tags.RESULT: result})
+    except Exception:  # noqa: BLE001 - a tag that cannot be written must not take the place of an interrupt
+        context.log.warning(f"the run could not be tagged with its result {result}")
 
 
 def _repeat(context: dg.OpExecutionContext, desk: Desk, request: FlattenRequest) -> FlattenRequest:
@@ -227,7 +234,7 @@ def _follow_progress(context: dg.OpExecutionContext) -> Callable[[Progress], Non
         if progress.outcome is Outcome.ACCEPTED and progress.sends % _SENDS_PER_LOG_LINE:
             return
         share = progress.answered_share
-        context.log.info(progress.text if share is None else f"{progress.text} [{share:.0%} of the notional answered]")
+        context.log.info(progress.text if share is None else f"{progress.text} [{share:.0%} of the notional accepted]")
 
     return log
 

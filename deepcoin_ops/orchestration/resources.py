@@ -42,11 +42,9 @@ class FlattenDesk(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def teardown_after_execution(self, _context: dg.InitResourceContext) -> None:
         """End what an error or an interrupt left open: verdicts and closing row are written, locks given back."""
-        try:
+        with self._open:
             for flatten in self._flattens.values():
-                flatten.finish()
-        finally:
-            self._open.close()
+                self._open.callback(flatten.finish)
 
     @property
     def settings(self) -> Settings:

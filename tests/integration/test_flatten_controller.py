@@ -233,6 +233,17 @@ def test_the_next_flatten_does_not_repeat_closes_that_reads_do_not_show_yet(tmp_
         assert lab.close_arrivals() == ["BTC-USDT-SWAP", "ETH-USDT-SWAP"]
 
 
+def test_an_instrument_that_is_only_refused_does_not_use_up_what_another_one_needs(tmp_path: Path) -> None:
+    """A refused close can be repeated at once, one that timed out only much later; each instrument has tries of its own."""
+    wrong = Fault(FaultAction.THROTTLE, instrument_id="ETH-USDT-SWAP", call=1, until_call=8)
+    hung = Fault(FaultAction.HANG, instrument_id="BTC-USDT-SWAP", is_executed=False)
+    with open_lab(tmp_path, build_scenario(POSITIONS, [wrong, hung])) as lab:
+        result = lab.flatten()
+        assert result.closing.result is FlattenResult.FLAT
+        assert lab.close_arrivals().count("ETH-USDT-SWAP") == 9
+        assert lab.close_arrivals().count("BTC-USDT-SWAP") == 2
+
+
 def test_a_timestamp_refused_in_a_later_read_is_corrected_too(tmp_path: Path) -> None:
     """A clock may be set while a flatten runs."""
     refused = Fault(FaultAction.AUTH_ERROR, auth_code="50102", endpoint="account/positions", call=3)

@@ -272,9 +272,9 @@ def test_a_trickling_head_is_cut_off(open_transport: Callable[..., Transport]) -
             sent.append(number)
             pause.wait(0.02)
 
-    with RawServer(trickling_head) as server:
-        answer = open_transport(server.url, read_timeout_s=0.3).send("POST", "/path", {}, "{}")
-    assert answer.raw.body == b""  # which proves nothing, so a close ends UNKNOWN
+    with RawServer(trickling_head) as server, pytest.raises(TransportFailed, match="ReadTimeout") as failed:
+        open_transport(server.url, read_timeout_s=0.3).send("POST", "/path", {}, "{}")
+    assert not failed.value.is_not_sent
     assert 0 < len(sent) < 900
 
 

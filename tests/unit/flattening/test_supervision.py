@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from queue import SimpleQueue
 from threading import Event
 
@@ -86,29 +88,29 @@ def test_an_interrupt_stops_the_work_and_waits_for_its_end() -> None:
     assert heard == ["started", "stopped"]
 
 
-def test_a_second_interrupt_does_not_leave_the_work_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever presses Ctrl-C twice still gets the record of what was sent."""
-    stop, messages, ended = Event(), SimpleQueue(), Event()
+def test_many_interrupts_do_not_leave_the_work_behind() -> None:
+    """Whoever presses Ctrl-C four times still gets the record of what was sent. The signals are real ones."""
+    stop, messages, arrived, ended = Event(), SimpleQueue(), SimpleQueue(), Event()
+
+    def interrupt(number: int, frame: object) -> None:
+        arrived.put(number)
+        raise Termination
 
     def work() -> None:
-        messages.put("started")
-        stop.wait(10)
-        second.wait(10)
+        for _ in range(4):
+            os.kill(os.getpid(), signal.SIGUSR1)
+            arrived.get(timeout=10)
+            stop.wait(10)
+            Event().wait(0.05)  # nobody presses faster than an exception travels
         ended.set()
 
-    second = Event()
-
-    def raise_once(self: object, wait: bool = True) -> None:
-        monkeypatch.undo()
-        second.set()
-        raise KeyboardInterrupt
-
-    def on_message(text: str) -> None:
-        monkeypatch.setattr("concurrent.futures.ThreadPoolExecutor.shutdown", raise_once)
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run_beside(work, stop, messages, on_message)
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with pytest.raises(Termination):
+            run_beside(work, stop, messages, print)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert stop.is_set()
     assert ended.is_set()
 
 
