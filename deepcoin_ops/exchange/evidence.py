@@ -75,7 +75,7 @@ def fetch_evidence(
         client: The account's client.
         question: What to ask.
         follow_refused_timestamp: Corrects the clock after a refused timestamp, or raises GuardRefused; told when the
-            refused request was begun and what was said.
+            refused request was begun, on the monotonic clock, and what was said.
         is_stopped: Whether a flatten of the account is at work, which goes first; asked before each page.
 
     Returns:

@@ -107,7 +107,7 @@ def ask(
         market_pace=CountingPace(),
     )
 
-    def refuse(_began_at: datetime, told: str) -> None:
+    def refuse(_began_s: float, told: str) -> None:
         raise GuardRefused(f"no clock helps: {told}")
 
     try:

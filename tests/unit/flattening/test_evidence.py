@@ -143,12 +143,16 @@ def test_a_list_that_cannot_be_read_is_recorded_as_failed_and_the_others_are_sti
     ]
 
 
-def test_a_refused_timestamp_is_followed_by_a_corrected_clock(lab: Lab) -> None:
-    """As in a flatten: one correction, told to whoever watches."""
+def test_a_refused_timestamp_is_followed_by_one_corrected_clock(lab: Lab) -> None:
+    """As in a flatten: a correction that is told to whoever watches; a second refusal says that no clock helps."""
     lab.exchange.add_fault(Fault(FaultAction.AUTH_ERROR, endpoint="trade/fills", auth_code="50102"))
-    reads = collect(lab)
-    assert {read.status for read in reads} == {EvidenceStatus.COMPLETE}
+    assert {read.status for read in collect(lab)} == {EvidenceStatus.COMPLETE}
     assert any("corrected" in each.text for each in lab.said)
+    lab.exchange.add_fault(Fault(FaultAction.AUTH_ERROR, endpoint="trade/fills", auth_code="50102", call=None))
+    history, *fills = collect(lab)
+    assert history.status is EvidenceStatus.COMPLETE
+    assert {read.status for read in fills} == {EvidenceStatus.FAILED}
+    assert "after the clock had been corrected" in fills[0].reason
 
 
 def test_while_a_flatten_of_the_account_is_at_work_nothing_is_asked(lab: Lab) -> None:
