@@ -23,12 +23,8 @@ from deepcoin_ops.flattening.account_lock import AccountLock
 from deepcoin_ops.flattening.clock_correction import ClockCorrection
 from deepcoin_ops.flattening.desk import Desk
 from deepcoin_ops.flattening.progress import Progress
+from deepcoin_ops.ledger.journal import utc_now
 from deepcoin_ops.settings import AccountSettings, Settings
-
-
-def utc_now() -> datetime:
-    """The wall clock, in UTC."""
-    return datetime.now(UTC)
 
 
 def collect_evidence(
