@@ -16,6 +16,7 @@ from deepcoin_ops.domain.errors import GuardRefused, LedgerError, ReadFailed, Re
 from deepcoin_ops.domain.model import FlattenRequest, FlattenResult, InstrumentVerdict, Outcome, Refusal
 from deepcoin_ops.domain.planning import ClosePlan, MarketData, PlanLine, describe_lines, plan_closes, total_notional
 from deepcoin_ops.domain.verdicts import InstrumentHistory, judge, result_of
+from deepcoin_ops.exchange.pace_clock import SYSTEM_CLOCK
 from deepcoin_ops.flattening.account_lock import AccountLock
 from deepcoin_ops.flattening.clock_correction import ClockCorrection
 from deepcoin_ops.flattening.closing import build_closing
@@ -131,7 +132,8 @@ class Flatten:
             raise
         plan = self._note(read)
         self._before = plan
-        self._deadline_s = time.monotonic() + left_s + self._desk.settings.deadline_s(len(plan.lines))
+        # On the boot clock, which goes on while the machine is suspended: a flatten that wakes hours later must not send.
+        self._deadline_s = SYSTEM_CLOCK.now_s() + left_s + self._desk.settings.deadline_s(len(plan.lines))
         shown = f"{len(plan.lines)} of {len(self.request.instruments)} instruments open: {describe_lines(plan.lines)}"
         self._teller.begin(shown, plan)
         return read
@@ -216,7 +218,7 @@ class Flatten:
         return bool(self._open_lines()) and not self._sendable_lines() and not self._sender.has_in_flight
 
     def _is_stopping(self) -> bool:
-        return self._stop.is_set() or time.monotonic() >= self._deadline_s
+        return self._stop.is_set() or SYSTEM_CLOCK.now_s() >= self._deadline_s
 
     def _fetch_next(self) -> AccountRead | None:
         """The next complete read, begun when it can bring something new; None when it is over before that."""
@@ -337,7 +339,7 @@ class Flatten:
             return "interrupted: no new close was sent, answers in flight were awaited and recorded"
         if result is FlattenResult.FLAT:
             return f"proven flat after {rounds} round(s) and {sends} close(s)"
-        if time.monotonic() >= self._deadline_s:
+        if SYSTEM_CLOCK.now_s() >= self._deadline_s:
             return f"the deadline passed in round {rounds}"
         if self._open_lines() and not self._sendable_lines():
             return f"what is open was refused for good, or closed {self._limits.max_rounds} times without effect"

@@ -15,6 +15,7 @@ from flatten_lab import SETTINGS, Lab, build_scenario, open_lab, position, wait_
 
 from deepcoin_ops.domain.errors import GuardRefused, LockTimeout, NotArmed, SettingsError
 from deepcoin_ops.domain.model import CloseIntent, FlattenResult, Outcome, ProductGroup, Venue, Verdict
+from deepcoin_ops.exchange.pace_clock import SYSTEM_CLOCK
 from deepcoin_ops.flattening.account_lock import AccountLock
 from deepcoin_ops.flattening.controller import Flatten
 from deepcoin_ops.flattening.desk import open_desk
@@ -242,6 +243,24 @@ def test_an_instrument_that_is_only_refused_does_not_use_up_what_another_one_nee
         assert result.closing.result is FlattenResult.FLAT
         assert lab.close_arrivals().count("ETH-USDT-SWAP") == 9
         assert lab.close_arrivals().count("BTC-USDT-SWAP") == 2
+
+
+def test_a_flatten_that_slept_past_its_deadline_sends_nothing_when_it_wakes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine may be suspended in the middle; hours later it is another trading day. Verifying goes on."""
+    with open_lab(tmp_path, build_scenario(POSITIONS)) as lab:
+        flatten = Flatten(lab.desk, lab.open(), lab.stop, lab.said.append)
+        flatten.take_lock()
+        read = flatten.take_snapshot()
+        awake_s = SYSTEM_CLOCK.now_s()
+        monkeypatch.setattr(type(SYSTEM_CLOCK), "now_s", lambda _self: awake_s + 8 * 3600)
+        flatten._run_rounds(read)
+        monkeypatch.undo()
+        result = flatten.verify()
+        flatten.release()
+        assert lab.close_arrivals() == []
+        assert result.closing.result is FlattenResult.NOT_FLAT
 
 
 def test_a_timestamp_refused_in_a_later_read_is_corrected_too(tmp_path: Path) -> None:
