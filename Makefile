@@ -37,5 +37,13 @@ chaos: $(READY)
 bench: $(READY)
 	$(BIN)/python -m tests.bench
 
+# The lock carries versions and hashes for every platform, and no addresses.
+lock:
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet uv
+	$(VENV)-lock/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-strip-extras \
+		--generate-hashes --no-annotate --no-header --quiet -o requirements.lock
+	rm -rf $(VENV)-lock
+
 clean:
 	rm -rf $(VENV) .deepcoin_ops

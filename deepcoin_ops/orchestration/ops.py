@@ -77,12 +77,14 @@ def issue_batch_closes(context: dg.OpExecutionContext, desk: FlattenDesk, flatte
     Never acts on an earlier plan: when this step is executed again it opens a new flatten. Whatever is left open at the end
     is for `verify_flat` to say.
     """
-    opened, record = guarded(lambda: desk.open_of(flatten_id))
-    request = record.request
-    if request.run_id != context.run_id or record.closing is not None:
-        request = guarded(lambda: _repeat(context, opened, request))
+    running = desk.running(flatten_id)
+    if running is None:
+        # Opened by another process: by the run that this one repeats, or by a second worker of this very run, which two
+        # daemons on one instance do start.
+        opened, record = guarded(lambda: desk.open_of(flatten_id))
+        request = guarded(lambda: _repeat(context, opened, record.request))
         _announce(context, opened, request)
-    running = desk.running(request.flatten_id) or desk.begin(opened, request)
+        running = desk.begin(opened, request)
 
     def work() -> None:
         running.flatten.take_lock()
@@ -91,7 +93,7 @@ def issue_batch_closes(context: dg.OpExecutionContext, desk: FlattenDesk, flatte
     _run_step(context, running, work)
     if running.flatten.plan is not None:
         context.add_output_metadata({"open before": _plan_table(running.flatten.plan)})
-    return request.flatten_id
+    return running.flatten.request.flatten_id
 
 
 @dg.op

@@ -61,8 +61,9 @@ class Run:
 
     @property
     def failure(self) -> str:
-        """The message of the step that failed, as the page shows it first."""
-        return next(e["failureMetadata"]["description"] for e in self.events if e.get("failureMetadata"))
+        """The message of the step that failed, as the page shows it first; without one, what the run's engine said last."""
+        told = (e["failureMetadata"]["description"] for e in self.events if e.get("failureMetadata"))
+        return next(told, None) or next((e["message"] for e in reversed(self.events) if e.get("message")), "nothing")
 
     @property
     def worker_pid(self) -> int | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
 
+from deepcoin_ops.definitions import build_definitions
 from deepcoin_ops.domain.model import FlattenResult
+from deepcoin_ops.flattening.desk import open_desk
+from deepcoin_ops.flattening.opening import open_flatten
 from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.records import FlattenRecord
 
@@ -103,6 +107,29 @@ def test_a_flatten_that_was_opened_and_never_begun_is_closed_with_its_run(stage)
     record = only_flatten(stage)
     assert record.closing is not None
     assert (record.closing.result, record.closing.sends) == (FlattenResult.REFUSED, 0)
+
+
+def test_a_second_worker_of_a_run_never_works_on_the_flatten_of_the_first(stage) -> None:
+    """Two daemons on one instance start a queued run twice; both workers store their step results in the same place."""
+    run_id = str(uuid.uuid4())
+    with open_desk(stage.settings, "main") as desk:
+        of_the_first = open_flatten(desk, launched_by="the first worker", run_id=run_id)
+    result = (
+        build_definitions(settings=stage.settings)
+        .resolve_job_def("flatten_positions")
+        .execute_in_process(
+            run_config={"ops": {"issue_batch_closes": {"inputs": {"flatten_id": of_the_first.flatten_id}}}},
+            op_selection=["issue_batch_closes", "verify_flat"],
+            instance=stage.instance,
+            run_id=run_id,
+        )
+    )
+    assert result.success
+    record = only_flatten(stage)
+    assert record.request.parent_flatten_id == of_the_first.flatten_id
+    assert (record.request.run_id, record.closing.result) == (run_id, FlattenResult.FLAT)
+    with History.open_existing(stage.settings.ledger_path, stage.settings.venue) as history:
+        assert history.read_flatten(of_the_first.flatten_id).closing is None
 
 
 def test_a_dry_run_reads_and_sends_nothing(stage) -> None:
