@@ -34,7 +34,8 @@ from deepcoin_ops.orchestration.resources import DayTables, LedgerDays
 from deepcoin_ops.orchestration.tables import StoredTable, build_table_metadata
 
 CLOSE_LEDGER = "close_ledger"
-_DAYS_PER_RUN = 31
+# A year is four runs: the start of a run takes as long as some ten days, and a run's memory hardly grows with its days.
+_DAYS_PER_RUN = 92
 _PREVIEW_ROWS = 20
 _FrameBuilder = Callable[[str, Sequence[AccountDay]], pd.DataFrame]
 # The day's frame, and what its partition shows beside what every table shows.
@@ -95,8 +96,9 @@ def build_table_asset(
             stored = day_tables.store.write(table, trading_day, frame, ledger_days.read_head(trading_day))
             metadata = {**_build_day_metadata(table, stored, ledger_days, trading_day), **more}
             context.add_asset_metadata(metadata, partition_key=trading_day)
+            on_disk = day_tables.store.read(table, trading_day)
             for each in checks:
-                yield each.evaluate(table, trading_day, day_tables.store)
+                yield each.evaluate(table, trading_day, on_disk)
         yield dg.MaterializeResult()
         # Dagster wants to hear of each check once more, as an output; the results of the days are the events above.
         for each in checks:

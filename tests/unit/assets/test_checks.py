@@ -55,7 +55,8 @@ def test_a_day_fails_the_checks_that_its_rows_are_about(tmp_path: Path, evening:
     flattens = [EVENINGS[evening]] if evening in EVENINGS else []
     frame = build_reconciliation(DAY, [build_day(*flattens)])
     store.write(RECONCILIATION, DAY, frame, TableHead("ledger", 1, {}))
-    results = [check.evaluate(RECONCILIATION, DAY, store) for check in (SCHEMA, *DAY_CHECKS[RECONCILIATION])]
+    on_disk = store.read(RECONCILIATION, DAY)
+    results = [check.evaluate(RECONCILIATION, DAY, on_disk) for check in (SCHEMA, *DAY_CHECKS[RECONCILIATION])]
     assert {result.check_name: result.severity.value for result in results if not result.passed} == failed
     assert {result.partition for result in results} == {DAY}
 
@@ -63,7 +64,8 @@ def test_a_day_fails_the_checks_that_its_rows_are_about(tmp_path: Path, evening:
 def test_a_file_that_cannot_be_read_back_fails_every_check_of_its_day(tmp_path: Path) -> None:
     """A check that says nothing reads like one that passed."""
     store = TableStore(str(tmp_path / "tables"), tmp_path / "locks")
-    results = [check.evaluate(RECONCILIATION, DAY, store) for check in (SCHEMA, *DAY_CHECKS[RECONCILIATION])]
+    on_disk = store.read(RECONCILIATION, DAY)
+    results = [check.evaluate(RECONCILIATION, DAY, on_disk) for check in (SCHEMA, *DAY_CHECKS[RECONCILIATION])]
     assert not any(result.passed for result in results)
 
 
@@ -72,7 +74,7 @@ def test_a_repeated_key_or_a_missing_value_fails_the_schema(tmp_path: Path) -> N
     store = TableStore(str(tmp_path / "tables"), tmp_path / "locks")
     frame = build_reconciliation(DAY, [build_day()] * 2)
     store.write(RECONCILIATION, DAY, frame, TableHead("ledger", 1, {}))
-    result = SCHEMA.evaluate(RECONCILIATION, DAY, store)
+    result = SCHEMA.evaluate(RECONCILIATION, DAY, store.read(RECONCILIATION, DAY))
     assert not result.passed
     assert "repeat the key subject" in str(result.description)
 
