@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import pytest
 from dagster_page import Materialisation, Run
 from dagster_stack import DagsterStack, build_scenario, build_settings_text, run_dagster
 from evenings import MISSED, record_evenings, replay_past
-from replayed_days import RecordedFlatten
+from filelock import FileLock
+from replayed_days import RecordedFlatten, replay_days
+from waiting import wait_for
 
 from deepcoin_ops.domain.tables import CLOSE_ATTEMPTS, CLOSE_ERRORS, RECONCILIATION, TABLES
 from deepcoin_ops.orchestration.tables import TableStore
@@ -67,13 +70,14 @@ class Past:
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(60, id="two-months"), pytest.param(365, id="a-year", marks=pytest.mark.chaos)],
+    params=[pytest.param(6, id="two-months"), pytest.param(365, id="a-year", marks=pytest.mark.chaos)],
 )
 def past(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
     """Days of flattens that were really run, and the tables built by nothing but a backfill launched in the page."""
     folder = tmp_path_factory.mktemp("dagster-backfill")
     evenings = record_evenings(folder)
-    settings_text = build_settings_text(ACCOUNTS, past_days=request.param + 2)
+    # Today's trading day may have begun yesterday, and two days before the others are for one test alone.
+    settings_text = build_settings_text(ACCOUNTS, past_days=request.param + 3)
     with run_dagster(folder, settings_text, build_scenario(ACCOUNTS)) as stack:
         stack.page.stop_sensor("ledger_moved")
         kinds = replay_past(stack.settings, evenings, stack.trading_day, request.param)
@@ -156,3 +160,37 @@ def test_a_year_of_good_days_does_not_turn_the_check_over_all_days_green(past: P
     assert newest.metadata["days_with_open_breaks"] == [day for day, kind in past.kinds.items() if BREAKS[kind]]
     [chain, *_] = past.stack.page.list_check_executions(RECONCILIATION.name, "ledger_chain_intact")
     assert chain.is_passed is True
+
+
+def test_of_two_rebuilds_of_one_day_at_once_the_one_with_the_newer_ledger_head_stays(past: Past) -> None:
+    """The older one is held up in the middle, between two tables of its days, while the ledger moves and is rebuilt.
+
+    Its days are before those of the backfill. A file's lock is what holds it, as a slow disk would.
+    """
+    page, settings = past.stack.page, past.stack.settings
+    oldest = date.fromisoformat(next(iter(past.kinds)))
+    held, contested = ((oldest - timedelta(days=back)).isoformat() for back in (2, 1))
+    replay_days(settings, {contested: [past.evenings["residual"]]})
+    locks = settings.locks_folder / "tables"
+    with FileLock(locks / f"{CLOSE_ERRORS.name}-{held}.lock"):
+        older = page.launch_rebuild(held, contested)
+        wait_for("the first table of the contested day", lambda: page.list_materialisations("close_attempts", [contested]))
+        replay_days(settings, {contested: [past.evenings["residual"].of_account("hedge")]})
+        newer = page.launch_rebuild(contested)
+        assert page.wait_for_end(newer).status == "SUCCESS"
+    ended = page.wait_for_end(older)
+    assert ended.status == "SUCCESS", ended.failure
+    with past.stack.open_history() as history:
+        head = history.read_head(contested)
+    assert head is not None
+    for table in TABLES:
+        stored = past.store.read(table, contested)
+        assert stored is not None
+        assert stored.head.seq == head.seq
+        told = {each.run_id: each.metadata for each in page.list_materialisations(table.name, [contested])}
+        assert told[newer]["built_from_newer_head"] is False
+        # The first table was written before the ledger moved, and replaced; every later one was there already.
+        came_too_late = table is not CLOSE_ATTEMPTS
+        assert told[older]["built_from_newer_head"] is came_too_late
+        assert (told[older]["ledger_head_seq"] == head.seq) is came_too_late
+        assert (told[older]["row_count"] == len(stored.frame)) is (came_too_late or stored.frame.empty)

@@ -10,6 +10,7 @@ from threading import Event
 from typing import Any
 
 import requests
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 from waiting import LIMIT_S, wait_for
 
 _LOCATION, _REPOSITORY = "deepcoin_ops", "__repository__"
@@ -165,6 +166,13 @@ class DagsterPage:
         """Launch `flatten_positions` by hand for an account; the run's id."""
         config = {"ops": {"plan_closes": {"config": {"account": account}}}}
         return _run_id(self.ask(_LAUNCH, launch=_execution("flatten_positions", config)))
+
+    def launch_rebuild(self, first_day: str, last_day: str | None = None) -> str:
+        """Launch `rebuild_day_tables` for a day, or for several in one run; the run's id."""
+        days = {ASSET_PARTITION_RANGE_START_TAG: first_day, ASSET_PARTITION_RANGE_END_TAG: last_day or first_day}
+        metadata = {"tags": [{"key": key, "value": value} for key, value in days.items()]}
+        launch = _execution("rebuild_day_tables", {}) | {"executionMetadata": metadata}
+        return _run_id(self.ask(_LAUNCH, launch=launch))
 
     def reexecute(self, run_id: str, strategy: str) -> str:
         """Press "Re-execute" with the strategy `ALL_STEPS` or `FROM_FAILURE`; the new run's id."""
