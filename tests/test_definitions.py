@@ -124,6 +124,7 @@ def test_the_checks_are_these_and_none_blocks(definitions: dg.Definitions) -> No
         ("reconciliation", "all_flat"),
         ("reconciliation", "no_unknown_outcomes"),
         ("reconciliation", "no_unconfigured_positions"),
+        ("reconciliation", "evidence_matches"),
     }
     over_all = {key.to_user_string() for key in graph.asset_check_keys if not graph.get(key).partitions_def}
     assert over_all == {"reconciliation:days_with_open_breaks", "reconciliation:ledger_chain_intact"}

@@ -161,7 +161,8 @@ class LedgerDays(dg.ConfigurableResource):  # type: ignore[type-arg]
             settings = self._settings
             configured = {name: account.instruments for name, account in settings.accounts.items()}
             head, due = self.read_head(trading_day), find_due(settings, trading_day, self._now)
-            self._days[trading_day] = read_account_days(self._ledger, trading_day, head.seq, configured, due)
+            ends_at = settings.calendar.window(trading_day)[1]
+            self._days[trading_day] = read_account_days(self._ledger, trading_day, head.seq, configured, due, ends_at)
         return self._days[trading_day]
 
     def find_altered_entries(self) -> list[AlteredEntry]:
