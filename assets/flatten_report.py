@@ -11,7 +11,7 @@ import dagster as dg
 
 from deepcoin_ops.assets.closed_positions import describe_evidence, read_history
 from deepcoin_ops.assets.day_tables import CLOSE_LEDGER, DAYS_PER_RUN, build_day_frame, build_window_metadata
-from deepcoin_ops.domain.tables import CLOSE_ATTEMPTS, CLOSE_ERRORS, FLATTEN_SUMMARY, RECONCILIATION
+from deepcoin_ops.domain.tables import CLOSE_ATTEMPTS, CLOSE_ERRORS, FLATTEN_SUMMARY, POSITIONS_AFTER, RECONCILIATION
 from deepcoin_ops.orchestration.jobs import DAY_TABLES_GROUP
 from deepcoin_ops.orchestration.reports import FLATTEN_REPORT, StoredReport
 from deepcoin_ops.orchestration.resources import DayTables, LedgerDays
@@ -55,7 +55,7 @@ def build_flatten_report_asset(trading_days: dg.PartitionsDefinition[str]) -> dg
 
 
 def _build_frames(trading_day: str, ledger_days: LedgerDays) -> DayFrames:
-    tables = (CLOSE_ATTEMPTS, CLOSE_ERRORS, RECONCILIATION, FLATTEN_SUMMARY)
+    tables = (CLOSE_ATTEMPTS, CLOSE_ERRORS, RECONCILIATION, FLATTEN_SUMMARY, POSITIONS_AFTER)
     return DayFrames(**{table.name: build_day_frame(table, trading_day, ledger_days) for table in tables})
 
 

@@ -48,9 +48,13 @@ class DayFrames:
     close_errors: pd.DataFrame
     reconciliation: pd.DataFrame
     flatten_summary: pd.DataFrame
+    positions_after: pd.DataFrame
 
 
 def list_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """A frame's rows in their order, with None for what is missing."""
-    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return [{str(name): value for name, value in row.items()} for row in rows]
+    columns = {
+        str(name): [None if is_missing else value for value, is_missing in zip(column, column.isna(), strict=True)]
+        for name, column in frame.items()
+    }
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]

@@ -1,11 +1,11 @@
 """How much of an account was still open while a flatten worked: from the day's frames to steps over time. Pure.
 
 An answer says nothing about sizes, so a level is what was read: of an instrument it is its value before each close, and
-after the last one what the deciding flatten found. It changes when the answer (or the timeout) came. A close that was
+after the last one what the flatten found in the end. It changes when the answer (or the timeout) came. A close that was
 refused or never left changes nothing. What no read has settled stays open in the picture until the flatten ends, and the
 picture ends with the residual notional of the flatten's own summary, where that is known.
 
-An instrument for which a flatten sent nothing is in its picture if that flatten decides about it; one without a price is
+An instrument for which nothing was sent is in the picture of the flatten that decides about it; one without a price is
 named and left out.
 """
 
@@ -17,7 +17,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from deepcoin_ops.domain.model import FlattenResult, Outcome
+from deepcoin_ops.domain.model import Outcome
 from deepcoin_ops.reporting.day import DayFrames, list_rows
 
 _WITHOUT_EFFECT = {Outcome.REFUSED.value, Outcome.NOT_SENT.value}
@@ -64,14 +64,38 @@ class _Level:
     open_usdt: Decimal
 
 
+@dataclass(frozen=True)
+class _Flatten:
+    """One flatten's rows: its summary, its closes, what it read last; and all that the day's reconciliation says."""
+
+    summary: _Row
+    attempts: Sequence[_Row]
+    read_last: Sequence[_Row]
+    found: Sequence[_Row]
+
+    @property
+    def began_at(self) -> datetime:
+        """When the first close left."""
+        return min(_left_at(attempt) for attempt in self.attempts)
+
+    def decided(self, instrument_id: str) -> list[_Row]:
+        """The rows, one per side, in which this flatten has the day's word on an instrument."""
+        wanted = (self.summary["flatten_id"], instrument_id)
+        return [row for row in self.found if (row["flatten_id"], row["instrument_id"]) == wanted]
+
+
 def build_exposures(frames: DayFrames) -> list[FlattenExposure]:
-    """The exposure of each flatten that sent something, in the order in which they were opened."""
-    attempts, found = list_rows(frames.close_attempts), list_rows(frames.reconciliation)
+    """The exposure of each flatten that sent something, in the order of the summary."""
+    attempts, read_last, found = (
+        list_rows(frame) for frame in (frames.close_attempts, frames.positions_after, frames.reconciliation)
+    )
     exposures = []
     for summary in list_rows(frames.flatten_summary):
-        own = [row for row in attempts if row["flatten_id"] == summary["flatten_id"]]
-        if own:
-            exposures.append(_build_exposure(summary, own, found))
+        own_attempts, own_reads = (
+            [row for row in rows if row["flatten_id"] == summary["flatten_id"]] for rows in (attempts, read_last)
+        )
+        if own_attempts:
+            exposures.append(_build_exposure(_Flatten(summary, own_attempts, own_reads, found)))
     return exposures
 
 
@@ -81,19 +105,17 @@ def group_by_account(exposures: Sequence[FlattenExposure]) -> dict[str, list[Fla
     return {account: [each for each in exposures if each.account == account] for account in accounts}
 
 
-def _build_exposure(summary: _Row, attempts: Sequence[_Row], found: Sequence[_Row]) -> FlattenExposure:
-    began_at = min(_left_at(attempt) for attempt in attempts)
-    named = dict.fromkeys(attempt["instrument_id"] for attempt in attempts)
-    courses = {}
-    for instrument_id in named:
-        sent = [attempt for attempt in attempts if attempt["instrument_id"] == instrument_id]
-        courses[instrument_id] = _build_course(sent, _find_left(summary, found, instrument_id), began_at)
-    courses |= {row["instrument_id"]: _build_untouched(row, found) for row in found if _is_untouched(row, summary)}
+def _build_exposure(flatten: _Flatten) -> FlattenExposure:
+    summary = flatten.summary
+    named = list(dict.fromkeys(attempt["instrument_id"] for attempt in flatten.attempts))
+    untouched = [row["instrument_id"] for row in flatten.found if _is_untouched(row, summary)]
+    courses = {instrument_id: _build_course(flatten, instrument_id) for instrument_id in named}
+    courses |= {instrument_id: _build_untouched(flatten.decided(instrument_id)) for instrument_id in untouched}
     return FlattenExposure(
         account=summary["account"],
         flatten_id=summary["flatten_id"],
-        began_at=began_at,
-        steps=_add_up([course for course in courses.values() if course is not None], summary, began_at),
+        began_at=flatten.began_at,
+        steps=_add_up([course for course in courses.values() if course is not None], summary, flatten.began_at),
         instruments=len(named),
         unpriced=tuple(sorted(name for name, course in courses.items() if course is None)),
         left_usdt=summary["residual_notional_usdt"],
@@ -102,32 +124,41 @@ def _build_exposure(summary: _Row, attempts: Sequence[_Row], found: Sequence[_Ro
     )
 
 
-def _build_course(sent: Sequence[_Row], left_usdt: Decimal | None, began_at: datetime) -> list[_Level] | None:
-    """An instrument's levels, the first one at 0 s; None without a price. `left_usdt` None: nobody knows what was left."""
+def _build_course(flatten: _Flatten, instrument_id: str) -> list[_Level] | None:
+    """The levels of an instrument that closes were sent for, the first one at 0 s; None without a price."""
+    sent = [attempt for attempt in flatten.attempts if attempt["instrument_id"] == instrument_id]
     if any(attempt["notional_usdt"] is None for attempt in sent):
         return None
+    left_usdt = _find_left(flatten, instrument_id, sent[-1])
     course = [_Level(0.0, sent[0]["notional_usdt"])]
     effective = [attempt for attempt in sent if attempt["outcome"] not in _WITHOUT_EFFECT]
     for attempt, following in zip(effective, [*effective[1:], None], strict=True):
         after = following["notional_usdt"] if following else left_usdt
         answered_at = attempt["answered_at"] or (following and _left_at(following))
         if after is not None:
-            course.append(_Level(_seconds(began_at, answered_at) if answered_at else None, after))
+            course.append(_Level(_seconds(flatten.began_at, answered_at) if answered_at else None, after))
     if not effective and left_usdt is not None:
         course.append(_Level(None, left_usdt))
     return course
 
 
-def _find_left(summary: _Row, found: Sequence[_Row], instrument_id: str) -> Decimal | None:
-    """What a flatten left open of an instrument: by its own verdict, else nothing where the whole flatten was flat."""
-    decided = [
-        row["notional_after_usdt"]
-        for row in found
-        if (row["flatten_id"], row["instrument_id"]) == (summary["flatten_id"], instrument_id)
-    ]
+def _find_left(flatten: _Flatten, instrument_id: str, last_attempt: _Row) -> Decimal | None:
+    """What a flatten left open of an instrument; None where no read of it counts.
+
+    The day's word, where this flatten has it; else its last read, valued as before its last close. Where the residual
+    notional is known, that read was late enough to count.
+    """
+    decided = [row["notional_after_usdt"] for row in flatten.decided(instrument_id)]
     if decided:
         return None if None in decided else sum(decided, Decimal(0))
-    return Decimal(0) if summary["result"] == FlattenResult.FLAT else None
+    if flatten.summary["residual_notional_usdt"] is None:
+        return None
+    rows = [row for row in flatten.read_last if row["instrument_id"] == instrument_id]
+    quantity = sum((row["quantity_contracts"] for row in rows), Decimal(0))
+    if not quantity:
+        return quantity
+    left: Decimal = last_attempt["notional_usdt"] * quantity / last_attempt["quantity_contracts"]
+    return left
 
 
 def _is_untouched(row: _Row, summary: _Row) -> bool:
@@ -136,8 +167,7 @@ def _is_untouched(row: _Row, summary: _Row) -> bool:
     return is_own and not row["attempts"] and bool(row["quantity_before_contracts"])
 
 
-def _build_untouched(row: _Row, found: Sequence[_Row]) -> list[_Level] | None:
-    sides = [each for each in found if (each["account"], each["instrument_id"]) == (row["account"], row["instrument_id"])]
+def _build_untouched(sides: Sequence[_Row]) -> list[_Level] | None:
     before, after = ([side[name] for side in sides] for name in ("notional_before_usdt", "notional_after_usdt"))
     if None in before:
         return None

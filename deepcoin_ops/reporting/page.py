@@ -7,9 +7,10 @@ are drawn here. There is no time of building in it, so that the same ledger head
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from deepcoin_ops.domain.tables import CLOSE_ATTEMPTS, CLOSE_ERRORS, FLATTEN_SUMMARY, RECONCILIATION
@@ -19,7 +20,7 @@ from deepcoin_ops.reporting.exposure import build_exposures, group_by_account
 from deepcoin_ops.reporting.facts import PageFacts
 from deepcoin_ops.reporting.findings import count_codes, list_breaks, list_settled
 from deepcoin_ops.reporting.plots import draw_account
-from deepcoin_ops.reporting.standing import build_headline, build_verdict, describe_breaks, find_tone, judge_accounts
+from deepcoin_ops.reporting.standing import build_headline, build_verdict, find_tone, judge_accounts, list_severities
 
 
 def build_page(day: ReportDay, frames: DayFrames) -> str:
@@ -28,30 +29,29 @@ def build_page(day: ReportDay, frames: DayFrames) -> str:
     lines, breaks = judge_accounts(day, found), list_breaks(found)
     by_account = group_by_account(build_exposures(frames))
     exposures = {line.account: by_account[line.account] for line in lines if line.account in by_account}
+    drawn = {account: draw_account(account, own, day.close_period_s) for account, own in exposures.items()}
     facts = PageFacts(day.head, build_headline(lines), len(breaks))
-    return (
-        _build_environment(day)
-        .get_template("page.html.jinja")
-        .render(
-            day=day,
-            verdict=build_verdict(lines),
-            tone=find_tone(lines),
-            headline=facts.headline,
-            metas=facts.to_metas(),
-            accounts=lines,
-            breaks=breaks,
-            settled=list_settled(found),
-            codes=count_codes(list_rows(frames.close_errors), attempts),
-            flattens=list_rows(frames.flatten_summary),
-            exposures=exposures,
-            plots={name: Markup(draw_account(name, own, day.close_period_s)) for name, own in exposures.items()},  # noqa: S704 - drawn here
-            attempts=len(attempts),
-            tables={each.name: each for each in (RECONCILIATION, FLATTEN_SUMMARY, CLOSE_ATTEMPTS, CLOSE_ERRORS)},
-        )
+    return _read_template().render(
+        day=day,
+        verdict=build_verdict(lines),
+        tone=find_tone(lines),
+        headline=facts.headline,
+        metas=facts.to_metas(),
+        accounts=lines,
+        is_empty=not found,
+        breaks=breaks,
+        settled=list_settled(found),
+        codes=count_codes(list_rows(frames.close_errors), attempts),
+        flattens=list_rows(frames.flatten_summary),
+        exposures=exposures,
+        plots={account: Markup(picture) for account, picture in drawn.items()},  # noqa: S704 - drawn here, not received
+        attempts=len(attempts),
+        tables={each.name: each for each in (RECONCILIATION, FLATTEN_SUMMARY, CLOSE_ATTEMPTS, CLOSE_ERRORS)},
     )
 
 
-def _build_environment(day: ReportDay) -> Environment:
+@cache
+def _read_template() -> Template:
     environment = Environment(
         loader=PackageLoader("deepcoin_ops.reporting", "."),
         autoescape=True,
@@ -65,8 +65,8 @@ def _build_environment(day: ReportDay) -> Environment:
         "seconds": words.format_seconds,
         "age": words.format_age,
         "count": words.format_count,
-        "breaks": describe_breaks,
-        "moment": lambda moment: words.format_moment(moment, day.timezone),
+        "moment": words.format_moment,
+        "severities": list_severities,
     }
     environment.filters.update(filters)
-    return environment
+    return environment.get_template("page.html.jinja")

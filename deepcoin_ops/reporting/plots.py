@@ -19,8 +19,8 @@ from matplotlib.ticker import StrMethodFormatter
 from deepcoin_ops.reporting.exposure import FlattenExposure
 from deepcoin_ops.reporting.words import format_seconds, format_usdt
 
-_STYLES = ("-", "--", "-.", ":")
-_WIDTH_IN, _HEIGHT_IN, _DPI = 6.2, 2.7, 100
+_LINES = ("-", "--", "-.", ":")
+_WIDTH_IN, _HEIGHT_IN, _DPI = 6.2, 2.9, 100
 _PANELS_IN_METADATA = 3
 _LOOK: dict[str, Any] = {
     "font.size": 10.5,
@@ -31,6 +31,7 @@ _LOOK: dict[str, Any] = {
     "axes.linewidth": 0.8,
     "lines.solid_joinstyle": "miter",
 }
+_BEHIND_TEXT = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # no line runs through a word
 _REFERENCE = re.compile(r"""(?:href=["']#|url\(#)([^"')]+)""")
 
 
@@ -65,7 +66,7 @@ def draw_png(exposures: Mapping[str, Sequence[FlattenExposure]], close_period_s:
         for number, (account, own) in enumerate(shown, 1):
             axes = figure.add_subplot(len(shown), 1, number)
             _draw(axes, own, close_period_s)
-            axes.set_title(f"account {account}", loc="left", fontsize="medium", pad=24, parse_math=False)
+            axes.set_title(f"account {account}", loc="left", fontsize="medium", pad=40, parse_math=False)
         picture = BytesIO()
         figure.savefig(picture, format="png", metadata={"Software": None})
     return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
@@ -73,14 +74,16 @@ def draw_png(exposures: Mapping[str, Sequence[FlattenExposure]], close_period_s:
 
 def _draw(axes: Axes, exposures: Sequence[FlattenExposure], close_period_s: float) -> None:
     for number, exposure in enumerate(exposures):
-        _draw_steps(axes, exposure, _STYLES[number % len(_STYLES)], is_alone=len(exposures) == 1)
-    if len(exposures) == 1:
-        _mark(axes, exposures[0].limit_s(close_period_s), "limit", ":", 1.10)
-        if exposures[0].last_close_s is not None:
-            _mark(axes, exposures[0].last_close_s, "last close", "--", 1.01)
-    else:
-        axes.legend(frameon=False, fontsize="small", handlelength=3.5, loc="upper right")
+        line = _LINES[number % len(_LINES)]
+        _draw_steps(axes, exposure, line, f"flatten {number + 1}", is_alone=len(exposures) == 1)
     axes.set_xlim(left=0, right=1.04 * (max(each.steps[-1].at_s for each in exposures) or 1.0))
+    if len(exposures) == 1:
+        _mark(axes, exposures[0].limit_s(close_period_s), "limit", ":", 1.02)
+        _mark(axes, exposures[0].last_close_s, "last close", "--", 1.11)
+        _mark(axes, exposures[0].proven_flat_s, "proven flat", "-", 1.20)
+    else:
+        legend = axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, fontsize="small", handlelength=3.5)
+        legend.set_frame_on(False)
     axes.set_ylim(bottom=0, top=1.08 * (max(float(step.open_usdt) for each in exposures for step in each.steps) or 1.0))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.set_xlabel("seconds since the first send")
@@ -89,39 +92,29 @@ def _draw(axes: Axes, exposures: Sequence[FlattenExposure], close_period_s: floa
     axes.set_axisbelow(True)
 
 
-def _draw_steps(axes: Axes, exposure: FlattenExposure, style: str, *, is_alone: bool) -> None:
+def _draw_steps(axes: Axes, exposure: FlattenExposure, line: str, label: str, *, is_alone: bool) -> None:
     at_s = [step.at_s for step in exposure.steps]
     open_usdt = [float(step.open_usdt) for step in exposure.steps]
-    label = f"flatten of {exposure.began_at:%H:%M:%S} UTC"
-    axes.step(at_s, open_usdt, where="post", color="black", linewidth=1.6, linestyle=style, label=label, clip_on=False)
+    axes.step(at_s, open_usdt, where="post", color="black", linewidth=1.6, linestyle=line, label=label, clip_on=False)
     if is_alone:
         axes.fill_between(at_s, open_usdt, step="post", color="0.92", linewidth=0)
     axes.plot(at_s[1:-1], open_usdt[1:-1], "o", color="black", markersize=3.5, clip_on=False)
     is_proven = exposure.proven_flat_s is not None
     axes.plot(at_s[-1:], open_usdt[-1:], "D" if is_proven else "X", color="black", markersize=7, clip_on=False, zorder=5)
-    axes.annotate(
-        _describe_end(exposure),
-        (at_s[-1], open_usdt[-1]),
-        (-8, 7),
-        textcoords="offset points",
-        ha="right",
-        fontweight="bold",
-    )
+    if not is_proven:
+        told = f"left, USDT: {format_usdt(exposure.left_usdt)}"
+        end = axes.annotate(told, (at_s[-1], open_usdt[-1]), (-8, 7), textcoords="offset points", ha="right")
+        end.set(fontweight="bold", bbox=_BEHIND_TEXT)
 
 
-def _describe_end(exposure: FlattenExposure) -> str:
-    if exposure.proven_flat_s is not None:
-        return f"proven flat, {format_seconds(exposure.proven_flat_s)}"
-    if exposure.left_usdt is None:
-        return "left: not known"
-    return f"{format_usdt(exposure.left_usdt)} USDT left"
-
-
-def _mark(axes: Axes, at_s: float, what: str, style: str, height: float) -> None:
-    """A vertical line that says what it is and when, above the picture."""
-    axes.axvline(at_s, color="black", linewidth=1, linestyle=style)
+def _mark(axes: Axes, at_s: float | None, what: str, line: str, height: float) -> None:
+    """A vertical line that says what it is and when, above the picture; none for what never was."""
+    if at_s is None:
+        return
+    axes.axvline(at_s, ymax=height, color="black", linewidth=0.9, linestyle=line, clip_on=False)
     label = axes.text(at_s, height, f"{what} {format_seconds(at_s)}", transform=axes.get_xaxis_transform())
-    label.set(horizontalalignment="left" if at_s == 0 else "center", fontsize="small")
+    is_at_the_left = at_s < 0.15 * axes.get_xlim()[1]
+    label.set(horizontalalignment="left" if is_at_the_left else "right", fontsize="small", bbox=_BEHIND_TEXT)
 
 
 def _make_inline(document: str) -> str:

@@ -95,15 +95,17 @@ def build_headline(lines: Sequence[AccountStanding]) -> str:
     """The answer in one line: which account stands how, what it is worth, and what broke."""
     groups = [(standing, [line for line in lines if line.standing is standing]) for standing in Standing]
     told = [f"{standing}: {_name(group)}" for standing, group in groups if group]
-    return ". ".join([*told, describe_breaks(sum((Counter(line.breaks) for line in lines), Counter()))]) + "."
+    return ". ".join([*told, _describe_breaks(lines)]) + "."
 
 
-def describe_breaks(breaks: Mapping[str, int]) -> str:
-    """How many breaks there are, by severity."""
-    if not sum(breaks.values()):
-        return "No break"
-    told = [f"{breaks[severity]} {severity}" for severity in Severity if breaks.get(severity)]
-    return f"{format_count(sum(breaks.values()), 'break')} ({', '.join(told)})"
+def list_severities(breaks: Mapping[str, int]) -> str:
+    """Counts by severity, the most serious first; empty without any."""
+    return ", ".join(f"{breaks[severity]} {severity}" for severity in Severity if breaks.get(severity))
+
+
+def _describe_breaks(lines: Sequence[AccountStanding]) -> str:
+    breaks = sum((Counter(line.breaks) for line in lines), Counter[str]())
+    return f"{format_count(breaks.total(), 'break')} ({list_severities(breaks)})" if breaks else "No break"
 
 
 def _name(group: Sequence[AccountStanding]) -> str:
@@ -157,7 +159,7 @@ def _describe(day: ReportDay, account: ReportAccount, standing: Standing, rows: 
     if standing is Standing.NOTHING_DUE and account.due is None:
         told.append("no flatten was due on this day")
     elif account.due is not None and not account.due.is_past:
-        told.append(f"the day's flatten has until {format_moment(account.due.deadline_at, day.timezone)}")
+        told.append(f"the day's scheduled flatten has until {format_moment(account.due.deadline_at, day.timezone)}")
     elif standing is Standing.NOBODY_FLATTENED:
         told.append("a flatten was due and none counts for the end of this day")
     told += [f"a tick was skipped: {reason}" for reason in account.skipped_ticks]

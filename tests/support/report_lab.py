@@ -14,6 +14,7 @@ from deepcoin_ops.domain.day_frames import (
     build_close_attempts,
     build_close_errors,
     build_flatten_summary,
+    build_positions_after,
     build_reconciliation,
 )
 from deepcoin_ops.domain.table_head import TableHead
@@ -61,6 +62,7 @@ def build_report(lab: Lab, since: datetime, evidence: str = "NOT_COLLECTED: nobo
         close_errors=build_close_errors(trading_day, attempts),
         reconciliation=build_reconciliation(trading_day, days),
         flatten_summary=build_flatten_summary(trading_day, days),
+        positions_after=build_positions_after(trading_day, days),
     )
     accounts = tuple(ReportAccount(day.account, day.due, day.skipped_ticks, evidence) for day in days)
     hashes, seq = (head.hashes, head.seq) if head else ({}, 0)
