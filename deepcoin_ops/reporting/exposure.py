@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import zip_longest
 from typing import Any
 
 from deepcoin_ops.domain.model import Outcome
@@ -132,7 +133,7 @@ def _build_course(flatten: _Flatten, instrument_id: str) -> list[_Level] | None:
     left_usdt = _find_left(flatten, instrument_id, sent[-1])
     course = [_Level(0.0, sent[0]["notional_usdt"])]
     effective = [attempt for attempt in sent if attempt["outcome"] not in _WITHOUT_EFFECT]
-    for attempt, following in zip(effective, [*effective[1:], None], strict=True):
+    for attempt, following in zip_longest(effective, effective[1:]):
         after = following["notional_usdt"] if following else left_usdt
         answered_at = attempt["answered_at"] or (following and _left_at(following))
         if after is not None:

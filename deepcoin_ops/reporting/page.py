@@ -20,7 +20,14 @@ from deepcoin_ops.reporting.exposure import build_exposures, group_by_account
 from deepcoin_ops.reporting.facts import PageFacts
 from deepcoin_ops.reporting.findings import count_codes, list_breaks, list_settled
 from deepcoin_ops.reporting.plots import draw_account
-from deepcoin_ops.reporting.standing import build_headline, build_verdict, find_tone, judge_accounts, list_severities
+from deepcoin_ops.reporting.standing import (
+    build_headline,
+    build_verdict,
+    describe_left,
+    find_tone,
+    judge_accounts,
+    list_severities,
+)
 
 
 def build_page(day: ReportDay, frames: DayFrames) -> str:
@@ -66,6 +73,7 @@ def _read_template() -> Template:
         "age": words.format_age,
         "count": words.format_count,
         "moment": words.format_moment,
+        "left": describe_left,
         "severities": list_severities,
     }
     environment.filters.update(filters)

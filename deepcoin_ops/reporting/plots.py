@@ -15,12 +15,14 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
+from PIL import Image
 
 from deepcoin_ops.reporting.exposure import FlattenExposure
 from deepcoin_ops.reporting.words import format_seconds, format_usdt
 
 _LINES = ("-", "--", "-.", ":")
-_WIDTH_IN, _HEIGHT_IN, _DPI = 6.2, 2.9, 100
+_WIDTH_IN, _HEIGHT_IN, _DPI = 5.2, 2.7, 100
+_MARGINS_IN = {"left": 1.05, "right": 0.2, "bottom": 0.5, "top": 0.72}  # room for 9,999,999 and three lines of labels
 _PANELS_IN_METADATA = 3
 _LOOK: dict[str, Any] = {
     "font.size": 10.5,
@@ -44,8 +46,8 @@ def draw_account(account: str, exposures: Sequence[FlattenExposure], close_perio
         close_period_s: The exchange's limit, seconds for one close.
     """
     with style.context(["default", {**_LOOK, "svg.hashsalt": f"deepcoin_ops/{account}"}]):
-        figure = Figure(figsize=(_WIDTH_IN, _HEIGHT_IN), layout="constrained")
-        _draw(figure.add_subplot(), exposures, close_period_s)
+        figure = Figure(figsize=(_WIDTH_IN, _HEIGHT_IN))
+        _draw(_add_panel(figure, 0, 1), exposures, close_period_s)
         text = StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(text, format="svg", metadata=nothing, transparent=True)
@@ -62,14 +64,28 @@ def draw_png(exposures: Mapping[str, Sequence[FlattenExposure]], close_period_s:
     if not shown:
         return None
     with style.context(["default", _LOOK]):
-        figure = Figure(figsize=(_WIDTH_IN, _HEIGHT_IN * len(shown)), layout="constrained", dpi=_DPI)
-        for number, (account, own) in enumerate(shown, 1):
-            axes = figure.add_subplot(len(shown), 1, number)
+        figure = Figure(figsize=(_WIDTH_IN, _HEIGHT_IN * len(shown)), dpi=_DPI)
+        for number, (account, own) in enumerate(shown):
+            axes = _add_panel(figure, number, len(shown))
             _draw(axes, own, close_period_s)
-            axes.set_title(f"account {account}", loc="left", fontsize="medium", pad=40, parse_math=False)
-        picture = BytesIO()
-        figure.savefig(picture, format="png", metadata={"Software": None})
-    return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
+            axes.text(0, 1.36, f"account {account}", transform=axes.transAxes, fontweight="bold", parse_math=False)
+        drawn, small = BytesIO(), BytesIO()
+        figure.savefig(drawn, format="png", metadata={"Software": None})
+    # Sixteen greys are a third of the bytes of a picture that has no colours anyway.
+    Image.open(drawn).convert("L").quantize(16).save(small, format="png", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(small.getvalue()).decode()
+
+
+def _add_panel(figure: Figure, number: int, panels: int) -> Axes:
+    """One of several panels below one another, with margins that do not depend on what is drawn."""
+    margins = _MARGINS_IN
+    width, height = (
+        _WIDTH_IN - margins["left"] - margins["right"],
+        _HEIGHT_IN - margins["bottom"] - margins["top"],
+    )
+    bottom = _HEIGHT_IN * (panels - 1 - number) + margins["bottom"]
+    total = _HEIGHT_IN * panels
+    return figure.add_axes((margins["left"] / _WIDTH_IN, bottom / total, width / _WIDTH_IN, height / total))
 
 
 def _draw(axes: Axes, exposures: Sequence[FlattenExposure], close_period_s: float) -> None:
@@ -79,8 +95,8 @@ def _draw(axes: Axes, exposures: Sequence[FlattenExposure], close_period_s: floa
     axes.set_xlim(left=0, right=1.04 * (max(each.steps[-1].at_s for each in exposures) or 1.0))
     if len(exposures) == 1:
         _mark(axes, exposures[0].limit_s(close_period_s), "limit", ":", 1.02)
-        _mark(axes, exposures[0].last_close_s, "last close", "--", 1.11)
-        _mark(axes, exposures[0].proven_flat_s, "proven flat", "-", 1.20)
+        _mark(axes, exposures[0].last_close_s, "last close", "--", 1.13)
+        _mark(axes, exposures[0].proven_flat_s, "proven flat", "-", 1.24)
     else:
         legend = axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2, fontsize="small", handlelength=3.5)
         legend.set_frame_on(False)

@@ -46,8 +46,9 @@ class Standing(StrEnum):
 class AccountStanding:
     """One account's line.
 
-    `left_usdt` is what is open of the configured instruments; None where nobody knows. `outside` counts positions in
-    instruments that are not configured, `breaks` by severity what somebody has to do something about.
+    `left_usdt` is what is known to be open of the configured instruments, None where nothing is known, and all of it if
+    `is_left_whole`. `outside` counts positions in instruments that are not configured, `breaks` by severity what somebody
+    has to do something about.
     """
 
     account: str
@@ -55,6 +56,7 @@ class AccountStanding:
     detail: str
     before_usdt: Decimal | None
     left_usdt: Decimal | None
+    is_left_whole: bool
     outside: int
     breaks: Mapping[str, int]
     evidence: str
@@ -78,10 +80,16 @@ def judge_accounts(day: ReportDay, found: Sequence[_Row]) -> list[AccountStandin
 
 
 def build_verdict(lines: Sequence[AccountStanding]) -> str:
-    """The answer in a word or two: the worst standing, and whether something broke."""
-    worst = lines[0].standing if lines else Standing.NOTHING_DUE
+    """The answer in a word or two: the worst standing, and whether something broke.
+
+    Where nobody has to look, both good standings are named: an account that was not due is not proven flat.
+    """
+    standings = {line.standing for line in lines} or {Standing.NOTHING_DUE}
+    good = [standing for standing in reversed(Standing) if standing in standings and standing.is_good]
+    bad = [standing for standing in Standing if standing in standings and not standing.is_good]
+    answer = bad[0] if bad else " / ".join(good)
     breaks = sum(line.break_count for line in lines)
-    return f"{worst}, {format_count(breaks, 'break')}" if breaks else worst
+    return f"{answer}, {format_count(breaks, 'break')}" if breaks else answer
 
 
 def find_tone(lines: Sequence[AccountStanding]) -> str:
@@ -114,10 +122,16 @@ def _name(group: Sequence[AccountStanding]) -> str:
     return ", ".join([*named, *more])
 
 
+def describe_left(line: AccountStanding) -> str:
+    """What is left open of an account, in USDT; at least so much where some of it is not known."""
+    at_least = "" if line.is_left_whole or line.left_usdt is None else "at least "
+    return at_least + format_usdt(line.left_usdt)
+
+
 def _describe_worth(line: AccountStanding) -> str:
     told = [f"{format_count(line.outside, 'position')} outside the settings open"] if line.outside else []
     if not line.standing.is_good:
-        told.insert(0, _NOBODY_KNOWS if line.left_usdt is None else f"{format_usdt(line.left_usdt)} USDT left open")
+        told.insert(0, _NOBODY_KNOWS if line.left_usdt is None else f"{describe_left(line)} USDT left open")
     elif line.before_usdt:
         told.insert(0, f"{format_usdt(line.before_usdt)} USDT closed")
     return f" ({', '.join(told)})" if told else ""
@@ -126,14 +140,17 @@ def _describe_worth(line: AccountStanding) -> str:
 def _judge(day: ReportDay, account: ReportAccount, rows: Sequence[_Row]) -> AccountStanding:
     standing = _find_standing(rows)
     configured = [row for row in rows if row["verdict"] is not None]
-    before, left = ([row[name] for row in configured] for name in ("notional_before_usdt", "notional_after_usdt"))
-    is_left_known = standing not in (Standing.NOBODY_FLATTENED, Standing.NOTHING_DUE) and None not in left
+    before, after = ([row[name] for row in configured] for name in ("notional_before_usdt", "notional_after_usdt"))
+    has_looked = standing not in (Standing.NOBODY_FLATTENED, Standing.NOTHING_DUE)
+    left = sum((value for value in after if value is not None), Decimal(0))
+    is_left_whole = has_looked and None not in after
     return AccountStanding(
         account=account.account,
         standing=standing,
         detail=_describe(day, account, standing, rows),
         before_usdt=sum(before, Decimal(0)) if configured and None not in before else None,
-        left_usdt=sum(left, Decimal(0)) if is_left_known else None,
+        left_usdt=left if is_left_whole or (has_looked and left) else None,
+        is_left_whole=is_left_whole,
         outside=sum(row["break_type"] == BreakType.UNCONFIGURED_POSITION for row in rows),
         breaks=Counter(row["severity"] for row in rows if row["is_break"]),
         evidence=account.evidence,
