@@ -1,7 +1,8 @@
 """The day's report as one HTML page that refers to nothing outside itself.
 
 Everything in it is escaped: reasons and error messages come from outside. The pictures alone are put in as they are; they
-are drawn here. There is no time of building in it, so that the same ledger head gives the same bytes.
+are drawn here. There is no time of building in it: the same ledger head gives the same bytes, as long as the settings and
+what was due are the same.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping, Sequence
+from html import escape
 from io import BytesIO, StringIO
 from typing import Any
 
@@ -51,7 +52,8 @@ def draw_account(account: str, exposures: Sequence[FlattenExposure], close_perio
         text = StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(text, format="svg", metadata=nothing, transparent=True)
-    return _make_inline(text.getvalue())
+    label = escape(f"USDT still open over time, account {account}")
+    return _make_inline(text.getvalue()).replace("<svg", f'<svg role="img" aria-label="{label}"', 1)
 
 
 def draw_png(exposures: Mapping[str, Sequence[FlattenExposure]], close_period_s: float) -> str | None:

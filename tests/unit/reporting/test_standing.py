@@ -95,13 +95,8 @@ def test_before_its_deadline_a_day_without_a_flatten_says_until_when(evenings: A
 
 def test_a_flat_account_beside_one_that_was_not_due_does_not_make_the_day_flat(evenings: Any) -> None:
     """FLAT alone would say that both were looked at."""
-    [flat, _] = judge(evenings("flat")).values()
-    [idle, _] = judge_accounts(
-        replace(
-            evenings("nobody").day, accounts=tuple(replace(each, due=None) for each in evenings("nobody").day.accounts)
-        ),
-        [],
-    )
+    flat, day = judge(evenings("flat"))["main"], evenings("nobody").day
+    idle, _ = judge_accounts(replace(day, accounts=tuple(replace(each, due=None) for each in day.accounts)), [])
     assert build_verdict([idle, flat]) == "FLAT / NOTHING DUE"
 
 
