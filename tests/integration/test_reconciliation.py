@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from flatten_lab import Lab, build_scenario, open_lab, position, with_settings
+from flatten_lab import Lab, build_scenario, open_lab, position, read_days, with_settings
 
-from deepcoin_ops.domain.day import AccountDay, DueTick
 from deepcoin_ops.domain.day_frames import (
     build_flatten_summary,
     build_positions_after,
@@ -22,23 +21,12 @@ from deepcoin_ops.domain.model import FlattenResult
 from deepcoin_ops.flattening.account_lock import AccountLock
 from deepcoin_ops.flattening.evidence import collect_evidence
 from deepcoin_ops.flattening.progress import Progress
-from deepcoin_ops.ledger.days import read_account_days
 from deepcoin_ops.paper.faults import Fault, FaultAction
 
 A = FaultAction
 BTC, ETH = position("BTC-USDT-SWAP", "PAPER-1", "500"), position("ETH-USDT-SWAP", "PAPER-2", "90.5", "short")
 # Reads fail from here on: the snapshot's pages have been read, nothing after the closes will be.
 BLIND = Fault(A.SERVER_ERROR, endpoint="account/positions", call=3, until_call=10_000)
-
-
-def read_days(lab: Lab, since: datetime) -> tuple[str, list[AccountDay]]:
-    """Today as the ledger tells it, with a flatten due since a moment and its deadline past."""
-    settings = lab.desk.settings
-    trading_day = settings.calendar.day_of(since)
-    due = DueTick(since, since + timedelta(seconds=1), is_past=True)
-    configured = {name: account.instruments for name, account in settings.accounts.items()}
-    ends_at = settings.calendar.window(trading_day)[1]
-    return trading_day, read_account_days(lab.desk.ledger, trading_day, 10**9, configured, due, ends_at)
 
 
 def reconcile_after(lab: Lab) -> pd.DataFrame:
