@@ -84,6 +84,7 @@ def _build_metadata(stored: StoredReport) -> Mapping[str, Any]:
         "headline": stored.facts.headline,
         "breaks": stored.facts.breaks,
         "ledger_head_seq": stored.head.seq,
+        "ledger_head_hashes": dict(stored.head.hashes),
         "built_from_newer_head": stored.is_kept,
     }
 
