@@ -35,7 +35,7 @@ from deepcoin_ops.orchestration.tables import StoredTable, build_table_metadata
 
 CLOSE_LEDGER = "close_ledger"
 # A year is four runs: the start of a run takes as long as some ten days, and a run's memory hardly grows with its days.
-_DAYS_PER_RUN = 92
+DAYS_PER_RUN = 92
 _PREVIEW_ROWS = 20
 _FrameBuilder = Callable[[str, Sequence[AccountDay]], pd.DataFrame]
 # The day's frame, and what its partition shows beside what every table shows.
@@ -67,6 +67,11 @@ def build_day_tables(trading_days: dg.PartitionsDefinition[str]) -> list[dg.Asse
     return [build_table_asset(table, _from_account_days(build), trading_days) for table, build in _BUILDERS.items()]
 
 
+def build_day_frame(table: Table, trading_day: str, ledger_days: LedgerDays) -> pd.DataFrame:
+    """One of this module's tables for a day, from the ledger and not from a file."""
+    return _BUILDERS[table](trading_day, ledger_days.read_account_days(trading_day))
+
+
 def _from_account_days(build_frame: _FrameBuilder) -> DayBuilder:
     return lambda trading_day, ledger_days: (build_frame(trading_day, ledger_days.read_account_days(trading_day)), {})
 
@@ -80,7 +85,7 @@ def build_table_asset(
     @dg.asset(
         name=table.name,
         partitions_def=trading_days,
-        backfill_policy=dg.BackfillPolicy.multi_run(_DAYS_PER_RUN),
+        backfill_policy=dg.BackfillPolicy.multi_run(DAYS_PER_RUN),
         deps=[CLOSE_LEDGER],
         check_specs=[each.build_spec(table, trading_days) for each in checks],
         group_name=DAY_TABLES_GROUP,
@@ -122,19 +127,25 @@ def build_column_schema(table: Table) -> dg.TableSchema:
     )
 
 
-def _build_day_metadata(table: Table, stored: StoredTable, ledger_days: LedgerDays, trading_day: str) -> dict[str, Any]:
-    """What this day's partition shows: whether anybody flattened, the window, counts, and the first rows."""
+def build_window_metadata(ledger_days: LedgerDays, trading_day: str) -> dict[str, Any]:
+    """What every partition of a day shows: its window, and whether anybody flattened."""
     days = ledger_days.read_account_days(trading_day)
     flattens = [flatten for day in days for flatten in day.flattens if not flatten.request.is_dry_run]
     starts, ends = ledger_days.settings.calendar.window(trading_day)
-    results = [flatten.closing.result.value if flatten.closing else "no closing row" for flatten in flattens]
+    return {
+        "window": f"{starts.isoformat()} to {ends.isoformat()}",
+        "flatten_runs": len(flattens),
+        "flatten_results": [each.closing.result.value if each.closing else "no closing row" for each in flattens],
+        "skipped_ticks": [reason for day in days for reason in day.skipped_ticks],
+    }
+
+
+def _build_day_metadata(table: Table, stored: StoredTable, ledger_days: LedgerDays, trading_day: str) -> dict[str, Any]:
+    """What this day's partition shows: what every one does, counts, and the first rows."""
     preview = stored.frame[list(table.preview)].head(_PREVIEW_ROWS)
     return {
         **build_table_metadata(table, stored),
         "dagster/partition_row_count": len(stored.frame),
-        "window": f"{starts.isoformat()} to {ends.isoformat()}",
-        "flatten_runs": len(flattens),
-        "flatten_results": results,
-        "skipped_ticks": [reason for day in days for reason in day.skipped_ticks],
+        **build_window_metadata(ledger_days, trading_day),
         "preview": dg.MetadataValue.md(preview.to_markdown(index=False) if len(preview) else "no rows"),
     }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -19,9 +18,11 @@ from replayed_days import RecordedFlatten, replay_days
 from waiting import wait_for
 
 from deepcoin_ops.domain.tables import CLOSE_ATTEMPTS, CLOSE_ERRORS, RECONCILIATION, TABLES
+from deepcoin_ops.orchestration.reports import FLATTEN_REPORT
 from deepcoin_ops.orchestration.tables import TableStore
 
 ACCOUNTS = ("main", "hedge")
+ASSETS = (*(table.name for table in TABLES), FLATTEN_REPORT)
 DAYS_PER_RUN = 92
 BACKFILL_LIMIT_S = 900.0
 BREAKS = {
@@ -70,7 +71,7 @@ class Past:
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(6, id="two-months"), pytest.param(365, id="a-year", marks=pytest.mark.chaos)],
+    params=[pytest.param(60, id="two-months"), pytest.param(365, id="a-year", marks=pytest.mark.chaos)],
 )
 def past(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
     """Days of flattens that were really run, and the tables built by nothing but a backfill launched in the page."""
@@ -81,17 +82,17 @@ def past(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     with run_dagster(folder, settings_text, build_scenario(ACCOUNTS)) as stack:
         stack.page.stop_sensor("ledger_moved")
         kinds = replay_past(stack.settings, evenings, stack.trading_day, request.param)
-        runs = stack.page.backfill([table.name for table in TABLES], list(kinds), BACKFILL_LIMIT_S)
+        runs = stack.page.backfill(ASSETS, list(kinds), BACKFILL_LIMIT_S)
         yield Past(stack, evenings, kinds, runs)
 
 
-def test_a_backfill_is_few_runs_one_at_a_time_and_asks_the_exchange_nothing(past: Past) -> None:
+def test_a_backfill_is_few_runs_two_at_a_time_and_asks_the_exchange_nothing(past: Past) -> None:
     """Re-materialising is a read: whoever presses the button must be able neither to close nor to crowd out a flatten."""
     assert past.stack.paper.arrivals() == []
     assert len(past.runs) == -(-len(past.kinds) // DAYS_PER_RUN)
     assert {run.status for run in past.runs} == {"SUCCESS"}
-    spans = sorted((run.started_s, run.ended_s) for run in past.runs)
-    assert all(ended_s <= started_s for (_, ended_s), (started_s, _) in pairwise(spans))
+    at_work = [sum(other.started_s <= run.started_s < other.ended_s for other in past.runs) for run in past.runs]
+    assert max(at_work) <= 2
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
@@ -128,7 +129,7 @@ def test_the_rows_of_every_day_are_what_was_sent_and_returned_that_evening(past:
 
 def test_all_tables_of_a_day_come_from_one_run_and_so_from_one_ledger_head(past: Past) -> None:
     """Tables of a day that were read at two moments could contradict each other."""
-    run_ids = [{day: each.run_id for day, each in past.list_shown(table.name).items()} for table in TABLES]
+    run_ids = [{day: each.run_id for day, each in past.list_shown(asset).items()} for asset in ASSETS]
     assert all(each == run_ids[0] for each in run_ids)
     assert set(run_ids[0].values()) == {run.run_id for run in past.runs}
 
