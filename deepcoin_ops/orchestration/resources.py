@@ -17,6 +17,7 @@ from pydantic import PrivateAttr
 from deepcoin_ops.domain.day import AccountDay, DueTick
 from deepcoin_ops.domain.due import plan_due
 from deepcoin_ops.domain.model import FlattenRequest
+from deepcoin_ops.domain.table_head import TableHead
 from deepcoin_ops.flattening.controller import Flatten
 from deepcoin_ops.flattening.desk import Desk, check_armed, open_desk
 from deepcoin_ops.flattening.progress import Progress
@@ -25,7 +26,7 @@ from deepcoin_ops.ledger.days import read_account_days
 from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.journal import Ledger, utc_now
 from deepcoin_ops.ledger.records import AlteredEntry, EvidenceRecord, FlattenRecord
-from deepcoin_ops.orchestration.tables import TableHead, TableStore
+from deepcoin_ops.orchestration.tables import TableStore
 from deepcoin_ops.settings import Settings, load_settings
 
 

@@ -23,8 +23,9 @@ from account_days import (
 from deepcoin_ops.assets.checks import DAY_CHECKS, SCHEMA
 from deepcoin_ops.domain.day_frames import build_reconciliation
 from deepcoin_ops.domain.model import FlattenResult, Outcome, PositionSide, Verdict
+from deepcoin_ops.domain.table_head import TableHead
 from deepcoin_ops.domain.tables import RECONCILIATION
-from deepcoin_ops.orchestration.tables import TableHead, TableStore
+from deepcoin_ops.orchestration.tables import TableStore
 
 GOOD, BAD, QUIET = "2026-03-04", "2026-03-05", "2026-03-06"
 ETH_FLAT = build_verdict(ETH, Verdict.ALREADY_FLAT)

@@ -16,8 +16,9 @@ from deepcoin_ops.domain.day_frames import build_close_attempts, build_close_err
 from deepcoin_ops.domain.errors import LedgerError
 from deepcoin_ops.domain.frames import Table
 from deepcoin_ops.domain.model import CloseAttempt, CloseError, CloseIntent, Outcome, PositionSide, ProductGroup
+from deepcoin_ops.domain.table_head import TableHead
 from deepcoin_ops.domain.tables import CLOSE_ATTEMPTS, CLOSE_ERRORS, TABLES
-from deepcoin_ops.orchestration.tables import TableHead, TableStore
+from deepcoin_ops.orchestration.tables import TableStore
 
 DAY = "2026-03-08"
 AT = datetime(2026, 3, 8, 21, 30, 0, 123456, UTC)

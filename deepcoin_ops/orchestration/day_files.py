@@ -1,0 +1,110 @@
+"""Files of trading days: a folder per kind, a file per day, whole or not at all, and never back to an older ledger head.
+
+What is in them is known to `tables` and `reports`; both keep to the one rule here about which file may replace which.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from filelock import FileLock
+from upath import UPath
+
+from deepcoin_ops.domain.errors import LedgerError
+from deepcoin_ops.domain.table_head import TableHead
+
+_LOCK_WAIT_S = 120
+
+
+class DayFile(Protocol):
+    """A file that can be read back, and says which ledger head it was built from."""
+
+    @property
+    def head(self) -> TableHead:
+        """The ledger head in the file."""
+
+
+_StoredT = TypeVar("_StoredT", bound=DayFile)
+
+
+class DayFiles:
+    """The files of one venue.
+
+    Args:
+        url: A local folder or any URL that fsspec knows.
+        locks_folder: Where the lock per kind and day lives, on this host.
+    """
+
+    def __init__(self, url: str, locks_folder: Path):
+        self._root = UPath(url)
+        self._locks_folder = locks_folder / "tables"
+
+    def path(self, kind: str, trading_day: str, suffix: str) -> UPath:
+        """Where the file of a kind and day is."""
+        return self._root / kind / f"{trading_day}{suffix}"
+
+    def list_days(self, kind: str, suffix: str) -> list[str]:
+        """The trading days that have a file of this kind, oldest first."""
+        folder = self._root / kind
+        if not folder.exists():
+            return []
+        return sorted(path.stem for path in folder.iterdir() if path.suffix == suffix)
+
+    def write(
+        self, path: UPath, content: bytes, head: TableHead, read_stored: Callable[[], _StoredT | None]
+    ) -> _StoredT | None:
+        """Write a file, unless one from a newer ledger head is there.
+
+        Args:
+            path: Which file, from `path`.
+            content: What is to be in it.
+            head: The ledger head it was built from.
+            read_stored: Reads the file that is there; None when there is none, or none that can be used.
+
+        Returns:
+            The file that was there and stays, or None when it was written.
+
+        Raises:
+            LedgerError: A file that was built from another ledger is there; it may be the last trace of that one.
+            filelock.Timeout: Somebody else held this file for two minutes.
+        """
+        self._locks_folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._locks_folder / f"{path.parent.name}-{path.stem}.lock", timeout=_LOCK_WAIT_S):
+            stored = read_stored()
+            if stored is not None and _is_to_be_kept(stored.head, head, path):
+                return stored
+            _write_whole(path, content)
+        return None
+
+
+def _is_to_be_kept(stored: TableHead, head: TableHead, path: UPath) -> bool:
+    """Whether the file that is there knows more than the ledger that it would be built from now."""
+    if not stored.seq or stored.ledger_id == head.ledger_id:
+        return stored.seq > head.seq
+    if not head.seq:
+        return True
+    raise LedgerError(
+        f"{path} was built from another ledger ({stored.ledger_id}) than the one in use now ({head.ledger_id}), so it was "
+        "not replaced. If the other ledger is gone for good, move the file away and rebuild the day."
+    )
+
+
+def _write_whole(path: UPath, content: bytes) -> None:
+    """Write a file that is complete when it appears: renamed into place locally, one put on an object store."""
+    if not isinstance(path, Path):
+        path.write_bytes(content)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(beside).replace(path)
+    finally:
+        Path(beside).unlink(missing_ok=True)
