@@ -5,6 +5,7 @@ Re-materialising is a read: the same ledger head gives the same rows, however of
 
 # Annotations stay unpostponed here: Dagster reads them to find the resources.
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -21,6 +22,7 @@ from deepcoin_ops.domain.day_frames import (
     build_reconciliation,
 )
 from deepcoin_ops.domain.frames import Table
+from deepcoin_ops.domain.table_head import TableHead
 from deepcoin_ops.domain.tables import (
     CLOSE_ATTEMPTS,
     CLOSE_ERRORS,
@@ -29,6 +31,7 @@ from deepcoin_ops.domain.tables import (
     POSITIONS_BEFORE,
     RECONCILIATION,
 )
+from deepcoin_ops.orchestration.failures import guarded
 from deepcoin_ops.orchestration.jobs import DAY_TABLES_GROUP
 from deepcoin_ops.orchestration.resources import DayTables, LedgerDays
 from deepcoin_ops.orchestration.tables import StoredTable, build_table_metadata
@@ -97,8 +100,12 @@ def build_table_asset(
     ) -> Iterator[dg.MaterializeResult[None] | dg.Output[None] | dg.AssetCheckEvaluation]:
         for trading_day in context.partition_keys:
             frame, more = build_day(trading_day, ledger_days)
-            stored = day_tables.store.write(table, trading_day, frame, ledger_days.read_head(trading_day))
+            head = ledger_days.read_head(trading_day)
+            stored = guarded(partial(day_tables.store.write, table, trading_day, frame, head))
             metadata = {**_build_day_metadata(table, stored, ledger_days, trading_day), **more}
+            if head.altered:
+                metadata["ledger_altered"] = _describe_altered(head, stored)
+                context.log.error(f"{table.name} of {trading_day}: {metadata['ledger_altered']}")
             context.add_asset_metadata(metadata, partition_key=trading_day)
             for each in checks:
                 yield each.evaluate(table, trading_day, day_tables.store)
@@ -108,6 +115,16 @@ def build_table_asset(
             yield dg.Output(None, output_name=f"{table.name}_{each.name}")
 
     return table_asset
+
+
+def _describe_altered(head: TableHead, stored: StoredTable) -> str:
+    done = (
+        "the table built before it was altered is kept" if stored.is_kept else "the table is built from what is there now"
+    )
+    return (
+        f"The ledger is not what was recorded: {head.altered}; {done}. Compare the ledger with a backup. To build the day "
+        "from the altered ledger nevertheless, move the file away and materialise the day."
+    )
 
 
 def build_column_schema(table: Table) -> dg.TableSchema:
