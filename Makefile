@@ -22,8 +22,9 @@ demo: $(READY)
 dev: $(READY)
 	$(BIN)/deepcoin-ops dev
 
+# Two workers: most tests wait for a server or a clock. A file's tests stay together, because some share servers.
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check .

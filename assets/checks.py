@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
-from deepcoin_ops.domain.breaks import BreakType, Severity
+from deepcoin_ops.domain.breaks import DEFINITIONS, BreakType, Severity
 from deepcoin_ops.domain.frames import Table
 from deepcoin_ops.domain.tables import RECONCILIATION
 from deepcoin_ops.orchestration.resources import DayTables, LedgerDays
@@ -97,8 +97,19 @@ def _judge_unconfigured(_table: Table, stored: StoredTable) -> Finding:
     return Finding(problem, dg.AssetCheckSeverity.WARN, found[_SHOWN])
 
 
+def _judge_evidence(_table: Table, stored: StoredTable) -> Finding:
+    kinds = (BreakType.EVIDENCE_MISMATCH, BreakType.EVIDENCE_UNAVAILABLE)
+    shown = [*_SHOWN, "evidence"]
+    for kind in kinds:
+        rows = stored.frame[stored.frame["findings"].str.contains(kind.value, regex=False).astype(bool)]
+        if len(rows):
+            problem = f"{len(rows)} row(s) {kind}. {DEFINITIONS[kind].what_to_do}"
+            return Finding(problem, dg.AssetCheckSeverity.WARN, rows[shown])
+    return Finding(None)
+
+
 SCHEMA = DayCheck(
-    "schema", "The stored file keeps to the table's contract: values where they must be, one row per key.", _judge_schema
+    "schema", "The stored file keeps to the table's contract: columns, types, known words, one row per key.", _judge_schema
 )
 
 DAY_CHECKS: dict[Table, tuple[DayCheck, ...]] = {
@@ -110,6 +121,7 @@ DAY_CHECKS: dict[Table, tuple[DayCheck, ...]] = {
             "Nothing was open in an instrument that the settings do not name.",
             _judge_unconfigured,
         ),
+        DayCheck("evidence_matches", "The exchange's own list shows every close that the ledger shows.", _judge_evidence),
     )
 }
 

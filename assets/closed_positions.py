@@ -28,16 +28,21 @@ def build_closed_positions_asset(trading_days: dg.PartitionsDefinition[str]) -> 
 
 
 def _build_day(trading_day: str, ledger_days: LedgerDays) -> tuple[pd.DataFrame, dict[str, Any]]:
-    asked = [
-        record
-        for record in ledger_days.read_evidence(trading_day)
-        if record.read.source is EvidenceSource.POSITIONS_HISTORY
-    ]
+    asked = read_history(trading_day, ledger_days)
     shown = {r.account: r for r in asked if r.read.status is EvidenceStatus.COMPLETE}.values()
     window = ledger_days.settings.calendar.window(trading_day)
     frame = build_closed_positions(trading_day, window, [(r.seq, r.account, r.read) for r in shown])
     accounts = tuple(ledger_days.settings.accounts)
     return frame, {"evidence": {account: describe_evidence(account, asked) for account in accounts}}
+
+
+def read_history(trading_day: str, ledger_days: LedgerDays) -> list[EvidenceRecord]:
+    """What was asked of the exchange's positions history of the day, and answered, up to the day's head."""
+    return [
+        record
+        for record in ledger_days.read_evidence(trading_day)
+        if record.read.source is EvidenceSource.POSITIONS_HISTORY
+    ]
 
 
 def describe_evidence(account: str, asked: Sequence[EvidenceRecord]) -> str:

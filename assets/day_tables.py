@@ -37,7 +37,7 @@ from deepcoin_ops.orchestration.resources import DayTables, LedgerDays
 from deepcoin_ops.orchestration.tables import StoredTable, build_table_metadata
 
 CLOSE_LEDGER = "close_ledger"
-_DAYS_PER_RUN = 31
+DAYS_PER_RUN = 31
 _PREVIEW_ROWS = 20
 _FrameBuilder = Callable[[str, Sequence[AccountDay]], pd.DataFrame]
 # The day's frame, and what its partition shows beside what every table shows.
@@ -69,6 +69,11 @@ def build_day_tables(trading_days: dg.PartitionsDefinition[str]) -> list[dg.Asse
     return [build_table_asset(table, _from_account_days(build), trading_days) for table, build in _BUILDERS.items()]
 
 
+def build_day_frame(table: Table, trading_day: str, ledger_days: LedgerDays) -> pd.DataFrame:
+    """One of this module's tables for a day, from the ledger and not from a file."""
+    return _BUILDERS[table](trading_day, ledger_days.read_account_days(trading_day))
+
+
 def _from_account_days(build_frame: _FrameBuilder) -> DayBuilder:
     return lambda trading_day, ledger_days: (build_frame(trading_day, ledger_days.read_account_days(trading_day)), {})
 
@@ -82,7 +87,7 @@ def build_table_asset(
     @dg.asset(
         name=table.name,
         partitions_def=trading_days,
-        backfill_policy=dg.BackfillPolicy.multi_run(_DAYS_PER_RUN),
+        backfill_policy=dg.BackfillPolicy.multi_run(DAYS_PER_RUN),
         deps=[CLOSE_LEDGER],
         check_specs=[each.build_spec(table, trading_days) for each in checks],
         group_name=DAY_TABLES_GROUP,
@@ -98,9 +103,6 @@ def build_table_asset(
             head = ledger_days.read_head(trading_day)
             stored = guarded(partial(day_tables.store.write, table, trading_day, frame, head))
             metadata = {**_build_day_metadata(table, stored, ledger_days, trading_day), **more}
-            if head.altered:
-                metadata["ledger_altered"] = _describe_altered(head, stored)
-                context.log.error(f"{table.name} of {trading_day}: {metadata['ledger_altered']}")
             context.add_asset_metadata(metadata, partition_key=trading_day)
             for each in checks:
                 yield each.evaluate(table, trading_day, day_tables.store)
@@ -110,16 +112,6 @@ def build_table_asset(
             yield dg.Output(None, output_name=f"{table.name}_{each.name}")
 
     return table_asset
-
-
-def _describe_altered(head: TableHead, stored: StoredTable) -> str:
-    done = (
-        "the table built before it was altered is kept" if stored.is_kept else "the table is built from what is there now"
-    )
-    return (
-        f"The ledger is not what was recorded: {head.altered}; {done}. Compare the ledger with a backup. To build the day "
-        "from the altered ledger nevertheless, move the file away and materialise the day."
-    )
 
 
 def build_column_schema(table: Table) -> dg.TableSchema:
@@ -137,19 +129,37 @@ def build_column_schema(table: Table) -> dg.TableSchema:
     )
 
 
-def _build_day_metadata(table: Table, stored: StoredTable, ledger_days: LedgerDays, trading_day: str) -> dict[str, Any]:
-    """What this day's partition shows: whether anybody flattened, the window, counts, and the first rows."""
+def build_window_metadata(ledger_days: LedgerDays, trading_day: str) -> dict[str, Any]:
+    """What every partition of a day shows: its window, and whether anybody flattened."""
     days = ledger_days.read_account_days(trading_day)
     flattens = [flatten for day in days for flatten in day.flattens if not flatten.request.is_dry_run]
     starts, ends = ledger_days.settings.calendar.window(trading_day)
-    results = [flatten.closing.result.value if flatten.closing else "no closing row" for flatten in flattens]
+    return {
+        "window": f"{starts.isoformat()} to {ends.isoformat()}",
+        "flatten_runs": len(flattens),
+        "flatten_results": [each.closing.result.value if each.closing else "no closing row" for each in flattens],
+        "skipped_ticks": [reason for day in days for reason in day.skipped_ticks],
+        **_describe_altered(ledger_days.read_head(trading_day)),
+    }
+
+
+def _describe_altered(head: TableHead) -> dict[str, str]:
+    """What is wrong with the day's entries in the ledger, and what to do; nothing when they are what was recorded."""
+    if not head.altered:
+        return {}
+    told = (
+        f"The ledger is not what was recorded: {head.altered}. What was built from it before is kept. Compare the ledger "
+        "with a backup. To build the day from the altered ledger nevertheless, move its files away and materialise the day."
+    )
+    return {"ledger_altered": told}
+
+
+def _build_day_metadata(table: Table, stored: StoredTable, ledger_days: LedgerDays, trading_day: str) -> dict[str, Any]:
+    """What this day's partition shows: what every one does, counts, and the first rows."""
     preview = stored.frame[list(table.preview)].head(_PREVIEW_ROWS)
     return {
         **build_table_metadata(table, stored),
         "dagster/partition_row_count": len(stored.frame),
-        "window": f"{starts.isoformat()} to {ends.isoformat()}",
-        "flatten_runs": len(flattens),
-        "flatten_results": results,
-        "skipped_ticks": [reason for day in days for reason in day.skipped_ticks],
+        **build_window_metadata(ledger_days, trading_day),
         "preview": dg.MetadataValue.md(preview.to_markdown(index=False) if len(preview) else "no rows"),
     }

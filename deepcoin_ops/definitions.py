@@ -9,6 +9,7 @@ import dagster as dg
 from deepcoin_ops.assets.checks import days_with_open_breaks, ledger_chain_intact
 from deepcoin_ops.assets.closed_positions import build_closed_positions_asset
 from deepcoin_ops.assets.day_tables import build_close_ledger, build_day_tables
+from deepcoin_ops.assets.flatten_report import build_flatten_report_asset
 from deepcoin_ops.orchestration.jobs import build_day_tables_job, build_flatten_job, collect_evidence, plan_positions
 from deepcoin_ops.orchestration.partitions import build_trading_days
 from deepcoin_ops.orchestration.resources import DayTables, FlattenDesk, LedgerDays
@@ -30,7 +31,12 @@ def build_definitions(*, settings: Settings | None = None, resources: dict[str, 
     flatten_positions = build_flatten_job(chosen)
     day_tables_job = build_day_tables_job()
     return dg.Definitions(
-        assets=[close_ledger, *build_day_tables(trading_days), build_closed_positions_asset(trading_days)],
+        assets=[
+            close_ledger,
+            *build_day_tables(trading_days),
+            build_closed_positions_asset(trading_days),
+            build_flatten_report_asset(trading_days),
+        ],
         asset_checks=[days_with_open_breaks, ledger_chain_intact],
         jobs=[flatten_positions, plan_positions, collect_evidence, day_tables_job],
         schedules=[

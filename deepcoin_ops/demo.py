@@ -24,6 +24,7 @@ from deepcoin_ops.domain.tables import TABLES
 from deepcoin_ops.instance import prepare_instance
 from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.records import FlattenRecord
+from deepcoin_ops.orchestration.reports import ReportStore
 from deepcoin_ops.paper.scenario import build_demo_scenario
 from deepcoin_ops.paper.server import PaperExchange
 from deepcoin_ops.settings import Settings, load_settings
@@ -194,6 +195,8 @@ def _build_result(
 def _print_end(console: Console, settings: Settings, trading_day: str, run_id: str, agrees: bool) -> None:
     for table in TABLES:
         console.print(f"Table {table.name}: {settings.tables_url}/{table.name}/{trading_day}.parquet", soft_wrap=True)
+    report = ReportStore(settings.tables_url, settings.locks_folder).path(trading_day)
+    console.print(f"The day's report: {report}", soft_wrap=True)
     console.print(f"Ledger: {settings.ledger_path}", soft_wrap=True)
     console.print(f"Dagster UI: run `make dev`, open http://127.0.0.1:3000/runs/{run_id}", soft_wrap=True)
     if agrees:

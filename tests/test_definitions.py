@@ -42,7 +42,7 @@ def test_every_definition_can_be_loaded_together(definitions: dg.Definitions) ->
 
 
 def test_the_assets_are_these(definitions: dg.Definitions) -> None:
-    """The ledger, which is only reported on, and the tables over it; all by trading day."""
+    """The ledger, which is only reported on, the tables over it and the page about them; all by trading day."""
     graph = definitions.resolve_asset_graph()
     assert {key.to_user_string() for key in graph.get_all_asset_keys()} == {
         "close_ledger",
@@ -53,8 +53,12 @@ def test_the_assets_are_these(definitions: dg.Definitions) -> None:
         "reconciliation",
         "flatten_summary",
         "closed_positions",
+        "flatten_report",
     }
-    assert {key.to_user_string() for key in graph.materializable_asset_keys} == {table.name for table in TABLES}
+    assert {key.to_user_string() for key in graph.materializable_asset_keys} == {
+        *(table.name for table in TABLES),
+        "flatten_report",
+    }
     for key in graph.get_all_asset_keys():
         trading_days = graph.get(key).partitions_def
         assert isinstance(trading_days, dg.DailyPartitionsDefinition)
@@ -76,6 +80,23 @@ def test_a_table_is_built_many_days_a_run_from_the_ledger_and_shows_its_columns(
     assert [(column.name, column.type) for column in shown] == [
         (column.name, str(column.kind.arrow_type)) for column in table.columns
     ]
+
+
+def test_the_report_is_built_with_the_tables_and_from_the_ledger_alone(definitions: dg.Definitions) -> None:
+    """It is in the same job, run and backfill as the tables, in whatever order, and may not wait for their files."""
+    node = definitions.resolve_asset_graph().get(dg.AssetKey("flatten_report"))
+    assert node.group_name == "day_tables"
+    assert node.parent_keys == {dg.AssetKey("close_ledger")}
+    assert node.backfill_policy == dg.BackfillPolicy.multi_run(31)
+    needed = definitions.resolve_assets_def("flatten_report").required_resource_keys
+    assert needed - {"io_manager"} == {"ledger_days", "day_tables"}
+
+
+def test_loading_the_definitions_loads_no_plots() -> None:
+    """Every run imports them, and a flatten must not wait for matplotlib before its first send."""
+    code = "import sys, deepcoin_ops.definitions; print([m for m in ('matplotlib', 'jinja2') if m in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"
 
 
 def test_the_jobs_are_these_and_their_tags_hold_the_limits(definitions: dg.Definitions) -> None:
@@ -124,6 +145,7 @@ def test_the_checks_are_these_and_none_blocks(definitions: dg.Definitions) -> No
         ("reconciliation", "all_flat"),
         ("reconciliation", "no_unknown_outcomes"),
         ("reconciliation", "no_unconfigured_positions"),
+        ("reconciliation", "evidence_matches"),
     }
     over_all = {key.to_user_string() for key in graph.asset_check_keys if not graph.get(key).partitions_def}
     assert over_all == {"reconciliation:days_with_open_breaks", "reconciliation:ledger_chain_intact"}

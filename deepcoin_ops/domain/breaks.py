@@ -5,7 +5,9 @@ The only place where a break type is defined. When one applies is decided in `re
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -24,7 +26,7 @@ class Severity(StrEnum):
 
 
 class BreakType(StrEnum):
-    """What can be wrong with a row, most serious first; the first one found names the row."""
+    """What can be wrong with a row, most serious first. Of several, the one of the highest severity names the row."""
 
     FLATTEN_MISSING = "FLATTEN_MISSING"
     LOCK_TIMEOUT = "LOCK_TIMEOUT"
@@ -35,6 +37,8 @@ class BreakType(StrEnum):
     PARTIAL_FAILURE = "PARTIAL_FAILURE"
     UNVERIFIED = "UNVERIFIED"
     UNCONFIGURED_POSITION = "UNCONFIGURED_POSITION"
+    EVIDENCE_MISMATCH = "EVIDENCE_MISMATCH"
+    EVIDENCE_UNAVAILABLE = "EVIDENCE_UNAVAILABLE"
     DUPLICATE_ERROR_ITEM = "DUPLICATE_ERROR_ITEM"
     SCHEMA_DRIFT = "SCHEMA_DRIFT"
     ALREADY_FLAT = "ALREADY_FLAT"
@@ -44,12 +48,14 @@ class BreakType(StrEnum):
 class BreakDefinition:
     """One break type, in writing.
 
-    `severity` holds as long as the instrument is not proven flat; what a proof has settled is INFO.
+    `severity` holds as long as the instrument is not proven flat; what a proof has settled is INFO. One that no positions
+    read can settle keeps its severity.
     """
 
     meaning: str
     severity: Severity
     what_to_do: str
+    is_settled_by_proof: bool = True
 
 
 _T, _S = BreakType, Severity
@@ -100,13 +106,24 @@ DEFINITIONS: dict[BreakType, BreakDefinition] = {
         _S.WARN,
         "Decide whose it is: add the instrument to the settings, or leave it open on purpose.",
     ),
+    _T.EVIDENCE_MISMATCH: BreakDefinition(
+        "The exchange's own list shows another closed size for the time of the flattens than their reads before and after.",
+        _S.WARN,
+        "Compare closed_positions with positions_before and close_attempts: somebody else traded, or a list is wrong.",
+        is_settled_by_proof=False,
+    ),
+    _T.EVIDENCE_UNAVAILABLE: BreakDefinition(
+        "Something was closed, and there is no complete list of the exchange to compare it with.",
+        _S.INFO,
+        "Launch collect_evidence for the day, as long as the exchange keeps it.",
+    ),
     _T.DUPLICATE_ERROR_ITEM: BreakDefinition(
         "One answer held the same error item more than once; each is kept as a row of its own.",
         _S.INFO,
         "Count positions by the positions tables and not by error items.",
     ),
     _T.SCHEMA_DRIFT: BreakDefinition(
-        "An answer of the exchange held fields that are not known; the raw answer is kept.",
+        "An answer of the exchange held fields or types that are not known; the raw answer is kept.",
         _S.INFO,
         "Compare the fields with the exchange's pages, and have the parser looked at.",
     ),
@@ -118,12 +135,29 @@ DEFINITIONS: dict[BreakType, BreakDefinition] = {
 }
 
 
+def rank_findings(kinds: Iterable[BreakType], *, is_settled: bool) -> list[tuple[BreakType, Severity]]:
+    """What was found with its severity, most serious first.
+
+    Args:
+        kinds: What was found.
+        is_settled: Whether counting reads have shown the end of it, so that most of it is information.
+    """
+    ranked = []
+    for kind in kinds:
+        definition = DEFINITIONS[kind]
+        is_information = is_settled and definition.is_settled_by_proof
+        ranked.append((kind, Severity.INFO if is_information else definition.severity))
+    by_type, by_severity = list(BreakType).index, list(Severity).index
+    return sorted(ranked, key=lambda each: (by_severity(each[1]), by_type(each[0])))
+
+
 @dataclass(frozen=True)
 class ReconciliationRow:
     """One account x instrument x side, or one finding about a whole account, where `instrument_id` is None.
 
     Sizes are in contracts, notionals in USDT. `position_side` is None where no side was seen. `findings` holds everything
-    found, most serious first; the first one is the break type.
+    found, most serious first; the first one is the break type, and `since_at` tells since when that holds. `evidence` is
+    what the exchange's own lists say, in words; None where there is nothing to compare.
     """
 
     account: str
@@ -136,9 +170,11 @@ class ReconciliationRow:
     notional_after_usdt: Decimal | None = None
     outcomes: tuple[Outcome, ...] = ()
     error_items: tuple[CloseError, ...] = ()
+    evidence: str | None = None
     verdict: Verdict | None = None
     findings: tuple[BreakType, ...] = ()
     severity: Severity | None = None
+    since_at: datetime | None = None
     reason: str = ""
 
     @property

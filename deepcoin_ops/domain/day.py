@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from deepcoin_ops.domain.evidence import EvidenceRead
 from deepcoin_ops.domain.model import (
     CloseAttempt,
     FlattenClosing,
@@ -87,15 +88,18 @@ class AccountDay:
     """One account on one trading day.
 
     `instruments` are the configured ones, by the day's last flatten or else by the settings of now. `due` is None on a
-    day without a tick. `flattens` are in the order in which they were opened, dry runs included.
+    day without a tick. `flattens` are in the order in which they were opened, dry runs included; `evidence` is what the
+    exchange was asked about the day, in the order in which it was recorded. `ends_at` is the end of the day's window.
     """
 
     trading_day: str
     account: str
     instruments: tuple[str, ...]
+    ends_at: datetime
     flattens: tuple[DayFlatten, ...] = ()
     due: DueTick | None = None
     skipped_ticks: tuple[str, ...] = ()
+    evidence: tuple[EvidenceRead, ...] = ()
 
     @property
     def attempts(self) -> Iterator[CloseAttempt]:

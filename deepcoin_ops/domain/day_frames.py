@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -87,7 +88,9 @@ def build_positions_after(trading_day: str, days: Sequence[AccountDay]) -> pd.Da
 
 def build_reconciliation(trading_day: str, days: Sequence[AccountDay]) -> pd.DataFrame:
     """What the day means, for all accounts; see `RECONCILIATION`."""
-    return RECONCILIATION.build(_build_reconciliation_row(trading_day, row) for day in days for row in reconcile(day))
+    return RECONCILIATION.build(
+        _build_reconciliation_row(trading_day, row, day.ends_at) for day in days for row in reconcile(day)
+    )
 
 
 def build_flatten_summary(trading_day: str, days: Sequence[AccountDay]) -> pd.DataFrame:
@@ -127,7 +130,8 @@ def _build_positions(
     return table.build(rows)
 
 
-def _build_reconciliation_row(trading_day: str, row: ReconciliationRow) -> dict[str, Any]:
+def _build_reconciliation_row(trading_day: str, row: ReconciliationRow, ends_at: datetime) -> dict[str, Any]:
+    age_s = None if row.since_at is None else max((ends_at - row.since_at).total_seconds(), 0.0)
     return {
         "trading_day": trading_day,
         "account": row.account,
@@ -143,11 +147,14 @@ def _build_reconciliation_row(trading_day: str, row: ReconciliationRow) -> dict[
         "outcomes": ", ".join(row.outcomes),
         "error_items": len(row.error_items),
         "error_codes": ", ".join(dict.fromkeys(item.error_code for item in row.error_items)),
+        "evidence": row.evidence,
         "verdict": row.verdict and row.verdict.value,
         "break_type": row.break_type and row.break_type.value,
         "findings": ", ".join(row.findings),
         "is_break": row.is_break,
         "severity": row.severity and row.severity.value,
+        "since_at": row.since_at,
+        "age_s": age_s,
         "reason": row.reason,
         "what_to_do": DEFINITIONS[row.findings[0]].what_to_do if row.is_break else None,
     }

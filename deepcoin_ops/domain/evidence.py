@@ -1,24 +1,20 @@
-"""What the exchange itself tells of a day's closes, and whether that agrees with the ledger. Records and pure arithmetic.
+"""What the exchange itself tells of a day's closes: records only.
 
-Reading it from the exchange lives in `exchange.evidence`, keeping it in `ledger`. Nothing here decides what a desk does
-about a disagreement.
+Reading it from the exchange lives in `exchange.evidence`, keeping it in `ledger`, comparing it with the ledger in
+`evidence_match`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from deepcoin_ops.domain.model import InstrumentType, Position, PositionSide, ProductGroup, RawAnswer
+from deepcoin_ops.domain.model import InstrumentType, PositionSide, ProductGroup, RawAnswer
 
 # The exchange pads its times from whole seconds and its clock is not ours.
 EVIDENCE_SLACK = timedelta(seconds=60)
-
-SizeKey = tuple[str, PositionSide | None]
-Sizes = Mapping[SizeKey, Decimal]
 
 
 class EvidenceSource(StrEnum):
@@ -40,17 +36,6 @@ class EvidenceStatus(StrEnum):
     COMPLETE = "COMPLETE"
     FAILED = "FAILED"
     UNAVAILABLE = "UNAVAILABLE"
-
-
-class EvidenceBreak(StrEnum):
-    """How ledger and evidence can fail to agree on the size that was closed.
-
-    EVIDENCE_MISMATCH:    the exchange shows another closed size than the ledger's reads before and after.
-    EVIDENCE_UNAVAILABLE: there is no complete evidence of that time, so nothing can be compared.
-    """
-
-    EVIDENCE_MISMATCH = "EVIDENCE_MISMATCH"
-    EVIDENCE_UNAVAILABLE = "EVIDENCE_UNAVAILABLE"
 
 
 @dataclass(frozen=True)
@@ -146,105 +131,3 @@ class EvidencePage:
 
     query: str
     raw: RawAnswer
-
-
-@dataclass(frozen=True)
-class EvidenceFinding:
-    """Ledger and evidence on one instrument and side. `break_type` None means that they agree to the last digit.
-
-    Sizes are in contracts, or in base currency for spot; `closed_in_evidence` is None when there is no evidence.
-    """
-
-    instrument_id: str
-    position_side: PositionSide | None
-    closed_in_ledger: Decimal
-    closed_in_evidence: Decimal | None
-    break_type: EvidenceBreak | None
-    reason: str
-
-
-def choose_newest_complete(
-    reads: Iterable[EvidenceRead],
-) -> dict[tuple[EvidenceSource, InstrumentType], EvidenceRead]:
-    """The last complete read of each list, of reads in the order in which they were recorded."""
-    return {(read.source, read.instrument_type): read for read in reads if read.status is EvidenceStatus.COMPLETE}
-
-
-def add_up_positions(positions: Iterable[Position]) -> dict[SizeKey, Decimal]:
-    """Open sizes by instrument and side, split rows and margin modes added; zero rows are left out."""
-    sizes: dict[SizeKey, Decimal] = {}
-    for position in positions:
-        if position.quantity_contracts:
-            key = position.instrument_id, position.position_side
-            sizes[key] = sizes.get(key, Decimal(0)) + position.quantity_contracts
-    return sizes
-
-
-def add_up_closed(read: EvidenceRead, since: datetime, until: datetime) -> dict[SizeKey, Decimal]:
-    """Closed sizes by instrument and side that a read shows between two instants, 60 s on either side included.
-
-    A sale of spot counts as closing a long position.
-    """
-    closed: list[tuple[SizeKey, Decimal, datetime]] = [
-        ((row.instrument_id, row.position_side), row.closed_contracts, row.closed_at) for row in read.closed_positions
-    ]
-    is_spot = read.instrument_type is InstrumentType.SPOT
-    sales = [fill for fill in read.fills if is_spot and fill.side == "sell"]
-    closed += [((fill.instrument_id, PositionSide.LONG), fill.quantity_contracts, fill.filled_at) for fill in sales]
-    sizes: dict[SizeKey, Decimal] = {}
-    for key, size, at in closed:
-        if since - EVIDENCE_SLACK <= at <= until + EVIDENCE_SLACK:
-            sizes[key] = sizes.get(key, Decimal(0)) + size
-    return sizes
-
-
-def compare_with_evidence(
-    instrument_type: InstrumentType,
-    before: Sizes,
-    after: Sizes,
-    reads: Sequence[EvidenceRead],
-    since: datetime,
-    until: datetime,
-) -> tuple[EvidenceFinding, ...]:
-    """Whether the exchange shows as closed what the ledger's reads show as gone. The tolerance is zero.
-
-    Args:
-        instrument_type: What is compared: contracts with the positions history, spot with the fills.
-        before: Open sizes of that type by instrument and side, from the read before the first send.
-        after: The same from the last complete read.
-        reads: The account's evidence reads of the day, in the order in which they were recorded.
-        since: When the read before the first send was begun.
-        until: When the last complete read was finished.
-
-    Returns:
-        One finding for each instrument and side that ledger or evidence knows, by instrument and side. A size that grew
-        counts as nothing closed.
-    """
-    source = EvidenceSource.FILLS if instrument_type is InstrumentType.SPOT else EvidenceSource.POSITIONS_HISTORY
-    asked = [read for read in reads if (read.source, read.instrument_type) == (source, instrument_type)]
-    covering = [read for read in asked if read.covers(since, until)]
-    closed = add_up_closed(covering[-1], since, until) if covering else None
-    keys = sorted({*before, *after, *(closed or {})}, key=lambda key: (key[0], key[1] or ""))
-    return tuple(_compare(key, before, after, closed, asked) for key in keys)
-
-
-def _compare(
-    key: SizeKey, before: Sizes, after: Sizes, closed: Sizes | None, asked: Sequence[EvidenceRead]
-) -> EvidenceFinding:
-    in_ledger = max(before.get(key, Decimal(0)) - after.get(key, Decimal(0)), Decimal(0))
-    if closed is None:
-        reason = _describe_missing(asked)
-        return EvidenceFinding(*key, in_ledger, None, EvidenceBreak.EVIDENCE_UNAVAILABLE, reason)
-    in_evidence = closed.get(key, Decimal(0))
-    if in_evidence == in_ledger:
-        return EvidenceFinding(*key, in_ledger, in_evidence, None, f"both say {in_ledger.normalize():f}")
-    reason = f"the ledger's reads say {in_ledger.normalize():f} closed, the exchange {in_evidence.normalize():f}"
-    return EvidenceFinding(*key, in_ledger, in_evidence, EvidenceBreak.EVIDENCE_MISMATCH, reason)
-
-
-def _describe_missing(asked: Sequence[EvidenceRead]) -> str:
-    if not asked:
-        return "no evidence was collected; run collect_evidence"
-    if asked[-1].status is EvidenceStatus.COMPLETE:
-        return "the evidence was collected before the flatten ended; run collect_evidence again"
-    return asked[-1].reason

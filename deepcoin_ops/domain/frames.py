@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Context, Decimal
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any
 
 import pandas as pd
@@ -39,12 +40,13 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, what it holds, what it means and whether it may be missing."""
+    """One column: its name, what it holds, what it means, whether it may be missing, and the words it may hold if few."""
 
     name: str
     kind: Kind
     description: str
     is_nullable: bool = False
+    words: type[StrEnum] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,8 @@ class Table:
         for row in listed:
             if set(row) != set(names):
                 raise ValueError(f"{self.name}: a row has other columns: {sorted(set(row) ^ set(names))}")
-        rounded = [{name: _round(value) for name, value in row.items()} for row in listed]
-        return self.from_arrow(pa.Table.from_pylist(rounded, schema=self.arrow_schema))
+        fitted = [{name: _fit(value) for name, value in row.items()} for row in listed]
+        return self.from_arrow(pa.Table.from_pylist(fitted, schema=self.arrow_schema))
 
     def from_arrow(self, table: pa.Table) -> pd.DataFrame:
         """A frame with this table's pandas types from an Arrow table with its schema."""
@@ -98,19 +100,49 @@ class Table:
         return pa.Table.from_pandas(frame, schema=self.arrow_schema, preserve_index=False)
 
     def find_violations(self, frame: pd.DataFrame) -> list[str]:
-        """What in a frame of this table its types alone do not forbid, in words; empty when nothing is wrong."""
-        named = [column.name for column in self.columns if not column.is_nullable]
-        problems = [f"{name} is missing in {count} row(s)" for name in named if (count := int(frame[name].isna().sum()))]
-        repeated = int(frame.duplicated(list(self.key)).sum())
-        if repeated:
-            problems.append(f"{repeated} row(s) repeat the key {', '.join(self.key)}")
-        return problems
+        """What in a frame breaks this table's contract, in words, one line per column and kind; empty when nothing does."""
+        import pandera.pandas as pa  # not at the top: every run loads this module, and few of them check a table
+
+        try:
+            self._build_contract(pa).validate(frame, lazy=True)
+        except pa.errors.SchemaErrors as errors:
+            cases = errors.failure_cases
+            cases.loc[cases["check"] == _REPEATED, "column"] = "key " + ", ".join(self.key)
+            found = cases.groupby(["column", "check"], sort=False, dropna=False)["index"].nunique()
+            return [f"{column} {_describe_check(check)} in {count} row(s)" for (column, check), count in found.items()]
+        return []
+
+    def _build_contract(self, pa: Any) -> Any:
+        """The contract in pandera's terms: exactly these columns in this order, their types and words, one row per key."""
+        columns = {
+            column.name: pa.Column(
+                column.kind.pandas_type,
+                pa.Check.isin([word.value for word in column.words]) if column.words else None,
+                nullable=column.is_nullable,
+            )
+            for column in self.columns
+        }
+        return pa.DataFrameSchema(columns, strict=True, ordered=True, unique=list(self.key), name=self.name)
 
 
+_REPEATED = "multiple_fields_uniqueness"
+_IN_WORDS = {_REPEATED: "is repeated", "not_nullable": "is missing", "isin": "holds another word than"}
 _DECIMALS = Decimal(1).scaleb(-18)
 _EXACT = Context(prec=100)
 
 
-def _round(value: Any) -> Any:
-    """A decimal with at most 18 digits behind the point; the ledger keeps the rest. Everything else as it is."""
-    return value.quantize(_DECIMALS, context=_EXACT) if isinstance(value, Decimal) else value
+def _describe_check(check: str) -> str:
+    """What broke, for people: pandera writes a check's name, and its arguments in brackets."""
+    name, bracket, arguments = check.partition("(")
+    return f"{_IN_WORDS.get(name, name)} {arguments.strip('[])')}".rstrip() if bracket else _IN_WORDS.get(check, check)
+
+
+def _fit(value: Any) -> Any:
+    """A decimal with at most 18 digits behind the point (the ledger keeps the rest), an instant in UTC; others as they are.
+
+    Arrow would convert an instant itself, and drops its offset in a process that has ever imported pandera, which sets
+    PYARROW_IGNORE_TIMEZONE for the sake of another library.
+    """
+    if isinstance(value, Decimal):
+        return value.quantize(_DECIMALS, context=_EXACT)
+    return value.astimezone(UTC) if isinstance(value, datetime) else value

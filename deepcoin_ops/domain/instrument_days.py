@@ -6,12 +6,14 @@ Which flatten decides and which attempts belong to the day is settled before; th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
-from deepcoin_ops.domain.breaks import DEFINITIONS, BreakType, ReconciliationRow, Severity
+from deepcoin_ops.domain.breaks import BreakType, ReconciliationRow, rank_findings
 from deepcoin_ops.domain.day import DayFlatten, PositionPage
+from deepcoin_ops.domain.evidence_match import EvidenceFinding
 from deepcoin_ops.domain.model import (
     CloseAttempt,
     CloseError,
@@ -105,10 +107,13 @@ class InstrumentView:
     after: Sizes
     attempts: tuple[CloseAttempt, ...]
     reopened_sides: set[PositionSide | None]
+    evidence: Mapping[PositionSide | None, EvidenceFinding]
+    stands_at: datetime
 
     def find_sides(self) -> list[PositionSide | None]:
         """The sides with something to say; a single None when there is none."""
         seen = {item.position_side for item in self._items()} | set(self.before.by_side) | set(self.after.by_side)
+        seen |= set(self.evidence)
         return [side for side in SIDES if side in seen] or [None]
 
     def build_row(self, side: PositionSide | None, *, is_open: bool = False) -> ReconciliationRow:
@@ -122,10 +127,12 @@ class InstrumentView:
         is_open = is_open or (is_residual and bool(self.after.quantity(side)))
         items = tuple(item for item in self._items() if item.position_side is side)
         outcomes = tuple(attempt.outcome for attempt in self.attempts)
-        findings = self._find_findings(side, items, is_open=is_open)
         # The other side of an instrument that is still open was seen closed by the same counting read.
         is_settled = self.verdict.verdict.is_flat or (is_residual and not is_open)
-        severity = Severity.INFO if is_settled else DEFINITIONS[findings[0]].severity
+        ranked = rank_findings(self._find_findings(side, items, is_open=is_open), is_settled=is_settled)
+        evidence, reason = self.evidence.get(side), self.verdict.reason
+        if evidence and ranked and ranked[0][0] is evidence.break_type:
+            reason = f"{evidence.reason}; {reason}"
         return ReconciliationRow(
             account=self.account,
             instrument_id=self.instrument_id,
@@ -137,29 +144,43 @@ class InstrumentView:
             notional_after_usdt=self.after.notional(side),
             outcomes=outcomes,
             error_items=items,
+            evidence=evidence.in_words if evidence else None,
             verdict=self.verdict.verdict,
-            findings=findings,
-            severity=severity if findings else None,
-            reason=self.verdict.reason,
+            findings=tuple(kind for kind, _severity in ranked),
+            severity=ranked[0][1] if ranked else None,
+            since_at=self._find_since(ranked[0][0]) if ranked else None,
+            reason=reason,
         )
+
+    def _find_since(self, kind: BreakType) -> datetime:
+        """Since when a finding holds: what a close brought back since it was sent, what reads show since they ended."""
+        unknown = [attempt for attempt in self.attempts if attempt.outcome is Outcome.UNKNOWN]
+        with_items = [attempt for attempt in self.attempts if attempt.close_errors]
+        told_by = {
+            BreakType.UNKNOWN_OUTCOME: unknown,
+            BreakType.PARTIAL_FAILURE: with_items,
+            BreakType.DUPLICATE_ERROR_ITEM: with_items,
+        }
+        return min((attempt.intent_at for attempt in told_by.get(kind, ())), default=self.stands_at)
 
     def _items(self) -> tuple[CloseError, ...]:
         return tuple(item for attempt in self.attempts for item in attempt.close_errors)
 
-    def _find_findings(
-        self, side: PositionSide | None, items: Sequence[CloseError], *, is_open: bool
-    ) -> tuple[BreakType, ...]:
+    def _find_findings(self, side: PositionSide | None, items: Sequence[CloseError], *, is_open: bool) -> list[BreakType]:
         verdict = self.verdict.verdict
+        evidence = self.evidence[side].break_type if side in self.evidence else None
         found = {
             BreakType.REOPENED: is_open and side in self.reopened_sides,
             BreakType.RESIDUAL_POSITION: is_open,
             BreakType.UNKNOWN_OUTCOME: any(attempt.outcome is Outcome.UNKNOWN for attempt in self.attempts),
             BreakType.PARTIAL_FAILURE: bool(items),
             BreakType.UNVERIFIED: verdict is Verdict.UNVERIFIED,
+            BreakType.EVIDENCE_MISMATCH: evidence is BreakType.EVIDENCE_MISMATCH,
+            BreakType.EVIDENCE_UNAVAILABLE: evidence is BreakType.EVIDENCE_UNAVAILABLE,
             BreakType.DUPLICATE_ERROR_ITEM: any(_has_duplicates(attempt, side) for attempt in self.attempts),
             BreakType.ALREADY_FLAT: verdict is Verdict.ALREADY_FLAT and not self.attempts,
         }
-        return tuple(kind for kind in BreakType if found.get(kind))
+        return [kind for kind, is_found in found.items() if is_found]
 
 
 def _has_duplicates(attempt: CloseAttempt, side: PositionSide | None) -> bool:

@@ -10,23 +10,28 @@ Which of a day's facts count:
 * Attempts and error items are those of the whole day: each item is explained by exactly one row, that of its side.
 * A day whose tick is past its deadline needs a flatten that looked and ended at or after the tick. An earlier one says
   nothing about the end of the day, and decides nothing once there is a later one.
+* The exchange's own lists are compared with all flattens of the day that looked, instrument by instrument and side by side;
+  without such lists nothing is broken, and the row says that they are missing.
 
 Invariants, kept by property tests:
 
 * each attempt is in exactly one outcome;
 * once the deadline has passed, there is no break exactly when every configured instrument is proven flat by a flatten that
-  ended after the tick, and nothing is open that is not configured;
+  ended after the tick, nothing is open that is not configured, and no list of the exchange contradicts the reads;
 * every error item is explained by exactly one row;
 * the same day gives the same rows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 
-from deepcoin_ops.domain.breaks import DEFINITIONS, BreakType, ReconciliationRow, Severity
+from deepcoin_ops.domain.breaks import DEFINITIONS, BreakType, ReconciliationRow, rank_findings
 from deepcoin_ops.domain.day import AccountDay, DayFlatten
 from deepcoin_ops.domain.errors import LockTimeout
+from deepcoin_ops.domain.evidence_match import EvidenceFinding, SizeKey, match_evidence
 from deepcoin_ops.domain.instrument_days import SIDES, InstrumentView, Sizes, find_rows, find_verdict, sum_by_side
 from deepcoin_ops.domain.model import PositionSide
 
@@ -37,7 +42,10 @@ def reconcile(day: AccountDay) -> list[ReconciliationRow]:
     Zero rows mean that nobody flattened the account and that it was not due, or not yet.
     """
     account_rows = [*_judge_due(day), *_judge_lock_timeouts(day), *_judge_drift(day)]
-    instrument_rows = [row for instrument_id in _find_instruments(day) for row in _judge_instrument(day, instrument_id)]
+    evidence = match_evidence(day.flattens, day.evidence)
+    instrument_rows = [
+        row for instrument_id in _find_instruments(day) for row in _judge_instrument(day, instrument_id, evidence)
+    ]
     return [*account_rows, *instrument_rows, *_judge_unconfigured(day)]
 
 
@@ -61,7 +69,7 @@ def _judge_due(day: AccountDay) -> list[ReconciliationRow]:
     told = [f"the tick of {day.due.scheduled_at.isoformat()} had until {day.due.deadline_at.isoformat()}"]
     told += [f"a tick was skipped: {reason}" for reason in day.skipped_ticks]
     told += [f"flatten {flatten.request.flatten_id} {_describe_end(flatten)}" for flatten in day.flattens]
-    return [_build_account_row(day, BreakType.FLATTEN_MISSING, "; ".join(told))]
+    return [_build_account_row(day, BreakType.FLATTEN_MISSING, "; ".join(told), day.due.deadline_at)]
 
 
 def _describe_end(flatten: DayFlatten) -> str:
@@ -91,21 +99,29 @@ def _judge_lock_timeouts(day: AccountDay) -> list[ReconciliationRow]:
         for instrument_id in flatten.request.instruments
     )
     reason = "; ".join(flatten.closing.reason for flatten in timed_out if flatten.closing is not None)
-    row = _build_account_row(day, BreakType.LOCK_TIMEOUT, reason, is_settled=not is_deciding)
-    return [row]
+    since_at = timed_out[0].opened_at
+    return [_build_account_row(day, BreakType.LOCK_TIMEOUT, reason, since_at, is_settled=not is_deciding)]
 
 
 def _judge_drift(day: AccountDay) -> list[ReconciliationRow]:
-    noticed = [note for flatten in day.flattens for note in flatten.notes]
-    noticed += [note for attempt in day.attempts for note in attempt.notes]
+    noticed = [
+        (flatten.opened_at, note)
+        for flatten in day.flattens
+        for notes in (flatten.notes, *(attempt.notes for attempt in flatten.attempts))
+        for note in notes
+    ]
+    noticed += [(read.started_at, note) for read in day.evidence for note in read.notes]
     if not noticed:
         return []
-    return [_build_account_row(day, BreakType.SCHEMA_DRIFT, "; ".join(dict.fromkeys(noticed)))]
+    reason = "; ".join(dict.fromkeys(note for _at, note in noticed))
+    return [_build_account_row(day, BreakType.SCHEMA_DRIFT, reason, min(at for at, _note in noticed))]
 
 
-def _build_account_row(day: AccountDay, kind: BreakType, reason: str, *, is_settled: bool = False) -> ReconciliationRow:
-    severity = Severity.INFO if is_settled else DEFINITIONS[kind].severity
-    return ReconciliationRow(day.account, findings=(kind,), severity=severity, reason=reason)
+def _build_account_row(
+    day: AccountDay, kind: BreakType, reason: str, since_at: datetime, *, is_settled: bool = False
+) -> ReconciliationRow:
+    [(_kind, severity)] = rank_findings([kind], is_settled=is_settled)
+    return ReconciliationRow(day.account, findings=(kind,), severity=severity, since_at=since_at, reason=reason)
 
 
 # -- instruments ------------------------------------------------------------------------------------------------------
@@ -142,7 +158,9 @@ def _find_deciding(day: AccountDay, instrument_id: str) -> DayFlatten | None:
     return max(asking, key=standing)[1] if asking else None
 
 
-def _judge_instrument(day: AccountDay, instrument_id: str) -> list[ReconciliationRow]:
+def _judge_instrument(
+    day: AccountDay, instrument_id: str, evidence: Mapping[SizeKey, EvidenceFinding]
+) -> list[ReconciliationRow]:
     deciding = _find_deciding(day, instrument_id)
     first = next((each for each in day.flattens if each.has_looked and _has_verdict_or_read(each, instrument_id)), None)
     view = InstrumentView(
@@ -154,12 +172,21 @@ def _judge_instrument(day: AccountDay, instrument_id: str) -> list[Reconciliatio
         Sizes.build(deciding, instrument_id, is_before=False),
         tuple(attempt for attempt in day.attempts if attempt.intent.instrument_id == instrument_id),
         _find_reopened_sides(deciding, instrument_id),
+        {side: finding for (of_instrument, side), finding in evidence.items() if of_instrument == instrument_id},
+        deciding.stands_at if deciding else _find_last_moment(day),
     )
     rows = [view.build_row(side) for side in view.find_sides()]
     if not view.verdict.verdict.is_flat and not any(row.is_break for row in rows):
         # The verdict says open, and no recorded row says on which side.
         rows = [row for row in rows if row.position_side is not None] + [view.build_row(None, is_open=True)]
     return rows
+
+
+def _find_last_moment(day: AccountDay) -> datetime:
+    """Since when nobody's word counts for the end of the day: its deadline, or else the last flatten that did not look."""
+    if day.due is not None and day.due.is_past:
+        return day.due.deadline_at
+    return max((flatten.opened_at for flatten in day.flattens), default=day.ends_at)
 
 
 def _has_verdict_or_read(flatten: DayFlatten, instrument_id: str) -> bool:
@@ -195,6 +222,7 @@ def _judge_unconfigured(day: AccountDay) -> list[ReconciliationRow]:
                 quantity_after_contracts=after[side],
                 findings=(BreakType.UNCONFIGURED_POSITION,),
                 severity=DEFINITIONS[BreakType.UNCONFIGURED_POSITION].severity,
+                since_at=last.opened_at,
                 reason="open in the last complete read, and not configured",
             )
             for side in SIDES

@@ -5,7 +5,9 @@ A frame of any of them has all its columns with their types, with zero rows too.
 
 from __future__ import annotations
 
+from deepcoin_ops.domain.breaks import BreakType, Severity
 from deepcoin_ops.domain.frames import Column, Kind, Table
+from deepcoin_ops.domain.model import FlattenResult, Outcome, PositionSide, ProductGroup, Verdict
 
 _DAY = Column("trading_day", Kind.TEXT, "Local date on which the trading day starts, YYYY-MM-DD.")
 _ACCOUNT = Column("account", Kind.TEXT, "The account's name in the settings.")
@@ -25,7 +27,7 @@ CLOSE_ATTEMPTS = Table(
     zero_rows_mean="no close was sent for this trading day",
     columns=(
         *_ATTEMPT_KEYS,
-        Column("product_group", Kind.TEXT, "Spot, Swap (coin-margined) or SwapU (USDT-margined)."),
+        Column("product_group", Kind.TEXT, "Spot, Swap (coin-margined) or SwapU (USDT-margined).", words=ProductGroup),
         Column("round_number", Kind.INTEGER, "Round of the flatten, from 1."),
         Column("send_number", Kind.INTEGER, "Number of the send within its flatten, from 1."),
         Column("endpoint", Kind.TEXT, "Path that the close was sent to."),
@@ -34,7 +36,9 @@ CLOSE_ATTEMPTS = Table(
         Column("intent_at", Kind.INSTANT, "When the intent was recorded, before the first byte left."),
         Column("sent_at", Kind.INSTANT, "When it was sent; missing when nothing left or nobody lived to say.", True),
         Column("answered_at", Kind.INSTANT, "When the answer, the error or the timeout came.", True),
-        Column("outcome", Kind.TEXT, "ACCEPTED, PARTIAL, REFUSED, NOT_SENT or UNKNOWN. None of them says flat."),
+        Column(
+            "outcome", Kind.TEXT, "ACCEPTED, PARTIAL, REFUSED, NOT_SENT or UNKNOWN. None of them says flat.", words=Outcome
+        ),
         Column("reason", Kind.TEXT, "The outcome in words."),
         Column("error_code", Kind.TEXT, "The answer's outer code; missing without a readable answer.", True),
         Column("http_status", Kind.INTEGER, "HTTP status; missing without an answer.", True),
@@ -51,7 +55,9 @@ CLOSE_ERRORS = Table(
     columns=(
         *_ATTEMPT_KEYS,
         Column("item_index", Kind.INTEGER, "Place of the item in its errorList, from 0."),
-        Column("position_side", Kind.TEXT, "long or short; missing where the item names no known side.", True),
+        Column(
+            "position_side", Kind.TEXT, "long or short; missing where the item names no known side.", True, PositionSide
+        ),
         Column("error_code", Kind.TEXT, "The item's code, as text; empty where it has none."),
         Column("error_message", Kind.TEXT, "The item's message."),
         Column("error_meaning", Kind.TEXT, "What the code means for a flatten."),
@@ -74,9 +80,9 @@ _POSITION_COLUMNS = (
     Column("flatten_id", Kind.TEXT, "The flatten that read it."),
     Column("row_index", Kind.INTEGER, "Place of the row in the read, from 0, contracts before spot."),
     Column("instrument_id", Kind.TEXT, "What is held."),
-    Column("product_group", Kind.TEXT, "Spot, Swap or SwapU; missing for an id of another spelling.", True),
+    Column("product_group", Kind.TEXT, "Spot, Swap or SwapU; missing for an id of another spelling.", True, ProductGroup),
     Column("position_id", Kind.TEXT, "The exchange's id of the position; empty where it gives none."),
-    Column("position_side", Kind.TEXT, "long or short; missing for a side of another name.", True),
+    Column("position_side", Kind.TEXT, "long or short; missing for a side of another name.", True, PositionSide),
     Column("quantity_contracts", Kind.DECIMAL, "Size in contracts; base units for spot."),
     Column("margin_mode", Kind.TEXT, "As the exchange names it."),
     Column("merge_mode", Kind.TEXT, "As the exchange names it."),
@@ -118,7 +124,7 @@ RECONCILIATION = Table(
         _ACCOUNT,
         Column("subject", Kind.TEXT, "Account/instrument/side, or account/finding: the same text on every day."),
         Column("instrument_id", Kind.TEXT, "Which instrument; missing for a finding about the whole account.", True),
-        Column("position_side", Kind.TEXT, "long or short; missing where no side of it was seen.", True),
+        Column("position_side", Kind.TEXT, "long or short; missing where no side of it was seen.", True, PositionSide),
         Column("flatten_id", Kind.TEXT, "The flatten that decided the verdict; missing without one.", True),
         Column("quantity_before_contracts", Kind.DECIMAL, "Open on this side at the day's first read of it.", True),
         Column("notional_before_usdt", Kind.DECIMAL, "Value of that size; missing without a price.", True),
@@ -128,11 +134,16 @@ RECONCILIATION = Table(
         Column("outcomes", Kind.TEXT, "Their outcomes in order, comma between them; empty without attempts."),
         Column("error_items", Kind.INTEGER, "errorList items that this row explains: those of its side."),
         Column("error_codes", Kind.TEXT, "Their codes, each once, comma between them."),
-        Column("verdict", Kind.TEXT, "ALREADY_FLAT, FLAT, RESIDUAL or UNVERIFIED, of the whole instrument.", True),
-        Column("break_type", Kind.TEXT, "The most serious finding; missing when all is well.", True),
+        Column("evidence", Kind.TEXT, "MATCHES, MISMATCH, UNCOMPARED or UNAVAILABLE, and why; missing without any.", True),
+        Column("verdict", Kind.TEXT, "ALREADY_FLAT, FLAT, RESIDUAL or UNVERIFIED, of the whole instrument.", True, Verdict),
+        Column(
+            "break_type", Kind.TEXT, "The most serious finding; missing when there is nothing to tell.", True, BreakType
+        ),
         Column("findings", Kind.TEXT, "Everything found, most serious first, comma between."),
         Column("is_break", Kind.BOOLEAN, "Whether somebody has to do something: severity ERROR or WARN."),
-        Column("severity", Kind.TEXT, "ERROR: money at risk. WARN: somebody decides. INFO: settled.", True),
+        Column("severity", Kind.TEXT, "ERROR: money at risk. WARN: somebody decides. INFO: settled.", True, Severity),
+        Column("since_at", Kind.INSTANT, "Since when the break type holds; missing without one.", True),
+        Column("age_s", Kind.SECONDS, "How old it was when the trading day ended, in seconds; 0 if it began later.", True),
         Column("reason", Kind.TEXT, "What was seen, in words."),
         Column("what_to_do", Kind.TEXT, "What the owner of a break does; missing without a break.", True),
     ),
@@ -153,7 +164,13 @@ FLATTEN_SUMMARY = Table(
         Column("scheduled_at", Kind.INSTANT, "The tick it was launched for; missing for a launch by hand.", True),
         Column("opened_at", Kind.INSTANT, "When it was opened."),
         Column("closed_at", Kind.INSTANT, "When its closing row was written; missing without one.", True),
-        Column("result", Kind.TEXT, "FLAT, NOT_FLAT, UNVERIFIED, REFUSED or DRY_RUN; missing without a closing row.", True),
+        Column(
+            "result",
+            Kind.TEXT,
+            "FLAT, NOT_FLAT, UNVERIFIED, REFUSED or DRY_RUN; missing without a closing row.",
+            True,
+            FlattenResult,
+        ),
         Column("reason", Kind.TEXT, "Why it ended so, in words."),
         Column("instruments", Kind.INTEGER, "How many were asked for."),
         Column("already_flat", Kind.INTEGER, "Verdicts ALREADY_FLAT."),
@@ -186,8 +203,8 @@ CLOSED_POSITIONS = Table(
         _DAY,
         _ACCOUNT,
         Column("instrument_id", Kind.TEXT, "What was closed."),
-        Column("product_group", Kind.TEXT, "Swap or SwapU; missing for an id of another spelling.", True),
-        Column("position_side", Kind.TEXT, "long or short; missing where the row names no known side.", True),
+        Column("product_group", Kind.TEXT, "Swap or SwapU; missing for an id of another spelling.", True, ProductGroup),
+        Column("position_side", Kind.TEXT, "long or short; missing where the row names no known side.", True, PositionSide),
         Column("position_id", Kind.TEXT, "The exchange's id of the position."),
         Column("closed_contracts", Kind.DECIMAL, "Size that was closed."),
         Column("quantity_contracts", Kind.DECIMAL, "Size of the position as the row tells it.", True),

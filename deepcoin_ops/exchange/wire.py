@@ -25,11 +25,13 @@ from deepcoin_ops.domain.model import (
     product_group_of,
 )
 from deepcoin_ops.exchange.wire_values import (
-    SIDES,
     UnreadableAnswer,
     notice_fields,
+    notice_values,
     parse_decimal,
+    parse_flag,
     parse_rows,
+    parse_side,
     parse_text,
     shorten,
 )
@@ -38,7 +40,9 @@ _POSITION_FIELDS = frozenset(
     "instType mgnMode instId posId posSide pos avgPx lever liqPx useMargin unrealizedProfit mrgPosition ccy uTime cTime "
     "lastPx tpTriggerPx slTriggerPx isLeading isFollow".split()
 )
+_POSITION_VALUES = {"avgPx": parse_decimal, "posSide": parse_side, "isLeading": parse_flag, "isFollow": parse_flag}
 _ERROR_ITEM_FIELDS = frozenset("memberId accountId tradeUnitId instId posiDirection errorCode errorMsg".split())
+_ERROR_ITEM_VALUES = {"posiDirection": parse_side, "errorCode": parse_text, "instId": parse_text, "errorMsg": parse_text}
 
 
 @dataclass(frozen=True)
@@ -127,13 +131,22 @@ def read_close_answer(http_status: int, body: bytes) -> CloseReading:
 def _read_error_list(data: Any) -> CloseReading:
     items = data.get("errorList") if isinstance(data, dict) else None
     if not isinstance(items, list):
-        return CloseReading(Outcome.UNKNOWN, "code 0, but errorList is missing or not a list", None, "0")
+        reason = "code 0, but errorList is missing or not a list"
+        return CloseReading(Outcome.UNKNOWN, reason, None, "0", notes=(f"close answer with {reason}",))
     if not items:
         return CloseReading(Outcome.ACCEPTED, "code 0 and an empty errorList", None, "0")
     errors = tuple(_parse_close_error(index, item) for index, item in enumerate(items))
     codes = ", ".join(sorted({error.error_code or "no code" for error in errors}))
-    notes = notice_fields("errorList item", (item for item in items if isinstance(item, dict)), _ERROR_ITEM_FIELDS)
-    return CloseReading(Outcome.PARTIAL, f"{len(errors)} errorList item(s): {codes}", None, "0", errors, notes)
+    return CloseReading(
+        Outcome.PARTIAL, f"{len(errors)} errorList item(s): {codes}", None, "0", errors, _notice_items(items)
+    )
+
+
+def _notice_items(items: list[Any]) -> tuple[str, ...]:
+    known = [item for item in items if isinstance(item, dict)]
+    strange = ("errorList item that is no object",) if len(known) < len(items) else ()
+    fields = notice_fields("errorList item", known, _ERROR_ITEM_FIELDS)
+    return (*strange, *fields, *notice_values("errorList item", known, _ERROR_ITEM_VALUES))
 
 
 def _parse_close_error(index: int, item: Any) -> CloseError:
@@ -142,7 +155,7 @@ def _parse_close_error(index: int, item: Any) -> CloseError:
     return CloseError(
         item_index=index,
         instrument_id=parse_text(fields.get("instId")) or "",
-        position_side=SIDES.get((parse_text(fields.get("posiDirection")) or "").lower()),
+        position_side=parse_side(fields.get("posiDirection")),
         error_code=parse_text(fields.get("errorCode")) or "",
         error_message=parse_text(fields.get("errorMsg")) or "",
         member_id=parse_text(fields.get("memberId")) or "",
@@ -167,7 +180,8 @@ def parse_positions(data: Any, instrument_type: InstrumentType) -> tuple[tuple[P
     """
     rows = parse_rows(data)
     positions = tuple(_parse_position(row, instrument_type) for row in rows)
-    return positions, notice_fields("positions row", rows, _POSITION_FIELDS)
+    fields = notice_fields("positions row", rows, _POSITION_FIELDS)
+    return positions, (*fields, *notice_values("positions row", rows, _POSITION_VALUES))
 
 
 def _parse_position(row: Mapping[str, Any], instrument_type: InstrumentType) -> Position:
@@ -178,7 +192,7 @@ def _parse_position(row: Mapping[str, Any], instrument_type: InstrumentType) -> 
     if (parse_text(row.get("instType")) or instrument_type) != instrument_type:
         raise UnreadableAnswer(f"asked for {instrument_type} positions, a row is of another type: {shorten(row)}")
     is_spot = instrument_type is InstrumentType.SPOT
-    side = PositionSide.LONG if is_spot else SIDES.get((parse_text(row.get("posSide")) or "").lower())
+    side = PositionSide.LONG if is_spot else parse_side(row.get("posSide"))
     try:
         group = product_group_of(instrument_id)
     except ValueError:
@@ -194,8 +208,8 @@ def _parse_position(row: Mapping[str, Any], instrument_type: InstrumentType) -> 
         merge_mode=parse_text(row.get("mrgPosition")) or "",
         average_price=parse_decimal(row.get("avgPx")),
         margin_currency=parse_text(row.get("ccy")) or "",
-        is_leading=_flag(row.get("isLeading")),
-        is_following=_flag(row.get("isFollow")),
+        is_leading=parse_flag(row.get("isLeading")),
+        is_following=parse_flag(row.get("isFollow")),
     )
 
 
@@ -270,10 +284,6 @@ def parse_uid(data: Any) -> str:
     if not uid:
         raise UnreadableAnswer("the answer has no uid")
     return uid
-
-
-def _flag(value: Any) -> bool | None:
-    return value if isinstance(value, bool) else None
 
 
 def _compact(fields: Mapping[str, Any]) -> str:

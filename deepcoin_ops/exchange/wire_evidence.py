@@ -14,11 +14,11 @@ from typing import Any
 from deepcoin_ops.domain.evidence import ClosedPosition, Fill
 from deepcoin_ops.domain.model import InstrumentType, ProductGroup, product_group_of
 from deepcoin_ops.exchange.wire_values import (
-    SIDES,
     UnreadableAnswer,
     notice_fields,
     parse_decimal,
     parse_rows,
+    parse_side,
     parse_text,
     shorten,
 )
@@ -76,7 +76,7 @@ def _parse_closed_position(row: Mapping[str, Any], instrument_type: InstrumentTy
         instrument_id=instrument_id,
         product_group=_find_group(instrument_id),
         position_id=parse_text(row.get("posId")) or "",
-        position_side=SIDES.get((parse_text(row.get("posSide")) or "").lower()),
+        position_side=parse_side(row.get("posSide")),
         quantity_contracts=_parse_optional(row, "pos"),
         closed_contracts=abs(_parse_required(row, "closePos")),
         average_open_price=_parse_optional(row, "avgPx"),
@@ -104,7 +104,7 @@ def _parse_fill(row: Mapping[str, Any], instrument_type: InstrumentType) -> Fill
         order_id=parse_text(row.get("ordId")) or "",
         bill_id=parse_text(row.get("billId")) or "",
         side=side,
-        position_side=SIDES.get((parse_text(row.get("posSide")) or "").lower()),
+        position_side=parse_side(row.get("posSide")),
         price=_parse_required(row, "fillPx"),
         quantity_contracts=abs(_parse_required(row, "fillSz")),
         execution_type=parse_text(row.get("execType")) or "",

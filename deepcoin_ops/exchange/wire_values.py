@@ -5,7 +5,7 @@ No field name lives here. What cannot be read is None, or raises where nothing c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -35,6 +35,24 @@ def notice_fields(what: str, rows: Iterable[Mapping[str, Any]], known: frozenset
     return (f"{what} with unknown field(s): {', '.join(unknown)}",) if unknown else ()
 
 
+def notice_values(
+    what: str, rows: Iterable[Mapping[str, Any]], readers: Mapping[str, Callable[[Any], Any]]
+) -> tuple[str, ...]:
+    """A note on values that are there and cannot be read, or none: they count as missing, and the raw answer has them."""
+    unreadable = {
+        name
+        for row in rows
+        for name, read in readers.items()
+        if row.get(name) not in (None, "") and read(row[name]) is None
+    }
+    return (f"{what} with unreadable value(s) of: {', '.join(sorted(unreadable))}",) if unreadable else ()
+
+
+def parse_side(value: Any) -> PositionSide | None:
+    """The side of a position; None for a name that is not known."""
+    return SIDES.get((parse_text(value) or "").lower())
+
+
 def parse_text(value: Any) -> str | None:
     """Text of a scalar: codes and ids come as text or as numbers, depending on the endpoint."""
     if value is None or isinstance(value, bool | list | dict):
@@ -53,6 +71,11 @@ def parse_decimal(value: Any) -> Decimal | None:
     except InvalidOperation:
         return None
     return number if number.is_finite() else None
+
+
+def parse_flag(value: Any) -> bool | None:
+    """True or false; None for anything else."""
+    return value if isinstance(value, bool) else None
 
 
 def shorten(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from deepcoin_ops.domain.day import AccountDay, DayFlatten, DueTick, PositionPage
 from deepcoin_ops.domain.model import CloseAttempt
@@ -17,6 +18,7 @@ def read_account_days(
     up_to_seq: int,
     configured: Mapping[str, tuple[str, ...]],
     due: DueTick | None,
+    ends_at: datetime,
 ) -> list[AccountDay]:
     """What the ledger knows of a day, one record per account, by name.
 
@@ -27,10 +29,12 @@ def read_account_days(
         configured: The configured instruments of each account, as the settings name them now; they count for an account
             that nobody flattened that day. An account that only the ledger knows is there too, and nothing was due for it.
         due: What was due on that day, for every configured account.
+        ends_at: When the day's window ends, aware.
     """
     records = ledger.read_flattens(trading_day, up_to_seq) if ledger else []
     ticks = ledger.read_skipped_ticks(trading_day, up_to_seq) if ledger else []
     attempts = ledger.read_attempts(trading_day, up_to_seq) if ledger else []
+    evidence = ledger.read_evidence(trading_day, up_to_seq) if ledger else []
     flattens = [_read_flatten(ledger, record, attempts, up_to_seq) for record in records] if ledger else []
     named = {*configured, *(flatten.request.account for flatten in flattens), *(tick.account for tick in ticks)}
     days = []
@@ -42,9 +46,11 @@ def read_account_days(
                 trading_day=trading_day,
                 account=account,
                 instruments=real[-1].configured if real else configured.get(account, ()),
+                ends_at=ends_at,
                 flattens=own,
                 due=due if account in configured else None,
                 skipped_ticks=tuple(tick.reason for tick in ticks if tick.account == account),
+                evidence=tuple(record.read for record in evidence if record.account == account),
             )
         )
     return days

@@ -28,6 +28,7 @@ from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.journal import Ledger, utc_now
 from deepcoin_ops.ledger.records import AlteredEntry, EvidenceRecord, FlattenRecord
 from deepcoin_ops.orchestration.failures import guarded
+from deepcoin_ops.orchestration.reports import ReportStore
 from deepcoin_ops.orchestration.tables import TableStore
 from deepcoin_ops.settings import Settings, load_settings
 
@@ -180,7 +181,8 @@ class LedgerDays(dg.ConfigurableResource):  # type: ignore[type-arg]
             settings = self._settings
             configured = {name: account.instruments for name, account in settings.accounts.items()}
             head, due = self.read_head(trading_day), find_due(settings, trading_day, self._now)
-            self._days[trading_day] = read_account_days(self._ledger, trading_day, head.seq, configured, due)
+            ends_at = settings.calendar.window(trading_day)[1]
+            self._days[trading_day] = read_account_days(self._ledger, trading_day, head.seq, configured, due, ends_at)
         return self._days[trading_day]
 
     def find_altered_entries(self) -> list[AlteredEntry]:
@@ -205,19 +207,26 @@ class LedgerDays(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 class DayTables(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The tables on disk or in an object store."""
+    """The tables and the reports on disk or in an object store."""
 
     _store: TableStore = PrivateAttr()
+    _reports: ReportStore = PrivateAttr()
 
     def setup_for_execution(self, _context: dg.InitResourceContext) -> None:
         """Find out where the tables are."""
         settings = load_settings()
         self._store = TableStore(settings.tables_url, settings.locks_folder)
+        self._reports = ReportStore(settings.tables_url, settings.locks_folder)
 
     @property
     def store(self) -> TableStore:
         """The tables of this run's venue."""
         return self._store
+
+    @property
+    def reports(self) -> ReportStore:
+        """The reports of this run's venue."""
+        return self._reports
 
 
 def _read_head(ledger: History | None, trading_day: str) -> TableHead:

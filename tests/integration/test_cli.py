@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import requests
 from flatten_lab import SETTINGS, build_scenario, position
+from processes import start_process
 
 from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.paper.scenario import Scenario
@@ -74,13 +75,8 @@ def closes(exchange: PaperExchange) -> list[str | None]:
 
 @contextmanager
 def started(environ: dict[str, str], *arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen([EXECUTABLE, *arguments], env=environ, text=True, stdout=subprocess.PIPE, **options)
-    try:
+    with start_process([EXECUTABLE, *arguments], env=environ, text=True, stdout=subprocess.PIPE, **options) as process:
         yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
 
 
 @pytest.fixture

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from flatten_lab import Lab, build_scenario, open_lab, position, with_settings
+from flatten_lab import Lab, build_scenario, open_lab, position, read_days, with_settings
 
-from deepcoin_ops.domain.day import AccountDay, DueTick
 from deepcoin_ops.domain.day_frames import (
     build_flatten_summary,
     build_positions_after,
@@ -20,23 +19,14 @@ from deepcoin_ops.domain.day_frames import (
 from deepcoin_ops.domain.errors import LockTimeout
 from deepcoin_ops.domain.model import FlattenResult
 from deepcoin_ops.flattening.account_lock import AccountLock
+from deepcoin_ops.flattening.evidence import collect_evidence
 from deepcoin_ops.flattening.progress import Progress
-from deepcoin_ops.ledger.days import read_account_days
 from deepcoin_ops.paper.faults import Fault, FaultAction
 
 A = FaultAction
 BTC, ETH = position("BTC-USDT-SWAP", "PAPER-1", "500"), position("ETH-USDT-SWAP", "PAPER-2", "90.5", "short")
 # Reads fail from here on: the snapshot's pages have been read, nothing after the closes will be.
 BLIND = Fault(A.SERVER_ERROR, endpoint="account/positions", call=3, until_call=10_000)
-
-
-def read_days(lab: Lab, since: datetime) -> tuple[str, list[AccountDay]]:
-    """Today as the ledger tells it, with a flatten due since a moment and its deadline past."""
-    settings = lab.desk.settings
-    trading_day = settings.calendar.day_of(since)
-    due = DueTick(since, since + timedelta(seconds=1), is_past=True)
-    configured = {name: account.instruments for name, account in settings.accounts.items()}
-    return trading_day, read_account_days(lab.desk.ledger, trading_day, 10**9, configured, due)
 
 
 def reconcile_after(lab: Lab) -> pd.DataFrame:
@@ -102,7 +92,8 @@ def test_duplicated_items_are_kept_and_told(tmp_path: Path) -> None:
     """Whoever counts positions by items counts one twice."""
     with open_lab(tmp_path, build_scenario([BTC], [Fault(A.DUPLICATED_ITEMS)])) as lab:
         row = row_of(reconcile_after(lab), "BTC-USDT-SWAP")
-        assert (row["findings"], row["error_items"]) == ("PARTIAL_FAILURE, DUPLICATE_ERROR_ITEM", 2)
+        assert (row["break_type"], row["error_items"]) == ("PARTIAL_FAILURE", 2)
+        assert "DUPLICATE_ERROR_ITEM" in row["findings"]
 
 
 def test_unknown_fields_are_reported_as_drift(tmp_path: Path) -> None:
@@ -127,6 +118,51 @@ def test_a_position_that_is_not_configured_is_told_and_left_alone(tmp_path: Path
         assert list(before["instrument_id"]) == ["BTC-USDT-SWAP", "DOT-USDT-SWAP"]
         assert list(before["is_configured"]) == [True, False]
         assert set(after["instrument_id"]) == lab.truly_open() == {"DOT-USDT-SWAP"}
+
+
+@pytest.mark.parametrize(
+    ("kept_s", "is_collected", "break_type", "severity", "told"),
+    [
+        pytest.param(86400.0, True, None, None, "MATCHES: both say 500 closed", id="the exchange agrees"),
+        pytest.param(0.0, True, "EVIDENCE_MISMATCH", "WARN", "MISMATCH: the ledger's reads say 500 closed", id="it forgot"),
+        pytest.param(86400.0, False, "EVIDENCE_UNAVAILABLE", "INFO", "UNAVAILABLE: no evidence", id="nobody asked"),
+    ],
+)
+def test_a_flat_instrument_is_held_against_the_exchanges_own_list(
+    tmp_path: Path, kept_s: float, is_collected: bool, break_type: str | None, severity: str | None, told: str
+) -> None:
+    """The reads say flat; the history says whether it was closed, and by how much."""
+    with open_lab(tmp_path, build_scenario([BTC], history_kept_s=kept_s)) as lab:
+        since = datetime.now(UTC)
+        lab.flatten()
+        if is_collected:
+            collect_evidence(lab.desk, lab.desk.settings.calendar.day_of(since), lab.said.append)
+        row = row_of(build_reconciliation(*read_days(lab, since)), "BTC-USDT-SWAP")
+        found = [None if pd.isna(row[name]) else row[name] for name in ("break_type", "severity")]
+        assert found == [break_type, severity]
+        assert bool(row["is_break"]) is (severity == "WARN")
+        assert row["evidence"].startswith(told)
+        assert row["verdict"] == "FLAT"
+
+
+def test_a_strange_value_in_an_answer_is_reported_as_drift(tmp_path: Path) -> None:
+    """An answer without a readable errorList is an unknown outcome, and the day says that the wire has changed."""
+    with open_lab(tmp_path, build_scenario([BTC], [Fault(A.ERROR_LIST_MISSING)])) as lab:
+        frame = reconcile_after(lab)
+        [drift] = frame.index[frame["break_type"] == "SCHEMA_DRIFT"]
+        assert "errorList is missing or not a list" in frame.loc[drift, "reason"]
+        assert row_of(frame, "BTC-USDT-SWAP")["break_type"] == "UNKNOWN_OUTCOME"
+
+
+def test_a_break_says_since_when_and_how_old_it_was_at_the_days_end(tmp_path: Path) -> None:
+    """Something open since noon is another matter than something open since a minute."""
+    with open_lab(tmp_path, build_scenario([BTC], [Fault(A.ERROR_ITEMS, call=None)])) as lab:
+        since = datetime.now(UTC)
+        frame = reconcile_after(lab)
+        row, ends_at = row_of(frame, "BTC-USDT-SWAP"), read_days(lab, since)[1][0].ends_at
+        assert since <= row["since_at"] <= datetime.now(UTC)
+        assert row["age_s"] == pytest.approx((ends_at - row["since_at"]).total_seconds())
+        assert frame.loc[frame["break_type"].isna(), ["since_at", "age_s"]].isna().all(axis=None)
 
 
 def test_what_was_flat_before_is_information(tmp_path: Path) -> None:

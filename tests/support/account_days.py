@@ -27,6 +27,7 @@ from deepcoin_ops.domain.model import (
 DAY, ACCOUNT = "2026-03-08", "main"
 BTC, ETH, DOT = "BTC-USDT-SWAP", "ETH-USDT-SWAP", "DOT-USDT-SWAP"
 TICK = datetime(2026, 3, 8, 23, 30, tzinfo=UTC)
+DAY_END = TICK + timedelta(hours=2)
 PAST_DUE = DueTick(TICK, TICK + timedelta(hours=1), is_past=True)
 NOT_YET_DUE = DueTick(TICK, TICK + timedelta(hours=1), is_past=False)
 
@@ -100,4 +101,4 @@ def build_flatten(
 
 def build_day(*flattens: DayFlatten, due: DueTick | None = PAST_DUE, **changes: Any) -> AccountDay:
     """A day of an account with two configured instruments."""
-    return AccountDay(DAY, ACCOUNT, (BTC, ETH), flattens, due, **changes)
+    return AccountDay(DAY, ACCOUNT, (BTC, ETH), DAY_END, flattens, due, **changes)

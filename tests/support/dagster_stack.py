@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from dagster_page import DagsterPage
+from processes import start_process
 from waiting import wait_for
 
 from deepcoin_ops.domain.model import CloseAttempt, PositionSide
@@ -35,13 +35,6 @@ BIN = Path(sys.executable).parent
 INSTRUMENTS = ("BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP", "XRP-USDT-SWAP", "DOGE-USDT-SWAP")
 PERIOD_S = 0.2
 _PAST_DAYS = 40
-
-# A test runner that was started in the background ignores SIGINT, its children inherit that, and Dagster's processes then
-# ignore SIGTERM too.
-_WITH_DEFAULT_SIGNALS = (
-    "import os, signal, sys; [signal.signal(each, signal.SIG_DFL) for each in (signal.SIGINT, signal.SIGTERM)]; "
-    "os.execv(sys.argv[1], sys.argv[1:])"
-)
 
 
 @dataclass(frozen=True)
@@ -165,22 +158,19 @@ def run_dagster(folder: Path, settings_text: str, scenario: Scenario, daemons: i
 
 @contextmanager
 def _process(folder: Path, name: str, command: Sequence[str], environ: Mapping[str, str]) -> Iterator[None]:
-    with (folder / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-c", _WITH_DEFAULT_SIGNALS, str(BIN / command[0]), *command[1:]],
+    # Code servers and run workers belong to the group of whoever started them, and end with it.
+    with (
+        (folder / f"{name}.log").open("wb") as log,
+        start_process(
+            [BIN / command[0], *command[1:]],
             cwd=folder,
             env=dict(environ),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            yield
-        finally:
-            # Code servers and run workers belong to the group of whoever started them.
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        ),
+    ):
+        yield
 
 
 def _free_port() -> int:

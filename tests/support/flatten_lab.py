@@ -7,14 +7,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+from deepcoin_ops.domain.day import AccountDay, DueTick
 from deepcoin_ops.domain.model import CloseAttempt, FlattenRequest
 from deepcoin_ops.flattening.controller import Flatten
 from deepcoin_ops.flattening.desk import Desk, open_desk
 from deepcoin_ops.flattening.opening import open_flatten
 from deepcoin_ops.flattening.progress import FlattenOutcome, Progress
+from deepcoin_ops.ledger.days import read_account_days
 from deepcoin_ops.paper.faults import Fault
 from deepcoin_ops.paper.listing import LISTED
 from deepcoin_ops.paper.scenario import LimitSettings, PaperAccount, PaperPosition, Scenario
@@ -122,6 +125,16 @@ def with_settings(lab: Lab, **flatten: object) -> Lab:
     """The same lab with other limits of a flatten."""
     settings = replace(lab.desk.settings, flatten=lab.desk.settings.flatten.model_copy(update=flatten))
     return replace(lab, desk=replace(lab.desk, settings=settings))
+
+
+def read_days(lab: Lab, since: datetime) -> tuple[str, list[AccountDay]]:
+    """Today as the ledger tells it, with a flatten due since a moment and its deadline past."""
+    settings = lab.desk.settings
+    trading_day = settings.calendar.day_of(since)
+    due = DueTick(since, since + timedelta(seconds=1), is_past=True)
+    configured = {name: account.instruments for name, account in settings.accounts.items()}
+    ends_at = settings.calendar.window(trading_day)[1]
+    return trading_day, read_account_days(lab.desk.ledger, trading_day, 10**9, configured, due, ends_at)
 
 
 def wait_for(condition: Callable[[], object], limit_s: float = 20.0) -> None:

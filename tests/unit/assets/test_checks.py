@@ -75,7 +75,31 @@ def test_a_repeated_key_or_a_missing_value_fails_the_schema(tmp_path: Path) -> N
     store.write(RECONCILIATION, DAY, frame, TableHead("ledger", 1, {}))
     result = SCHEMA.evaluate(RECONCILIATION, DAY, store)
     assert not result.passed
-    assert "repeat the key subject" in str(result.description)
+    assert "key subject is repeated in 2 row(s)" in str(result.description)
+
+
+def test_a_word_that_nobody_knows_fails_the_schema(tmp_path: Path) -> None:
+    """Whoever counts verdicts would leave the row out, and the day would look better than it is."""
+    store = TableStore(str(tmp_path / "tables"), tmp_path / "locks")
+    frame = build_reconciliation(DAY, [build_day()])
+    frame["severity"] = "HARMLESS"
+    store.write(RECONCILIATION, DAY, frame, TableHead("ledger", 1, {}))
+    result = SCHEMA.evaluate(RECONCILIATION, DAY, store)
+    assert not result.passed
+    assert "severity holds another word than 'ERROR', 'WARN', 'INFO' in 1 row(s)" in str(result.description)
+
+
+def test_evidence_that_is_missing_or_contradicts_is_a_warning(tmp_path: Path) -> None:
+    """Nobody's money is at risk by it, and nobody may take the closes for confirmed."""
+    store = TableStore(str(tmp_path / "tables"), tmp_path / "locks")
+    [check] = [each for each in DAY_CHECKS[RECONCILIATION] if each.name == "evidence_matches"]
+    closed = build_flatten(build_verdict(), before=(build_page((BTC, PositionSide.LONG, "10")),), after=(build_page(),))
+    store.write(RECONCILIATION, DAY, build_reconciliation(DAY, [build_day(closed)]), TableHead("ledger", 1, {}))
+    missing = check.evaluate(RECONCILIATION, DAY, store)
+    assert (missing.passed, missing.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "Launch collect_evidence" in str(missing.description)
+    store.write(RECONCILIATION, DAY, build_reconciliation(DAY, [build_day(due=None)]), TableHead("ledger", 2, {}))
+    assert check.evaluate(RECONCILIATION, DAY, store).passed
 
 
 def results_of(run: dg.ExecuteInProcessResult, check: str) -> dict[str | None, bool]:

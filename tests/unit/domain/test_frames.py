@@ -146,8 +146,11 @@ def test_missing_values_stay_missing_and_numbers_whole() -> None:
     assert (returned["http_status"][1], str(returned["http_status"].dtype)) == (200, "Int64")
 
 
-def test_instants_are_utc_with_microseconds() -> None:
-    """A local time without its zone would move an attempt to another trading day."""
+@pytest.mark.parametrize("is_checked_before", [False, True], ids=["at once", "after a check"])
+def test_instants_are_utc_with_microseconds(is_checked_before: bool) -> None:
+    """A local time without its zone would move an attempt to another trading day; the check's library does that."""
+    if is_checked_before:
+        assert CLOSE_ATTEMPTS.find_violations(CLOSE_ATTEMPTS.build([])) == []
     local = INSTANT.astimezone(timezone(timedelta(hours=8)))
     returned, _schema = through_parquet(CLOSE_ATTEMPTS, build_close_attempts(DAY, [attempt(sent_at=local)]))
     assert returned["sent_at"][0].to_pydatetime() == INSTANT

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from account_days import (
     BTC,
+    DAY_END,
     DOT,
     ETH,
     NOT_YET_DUE,
@@ -25,7 +27,8 @@ from hypothesis import strategies as st
 from deepcoin_ops.domain.breaks import DEFINITIONS, BreakType, ReconciliationRow, Severity
 from deepcoin_ops.domain.day import AccountDay, DayFlatten
 from deepcoin_ops.domain.errors import LockTimeout
-from deepcoin_ops.domain.model import FlattenResult, Outcome, PositionSide, Verdict
+from deepcoin_ops.domain.evidence import ClosedPosition, EvidenceRead, EvidenceSource, EvidenceStatus
+from deepcoin_ops.domain.model import FlattenResult, InstrumentType, Outcome, PositionSide, ProductGroup, Verdict
 from deepcoin_ops.domain.reconcile import reconcile
 
 LONG, SHORT = PositionSide.LONG, PositionSide.SHORT
@@ -54,10 +57,10 @@ def test_every_break_type_is_defined_once_and_says_what_to_do() -> None:
 
 
 def test_a_clean_evening_has_a_row_for_each_instrument_and_no_break() -> None:
-    """The good day: closed is nothing to tell, and what was flat before is told as information."""
+    """The good day: what was flat before, and what the exchange was not asked about, is told as information."""
     day = build_day(build_flatten(*ALL_FLAT, before=(build_page((BTC, LONG, "10")),), after=(build_page(),)))
     assert breaks_of(day) == []
-    assert find(day, BTC, LONG).findings == ()
+    assert find(day, BTC, LONG).findings == (BreakType.EVIDENCE_UNAVAILABLE,)
     assert (find(day, ETH).break_type, find(day, ETH).severity) == (BreakType.ALREADY_FLAT, Severity.INFO)
 
 
@@ -291,6 +294,38 @@ def is_clean(day: AccountDay) -> bool:
 def test_there_is_no_break_exactly_when_all_is_flat_and_verified(day: AccountDay) -> None:
     """A false break costs a person's evening, a missing one costs money."""
     assert (breaks_of(day) == []) is is_clean(day)
+
+
+EVIDENCE = st.lists(
+    st.builds(
+        lambda instrument_id, side, size, at: ClosedPosition(
+            instrument_id, ProductGroup.SWAP_U, "7", side, None, Decimal(size), None, None, None, None, None,
+            "USDT", "cross", "merge", EARLIER, at,
+        ),
+        st.sampled_from([BTC, ETH, DOT]),
+        SIDES,
+        st.integers(1, 3),
+        st.sampled_from([EARLIER, TICK, TICK + timedelta(minutes=5)]),
+    ),
+    max_size=3,
+)  # fmt: skip
+
+
+@given(DAYS, EVIDENCE)
+def test_evidence_hides_nothing_that_the_reads_show(day: AccountDay, rows: list[ClosedPosition]) -> None:
+    """It can add a contradiction of its own; what is open stays open whatever a list says."""
+    window = (DAY_END - timedelta(days=1), DAY_END)
+    told = (EvidenceSource.POSITIONS_HISTORY, InstrumentType.SWAP, *window, EvidenceStatus.COMPLETE, "read")
+    read = EvidenceRead(*told, DAY_END, DAY_END, tuple(rows))
+    own = {BreakType.EVIDENCE_MISMATCH, BreakType.EVIDENCE_UNAVAILABLE}
+
+    def findings(of_day: AccountDay) -> set[tuple[str | None, BreakType]]:
+        return {(row.instrument_id, kind) for row in reconcile(of_day) for kind in row.findings if kind not in own}
+
+    judged = dataclasses.replace(day, evidence=(read,))
+    assert findings(judged) == findings(day)
+    broken = [{each for each, kind in breaks_of(either) if kind not in own} for either in (judged, day)]
+    assert broken[0] == broken[1]
 
 
 @given(DAYS)

@@ -230,6 +230,27 @@ def test_unknown_fields_of_an_item_are_noticed_once_and_kept() -> None:
     assert json.loads(reading.close_errors[0].raw_json)["posId"] == "9"
 
 
+def test_an_item_that_is_no_object_or_of_another_type_is_noticed_and_kept() -> None:
+    """Its raw text is all there is; the day has to say that the wire has changed."""
+    reading = wire.read_close_answer(
+        200, envelope("0", {"errorList": ["no", ITEM | {"errorCode": [1], "posiDirection": "net"}]})
+    )
+    assert reading.outcome is Outcome.PARTIAL
+    assert reading.notes == (
+        "errorList item that is no object",
+        "errorList item with unreadable value(s) of: errorCode, posiDirection",
+    )
+    assert reading.close_errors[0].raw_json == '"no"'
+
+
+@pytest.mark.parametrize("data", [{}, {"errorList": None}, {"errorList": {}}, None, []], ids=str)
+def test_an_answer_without_an_error_list_is_unknown_and_noticed(data: Any) -> None:
+    """It proves neither success nor refusal, and is the first sign of another answer format."""
+    reading = wire.read_close_answer(200, envelope("0", data))
+    assert reading.outcome is Outcome.UNKNOWN
+    assert reading.notes == ("close answer with code 0, but errorList is missing or not a list",)
+
+
 def test_documented_items_leave_no_note() -> None:
     """A note on every answer would hide the one that matters."""
     assert wire.read_close_answer(*read_payload("close_partial")).notes == ()

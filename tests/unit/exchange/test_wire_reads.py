@@ -144,6 +144,22 @@ def test_a_new_field_of_a_row_is_noticed_and_harmless() -> None:
     assert notes == ("positions row with unknown field(s): adl",)
 
 
+@pytest.mark.parametrize(
+    "change", [{"avgPx": "n/a"}, {"avgPx": ["1"]}, {"posSide": "net"}, {"isLeading": "yes"}, {"isFollow": 1}], ids=str
+)
+def test_a_value_of_another_type_is_noticed_and_counts_as_missing(change: dict[str, Any]) -> None:
+    """The size still counts; that the exchange writes something else now must not go unseen."""
+    (position,), notes = parse_positions([ROW | change])
+    assert position.quantity_contracts == Decimal(35)
+    assert notes == (f"positions row with unreadable value(s) of: {next(iter(change))}",)
+
+
+@pytest.mark.parametrize("change", [{"avgPx": ""}, {"avgPx": None}, {"isLeading": False}, {"posSide": "Short"}], ids=str)
+def test_an_empty_or_known_value_is_no_change(change: dict[str, Any]) -> None:
+    """The pages' own examples leave fields empty; crying about those would hide the day it matters."""
+    assert parse_positions([ROW | change])[1] == ()
+
+
 @pytest.mark.parametrize("instrument_id", ["BTCUSDT", "btc-usdt-swap", "BTC-USDT-261225", "BTC-USDT-SWAP-X"])
 def test_an_oddly_named_instrument_is_kept_without_a_product_group(instrument_id: str) -> None:
     """It cannot be closed by its spelling, but the position is real and has to be reported."""

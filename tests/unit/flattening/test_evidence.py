@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from flatten_lab import SETTINGS, Lab, build_scenario, open_lab, position
 
+from deepcoin_ops.domain.breaks import BreakType
 from deepcoin_ops.domain.errors import GuardRefused
-from deepcoin_ops.domain.evidence import (
-    EvidenceBreak,
-    EvidenceFinding,
-    EvidenceRead,
-    EvidenceSource,
-    EvidenceStatus,
-    compare_with_evidence,
-)
-from deepcoin_ops.domain.model import InstrumentType, PositionSide, product_group_of
+from deepcoin_ops.domain.evidence import EvidenceRead, EvidenceSource, EvidenceStatus
+from deepcoin_ops.domain.evidence_match import EvidenceFinding, match_evidence
+from deepcoin_ops.domain.model import InstrumentType, PositionSide
 from deepcoin_ops.flattening.account_lock import AccountLock
 from deepcoin_ops.flattening.evidence import collect_evidence, plan_questions
 from deepcoin_ops.flattening.progress import Progress
+from deepcoin_ops.ledger.days import read_account_days
 from deepcoin_ops.ledger.records import EvidenceRecord
 from deepcoin_ops.paper.faults import Fault, FaultAction
 
@@ -57,23 +53,17 @@ def recorded(lab: Lab, trading_day: str | None = None) -> list[EvidenceRecord]:
     return lab.desk.ledger.read_evidence(trading_day or today(lab))
 
 
-def compare(reads: Sequence[EvidenceRead], since: datetime, until: datetime) -> list[EvidenceFinding]:
-    """The account as it started, all of it gone, beside the evidence."""
-    held = {(each.instrument_id, PositionSide(each.position_side)): each.quantity_contracts for each in POSITIONS}
-    findings: list[EvidenceFinding] = []
-    for kind in (SWAP, SPOT):
-        before = {key: size for key, size in held.items() if product_group_of(key[0]).instrument_type is kind}
-        findings += compare_with_evidence(kind, before, {}, reads, since, until)
-    return findings
+def match(lab: Lab) -> list[EvidenceFinding]:
+    """The day's flattens beside the evidence, both as the ledger tells them."""
+    read_up_to, ends_at = 10**9, lab.desk.settings.calendar.window(today(lab))[1]
+    [day] = read_account_days(lab.desk.ledger, today(lab), read_up_to, {}, None, ends_at)
+    return list(match_evidence(day.flattens, day.evidence).values())
 
 
 def test_a_flattens_closes_are_in_the_evidence_to_the_last_digit(lab: Lab) -> None:
     """The point of it all: the exchange's own lists say that what the reads show as gone was closed."""
-    since = datetime.now(UTC)
     assert lab.flatten().is_success
-    until = datetime.now(UTC)
-    reads = collect(lab)
-    findings = compare(reads, since, until)
+    reads, findings = collect(lab), match(lab)
     assert len(findings) == len(POSITIONS)
     assert {finding.break_type for finding in findings} == {None}
     assert [(read.source, read.instrument_type, read.status) for read in reads] == [
@@ -91,21 +81,18 @@ def test_closes_that_failed_in_part_or_were_never_answered_are_in_the_evidence_t
         Fault(FaultAction.ERROR_ITEMS, instrument_id="BTC-USDT-SWAP", position_side=PositionSide.SHORT),
     ]
     with open_lab(tmp_path, build_scenario(POSITIONS, faults)) as lab:
-        since = datetime.now(UTC)
         assert lab.flatten().is_success
-        until = datetime.now(UTC)
-        assert {finding.break_type for finding in compare(collect(lab), since, until)} == {None}
+        collect(lab)
+        assert {finding.break_type for finding in match(lab)} == {None}
+        assert len(match(lab)) == len(POSITIONS)
 
 
 def test_an_exchange_that_forgot_sooner_than_configured_shows_as_a_mismatch(tmp_path: Path) -> None:
     """Its empty list reads as complete; beside what the ledger saw closed it is a break and not an empty day."""
     with open_lab(tmp_path, build_scenario(POSITIONS, history_kept_s=0.0)) as lab:
-        since = datetime.now(UTC)
         assert lab.flatten().is_success
-        until = datetime.now(UTC)
-        reads = collect(lab)
-        assert {read.status for read in reads} == {EvidenceStatus.COMPLETE}
-        assert {finding.break_type for finding in compare(reads, since, until)} == {EvidenceBreak.EVIDENCE_MISMATCH}
+        assert {read.status for read in collect(lab)} == {EvidenceStatus.COMPLETE}
+        assert {finding.break_type for finding in match(lab)} == {BreakType.EVIDENCE_MISMATCH}
 
 
 def test_collecting_asks_with_get_alone_each_list_in_its_own_lane(lab: Lab) -> None:

@@ -1,0 +1,105 @@
+"""How an account stands: every evening has its word, and the worst account names the day."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from deepcoin_ops.domain.day import DueTick
+from deepcoin_ops.domain.tables import RECONCILIATION
+from deepcoin_ops.reporting.day import list_rows
+from deepcoin_ops.reporting.standing import (
+    AccountStanding,
+    Standing,
+    build_headline,
+    build_verdict,
+    find_tone,
+    judge_accounts,
+    list_severities,
+)
+
+
+def judge(evening: Any) -> dict[str, AccountStanding]:
+    """The accounts of an evening by name, worst first."""
+    return {line.account: line for line in judge_accounts(evening.day, list_rows(evening.frames.reconciliation))}
+
+
+@pytest.mark.parametrize(
+    ("name", "main", "hedge"),
+    [
+        ("flat", Standing.FLAT, Standing.FLAT),
+        ("residual", Standing.NOT_FLAT, Standing.FLAT),
+        ("twice", Standing.FLAT, Standing.NOBODY_FLATTENED),
+        ("unknown", Standing.NOT_PROVEN, Standing.FLAT),
+        ("nobody", Standing.NOBODY_FLATTENED, Standing.NOBODY_FLATTENED),
+        ("dry run", Standing.NOBODY_FLATTENED, Standing.NOBODY_FLATTENED),
+    ],
+)
+def test_each_account_of_an_evening_stands_so(evenings: Any, name: str, main: Standing, hedge: Standing) -> None:
+    """The question of the morning, account by account; a dry run flattens nobody."""
+    lines = judge(evenings(name))
+    assert {account: line.standing for account, line in lines.items()} == {"main": main, "hedge": hedge}
+    assert next(iter(lines.values())).standing is min(main, hedge, key=list(Standing).index)
+
+
+def test_the_headline_says_who_is_flat_what_is_left_and_what_broke(evenings: Any) -> None:
+    """One line has to do for whoever reads no further."""
+    flat, residual = ([*judge(evenings(name)).values()] for name in ("flat", "residual"))
+    assert build_headline(flat) == "FLAT: hedge (78,585 USDT closed), main (391,223 USDT closed). No break."
+    assert build_headline(residual) == (
+        "NOT FLAT: main (66,440 USDT left open, 1 position outside the settings open). FLAT: hedge (78,585 USDT closed). "
+        "2 breaks (1 ERROR, 1 WARN)."
+    )
+    assert (build_verdict(flat), build_verdict(residual)) == ("FLAT", "NOT FLAT, 2 breaks")
+    assert (find_tone(flat), find_tone(residual)) == ("good", "bad")
+
+
+def test_what_nobody_knows_is_not_called_nothing(evenings: Any) -> None:
+    """Without a read after the closes no value is left open, and none is closed."""
+    line = judge(evenings("unknown"))["main"]
+    assert (line.left_usdt, line.is_left_whole) == (None, False)
+    assert "main (value left not known)" in build_headline([line])
+    assert "0 of 6 instruments proven flat" in line.detail
+
+
+def test_where_some_of_it_is_not_known_at_least_the_rest_is_told(evenings: Any) -> None:
+    """66,440 USDT are open for certain; saying "not known" would hide them, saying it alone would hide the rest."""
+    evening = evenings("residual")
+    rows = list_rows(evening.frames.reconciliation)
+    unread = [row | {"verdict": "UNVERIFIED", "notional_after_usdt": None} for row in rows if row["error_items"] == 0]
+    still_open = [row for row in rows if row["error_items"]]
+    [main, _hedge] = judge_accounts(evening.day, [*still_open, *unread])
+    assert "main (at least 66,440 USDT left open" in build_headline([main])
+
+
+def test_a_flat_account_with_something_to_decide_is_neither_good_nor_bad(evenings: Any) -> None:
+    """A position outside the settings stays open: told, and not painted as an alarm."""
+    lines = [line for line in judge(evenings("twice")).values() if line.account == "main"]
+    assert (find_tone(lines), build_verdict(lines), list_severities(lines[0].breaks)) == ("warn", "FLAT, 1 break", "1 WARN")
+
+
+def test_before_its_deadline_a_day_without_a_flatten_says_until_when(evenings: Any) -> None:
+    """At noon nothing is missing yet, and the page must say why it is empty."""
+    day = evenings("nobody").day
+    due = DueTick(datetime(2026, 3, 8, 23, 30, tzinfo=UTC), datetime(2026, 3, 9, 0, 32, tzinfo=UTC), is_past=False)
+    accounts = (replace(day.accounts[0], due=due), replace(day.accounts[1], due=None, skipped_ticks=("too late",)))
+    first, second = judge_accounts(replace(day, accounts=accounts), list_rows(RECONCILIATION.build([])))
+    assert {first.standing, second.standing} == {Standing.NOTHING_DUE}
+    assert "has until 2026-03-09 00:32:00 UTC" in first.detail
+    assert second.detail == "no flatten was due on this day; a tick was skipped: too late"
+    assert find_tone([first, second]) == "good"
+
+
+def test_a_flat_account_beside_one_that_was_not_due_does_not_make_the_day_flat(evenings: Any) -> None:
+    """FLAT alone would say that both were looked at."""
+    flat, day = judge(evenings("flat"))["main"], evenings("nobody").day
+    idle, _ = judge_accounts(replace(day, accounts=tuple(replace(each, due=None) for each in day.accounts)), [])
+    assert build_verdict([idle, flat]) == "FLAT / NOTHING DUE"
+
+
+def test_no_account_at_all_is_nothing_due() -> None:
+    """A page can be built before anything is configured."""
+    assert (build_verdict([]), build_headline([])) == ("NOTHING DUE", "No break.")
