@@ -103,9 +103,6 @@ def build_table_asset(
             head = ledger_days.read_head(trading_day)
             stored = guarded(partial(day_tables.store.write, table, trading_day, frame, head))
             metadata = {**_build_day_metadata(table, stored, ledger_days, trading_day), **more}
-            if head.altered:
-                metadata["ledger_altered"] = _describe_altered(head, stored)
-                context.log.error(f"{table.name} of {trading_day}: {metadata['ledger_altered']}")
             context.add_asset_metadata(metadata, partition_key=trading_day)
             for each in checks:
                 yield each.evaluate(table, trading_day, day_tables.store)
@@ -115,16 +112,6 @@ def build_table_asset(
             yield dg.Output(None, output_name=f"{table.name}_{each.name}")
 
     return table_asset
-
-
-def _describe_altered(head: TableHead, stored: StoredTable) -> str:
-    done = (
-        "the table built before it was altered is kept" if stored.is_kept else "the table is built from what is there now"
-    )
-    return (
-        f"The ledger is not what was recorded: {head.altered}; {done}. Compare the ledger with a backup. To build the day "
-        "from the altered ledger nevertheless, move the file away and materialise the day."
-    )
 
 
 def build_column_schema(table: Table) -> dg.TableSchema:
@@ -152,7 +139,19 @@ def build_window_metadata(ledger_days: LedgerDays, trading_day: str) -> dict[str
         "flatten_runs": len(flattens),
         "flatten_results": [each.closing.result.value if each.closing else "no closing row" for each in flattens],
         "skipped_ticks": [reason for day in days for reason in day.skipped_ticks],
+        **_describe_altered(ledger_days.read_head(trading_day)),
     }
+
+
+def _describe_altered(head: TableHead) -> dict[str, str]:
+    """What is wrong with the day's entries in the ledger, and what to do; nothing when they are what was recorded."""
+    if not head.altered:
+        return {}
+    told = (
+        f"The ledger is not what was recorded: {head.altered}. What was built from it before is kept. Compare the ledger "
+        "with a backup. To build the day from the altered ledger nevertheless, move its files away and materialise the day."
+    )
+    return {"ledger_altered": told}
 
 
 def _build_day_metadata(table: Table, stored: StoredTable, ledger_days: LedgerDays, trading_day: str) -> dict[str, Any]:
