@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test dev lint chaos bench lock clean
+.PHONY: setup demo test dev lint chaos bench docs lock clean
 
 setup: $(READY)
 
@@ -37,6 +37,10 @@ chaos: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench
+
+# Runs what the documents show, and writes outputs and columns into them again.
+docs: $(READY)
+	$(BIN)/python tests/support/documents.py
 
 # The lock carries versions and hashes for every platform, and no addresses.
 lock:

@@ -132,24 +132,34 @@ def find_breaks(reconciliation: pd.DataFrame) -> pd.DataFrame:
 
 @dg.asset_check(
     asset=RECONCILIATION.name,
-    description="Whether any trading day on disk has an open break. Looks at every day, whichever was built last.",
+    description="Whether any trading day has an open break. Looks at every day on disk, whichever was built last.",
 )
-def days_with_open_breaks(day_tables: DayTables) -> dg.AssetCheckResult:
-    """Read the reconciliation of every day on disk; fail when one has a break or cannot be read."""
+def days_with_open_breaks(day_tables: DayTables, ledger_days: LedgerDays) -> dg.AssetCheckResult:
+    """Read the reconciliation of every day on disk; fail when one has a break, cannot be read, or is not there."""
     store = day_tables.store
     days = store.list_days(RECONCILIATION)
     read = {day: store.read(RECONCILIATION, day) for day in days}
     unreadable = [day for day, stored in read.items() if stored is None]
     breaks = {day: find_breaks(stored.frame) for day, stored in read.items() if stored is not None}
     open_days = {day: rows for day, rows in breaks.items() if len(rows)}
-    is_at_risk = bool(unreadable) or any((rows["severity"] == Severity.ERROR.value).any() for rows in open_days.values())
+    # A deleted folder has no breaks, and the days that the ledger knows were not clean for that.
+    lost = sorted(set(ledger_days.list_ended_days()) - set(days))
+    is_at_risk = bool(unreadable or lost) or any(
+        (rows["severity"] == Severity.ERROR.value).any() for rows in open_days.values()
+    )
     lines = [f"{day}: {_count(rows)}" for day, rows in open_days.items()]
     lines += [f"{day}: its file cannot be read; materialise the day again" for day in unreadable]
+    lines += [f"{day}: in the ledger, and without a file; materialise the day" for day in lost]
     return dg.AssetCheckResult(
         passed=not lines,
         severity=dg.AssetCheckSeverity.ERROR if is_at_risk else dg.AssetCheckSeverity.WARN,
         description="; ".join(lines) or f"no open break on {len(days)} day(s)",
-        metadata={"days": len(days), "days_with_open_breaks": [*open_days], "unreadable_days": unreadable},
+        metadata={
+            "days": len(days),
+            "days_with_open_breaks": [*open_days],
+            "unreadable_days": unreadable,
+            "days_without_a_file": lost,
+        },
     )
 
 
@@ -160,9 +170,7 @@ def days_with_open_breaks(day_tables: DayTables) -> dg.AssetCheckResult:
 def ledger_chain_intact(ledger_days: LedgerDays) -> dg.AssetCheckResult:
     """Walk the hash chain of every account."""
     altered = ledger_days.find_altered_entries()
-    told = [
-        f"account {each.account}, entry {each.seq} ({each.kind}, {each.trading_day}): {each.reason}" for each in altered
-    ]
+    told = [each.describe() for each in altered]
     cure = "Keep the file, compare the day's head hashes with a backup, and trust no table of these accounts until then."
     return dg.AssetCheckResult(
         passed=not told,

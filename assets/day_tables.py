@@ -5,6 +5,7 @@ Re-materialising is a read: the same ledger head gives the same rows, however of
 
 # Annotations stay unpostponed here: Dagster reads them to find the resources.
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -21,6 +22,7 @@ from deepcoin_ops.domain.day_frames import (
     build_reconciliation,
 )
 from deepcoin_ops.domain.frames import Table
+from deepcoin_ops.domain.table_head import TableHead
 from deepcoin_ops.domain.tables import (
     CLOSE_ATTEMPTS,
     CLOSE_ERRORS,
@@ -29,6 +31,7 @@ from deepcoin_ops.domain.tables import (
     POSITIONS_BEFORE,
     RECONCILIATION,
 )
+from deepcoin_ops.orchestration.failures import guarded
 from deepcoin_ops.orchestration.jobs import DAY_TABLES_GROUP
 from deepcoin_ops.orchestration.resources import DayTables, LedgerDays
 from deepcoin_ops.orchestration.tables import StoredTable, build_table_metadata
@@ -98,7 +101,8 @@ def build_table_asset(
     ) -> Iterator[dg.MaterializeResult[None] | dg.Output[None] | dg.AssetCheckEvaluation]:
         for trading_day in context.partition_keys:
             frame, more = build_day(trading_day, ledger_days)
-            stored = day_tables.store.write(table, trading_day, frame, ledger_days.read_head(trading_day))
+            head = ledger_days.read_head(trading_day)
+            stored = guarded(partial(day_tables.store.write, table, trading_day, frame, head))
             metadata = {**_build_day_metadata(table, stored, ledger_days, trading_day), **more}
             context.add_asset_metadata(metadata, partition_key=trading_day)
             on_disk = day_tables.store.read(table, trading_day)
@@ -137,7 +141,19 @@ def build_window_metadata(ledger_days: LedgerDays, trading_day: str) -> dict[str
         "flatten_runs": len(flattens),
         "flatten_results": [each.closing.result.value if each.closing else "no closing row" for each in flattens],
         "skipped_ticks": [reason for day in days for reason in day.skipped_ticks],
+        **_describe_altered(ledger_days.read_head(trading_day)),
     }
+
+
+def _describe_altered(head: TableHead) -> dict[str, str]:
+    """What is wrong with the day's entries in the ledger, and what to do; nothing when they are what was recorded."""
+    if not head.altered:
+        return {}
+    told = (
+        f"The ledger is not what was recorded: {head.altered}. What was built from it before is kept. Compare the ledger "
+        "with a backup. To build the day from the altered ledger nevertheless, move its files away and materialise the day."
+    )
+    return {"ledger_altered": told}
 
 
 def _build_day_metadata(table: Table, stored: StoredTable, ledger_days: LedgerDays, trading_day: str) -> dict[str, Any]:

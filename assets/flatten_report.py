@@ -5,6 +5,7 @@ It is made of the same frames and reads no table from disk, so that it is right 
 
 # Annotations stay unpostponed here: Dagster reads them to find the resources.
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -12,6 +13,7 @@ import dagster as dg
 from deepcoin_ops.assets.closed_positions import describe_evidence, read_history
 from deepcoin_ops.assets.day_tables import CLOSE_LEDGER, DAYS_PER_RUN, build_day_frame, build_window_metadata
 from deepcoin_ops.domain.tables import CLOSE_ATTEMPTS, CLOSE_ERRORS, FLATTEN_SUMMARY, POSITIONS_AFTER, RECONCILIATION
+from deepcoin_ops.orchestration.failures import guarded
 from deepcoin_ops.orchestration.jobs import DAY_TABLES_GROUP
 from deepcoin_ops.orchestration.reports import FLATTEN_REPORT, StoredReport
 from deepcoin_ops.orchestration.resources import DayTables, LedgerDays
@@ -42,7 +44,7 @@ def build_flatten_report_asset(trading_days: dg.PartitionsDefinition[str]) -> dg
 
         for trading_day in context.partition_keys:
             day, frames = _describe_day(trading_day, ledger_days), _build_frames(trading_day, ledger_days)
-            stored = day_tables.reports.write(trading_day, build_page(day, frames))
+            stored = guarded(partial(day_tables.reports.write, trading_day, build_page(day, frames)))
             metadata = {
                 **_build_metadata(stored),
                 **build_window_metadata(ledger_days, trading_day),

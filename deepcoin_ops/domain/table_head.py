@@ -11,12 +11,14 @@ from dataclasses import asdict, dataclass
 class TableHead:
     """The ledger head that a file was built from.
 
-    `seq` 0 means that the ledger had nothing on that day, an empty `ledger_id` that there was no ledger.
+    `seq` 0 means that the ledger had nothing on that day, an empty `ledger_id` that there was no ledger. `altered` tells
+    what in the day's entries was not what had been recorded; empty when they were intact.
     """
 
     ledger_id: str
     seq: int
     hashes: Mapping[str, str]
+    altered: str = ""
 
     def to_json(self) -> str:
         """As a file carries it."""

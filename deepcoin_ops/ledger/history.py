@@ -221,7 +221,8 @@ class History:
         last_seq, last_hash = 0, FIRST_PREVIOUS_HASH
         while True:
             with self._store.reading() as connection:
-                batch = self._read_chain_batch(connection, account, last_seq)
+                query = select(entries).where(entries.c.account == account, entries.c.seq > last_seq)
+                batch = _fetch_with_details(connection, query.order_by(entries.c.seq).limit(_CHAIN_BATCH))
             for entry, details in batch:
                 misfit = build_misfit(entry, details, last_hash)
                 if misfit is not None:
@@ -229,6 +230,24 @@ class History:
                 last_seq, last_hash = entry["seq"], entry["entry_hash"]
             if len(batch) < _CHAIN_BATCH:
                 return None
+
+    def read_altered_entry_of_day(self, trading_day: str, up_to_seq: int) -> AlteredEntry | None:
+        """The first entry of a day, of whichever account, that is not what was recorded; None when all of them are.
+
+        Looks at the day's entries and the links before them alone, so that it costs a day and not a history: the whole
+        chain is walked by `read_altered_entry`.
+        """
+        older = entries.alias()
+        before = select(older.c.entry_hash).where(older.c.account == entries.c.account, older.c.seq < entries.c.seq)
+        before = before.order_by(older.c.seq.desc()).limit(1).correlate(entries)
+        previous = func.coalesce(before.scalar_subquery(), FIRST_PREVIOUS_HASH).label("hash_before")
+        query = select(entries, previous).where(entries.c.trading_day == trading_day, entries.c.seq <= up_to_seq)
+        with self._store.reading() as connection:
+            for entry, details in _fetch_with_details(connection, query.order_by(entries.c.seq)):
+                misfit = build_misfit(entry, details, entry["hash_before"])
+                if misfit is not None:
+                    return build_record(AlteredEntry, entry, reason=misfit)
+        return None
 
     def _read(self, query: Select[Any]) -> _Rows:
         with self._store.reading() as connection:
@@ -260,21 +279,20 @@ class History:
                 errors[row["seq"]].append(build_record(CloseError, row))
         return [_build_attempt(row, tuple(errors[row["outcome_seq"]])) for row in rows]
 
-    def _read_chain_batch(
-        self, connection: Connection, account: str, after_seq: int
-    ) -> list[tuple[_Row, Mapping[str, _Rows]]]:
-        query = select(entries).where(entries.c.account == account, entries.c.seq > after_seq)
-        batch = _fetch(connection, query.order_by(entries.c.seq).limit(_CHAIN_BATCH))
-        details: dict[int, dict[str, _Rows]] = defaultdict(lambda: defaultdict(list))
-        for table in DETAIL_TABLES:
-            of_batch = select(table).where(table.c.seq.in_([entry["seq"] for entry in batch]))
-            for row in _fetch(connection, of_batch.order_by(*table.primary_key)):
-                details[row["seq"]][table.name].append(row)
-        return [(entry, details[entry["seq"]]) for entry in batch]
-
 
 def _fetch(connection: Connection, query: Select[Any]) -> _Rows:
     return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _fetch_with_details(connection: Connection, query: Select[Any]) -> list[tuple[_Row, Mapping[str, _Rows]]]:
+    """Entries with their detail rows by table name, in the order of their index."""
+    found = _fetch(connection, query)
+    details: dict[int, dict[str, _Rows]] = defaultdict(lambda: defaultdict(list))
+    for table in DETAIL_TABLES:
+        of_entries = select(table).where(table.c.seq.in_([entry["seq"] for entry in found]))
+        for row in _fetch(connection, of_entries.order_by(*table.primary_key)):
+            details[row["seq"]][table.name].append(row)
+    return [(entry, details[entry["seq"]]) for entry in found]
 
 
 def _is_up_to(table: Any, up_to_seq: int | None) -> ColumnElement[bool]:

@@ -74,3 +74,7 @@ class AlteredEntry:
     trading_day: str
     kind: str
     reason: str
+
+    def describe(self) -> str:
+        """Which entry of whom, and what is wrong with it, in words."""
+        return f"account {self.account}, entry {self.seq} ({self.kind}, {self.trading_day}): {self.reason}"

@@ -5,6 +5,7 @@ What is in them is known to `tables` and `reports`; both keep to the one rule he
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from deepcoin_ops.domain.errors import LedgerError
 from deepcoin_ops.domain.table_head import TableHead
 
 _LOCK_WAIT_S = 120
+_UNUSABLE = ".unusable"
 
 
 class DayFile(Protocol):
@@ -54,16 +56,30 @@ class DayFiles:
             return []
         return sorted(path.stem for path in folder.iterdir() if path.suffix == suffix)
 
+    def list_set_aside(self, path: UPath) -> list[str]:
+        """The files that lay at this path, could not be used, and were kept under another name."""
+        if not path.parent.exists():
+            return []
+        return sorted(str(each) for each in path.parent.iterdir() if _is_set_aside(each.name, path))
+
     def write(
-        self, path: UPath, content: bytes, head: TableHead, read_stored: Callable[[], _StoredT | None]
+        self,
+        path: UPath,
+        content: bytes,
+        head: TableHead,
+        read_stored: Callable[[], _StoredT | None],
+        read_head: Callable[[], TableHead | None] = lambda: None,
     ) -> _StoredT | None:
         """Write a file, unless one from a newer ledger head is there.
+
+        A file that cannot be used makes way. It is kept under another name, unless what is written knows all that it knew.
 
         Args:
             path: Which file, from `path`.
             content: What is to be in it.
             head: The ledger head it was built from.
             read_stored: Reads the file that is there; None when there is none, or none that can be used.
+            read_head: Reads the head alone, of a file that cannot be used otherwise too; None when that is unreadable.
 
         Returns:
             The file that was there and stays, or None when it was written.
@@ -77,6 +93,8 @@ class DayFiles:
             stored = read_stored()
             if stored is not None and _is_to_be_kept(stored.head, head, path):
                 return stored
+            if stored is None and path.exists() and not _is_outdated(read_head(), head):
+                _set_aside(path)
             _write_whole(path, content)
         return None
 
@@ -84,13 +102,30 @@ class DayFiles:
 def _is_to_be_kept(stored: TableHead, head: TableHead, path: UPath) -> bool:
     """Whether the file that is there knows more than the ledger that it would be built from now."""
     if not stored.seq or stored.ledger_id == head.ledger_id:
-        return stored.seq > head.seq
+        # What an intact ledger once told is not replaced by what somebody has made of it.
+        return stored.seq > head.seq or (bool(head.altered) and bool(stored.seq) and not stored.altered)
     if not head.seq:
         return True
     raise LedgerError(
         f"{path} was built from another ledger ({stored.ledger_id}) than the one in use now ({head.ledger_id}), so it was "
         "not replaced. If the other ledger is gone for good, move the file away and rebuild the day."
     )
+
+
+def _is_outdated(stored: TableHead | None, head: TableHead) -> bool:
+    """Whether a file built now tells everything that the unusable one could tell."""
+    return stored is not None and (not stored.seq or (stored.ledger_id == head.ledger_id and stored.seq <= head.seq))
+
+
+def _is_set_aside(name: str, path: UPath) -> bool:
+    return name.startswith(f".{path.stem}.") and name.endswith(_UNUSABLE)
+
+
+def _set_aside(path: UPath) -> None:
+    """Rename a file so that no reader of the folder takes it for a day's, under a name that its content decides."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    # The leading dot and the other ending keep it out of whatever reads the folder as one table.
+    path.rename(path.with_name(f".{path.stem}.{digest}{_UNUSABLE}"))
 
 
 def _write_whole(path: UPath, content: bytes) -> None:

@@ -10,7 +10,7 @@ from pydantic import Field
 from deepcoin_ops.domain.evidence import EvidenceRead, EvidenceStatus
 from deepcoin_ops.flattening.evidence import collect_evidence
 from deepcoin_ops.flattening.progress import Progress
-from deepcoin_ops.orchestration.ops import guarded
+from deepcoin_ops.orchestration.failures import guarded
 from deepcoin_ops.orchestration.resources import FlattenDesk
 
 

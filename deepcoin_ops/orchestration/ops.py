@@ -15,7 +15,6 @@ import dagster as dg
 import pandas as pd
 from pydantic import Field
 
-from deepcoin_ops.domain.errors import DeepcoinOpsError
 from deepcoin_ops.domain.model import FlattenRequest, InstrumentVerdict, Outcome, Venue
 from deepcoin_ops.domain.planning import ClosePlan, describe_notional
 from deepcoin_ops.flattening.desk import Desk
@@ -25,6 +24,7 @@ from deepcoin_ops.flattening.opening import open_flatten
 from deepcoin_ops.flattening.progress import FlattenOutcome, Progress
 from deepcoin_ops.flattening.supervision import run_beside
 from deepcoin_ops.orchestration import tags
+from deepcoin_ops.orchestration.failures import guarded
 from deepcoin_ops.orchestration.resources import FlattenDesk, RunningFlatten
 
 _Result = TypeVar("_Result")
@@ -239,14 +239,6 @@ def _follow_progress(context: dg.OpExecutionContext) -> Callable[[Progress], Non
         context.log.info(progress.text if share is None else f"{progress.text} [{share:.0%} of the notional accepted]")
 
     return log
-
-
-def guarded(step: Callable[[], _Result]) -> _Result:
-    """Run a step; what this project raises on purpose becomes a failure that is never retried."""
-    try:
-        return step()
-    except DeepcoinOpsError as error:
-        raise dg.Failure(str(error), metadata={"error": type(error).__name__}, allow_retries=False) from error
 
 
 def _plan_table(plan: ClosePlan) -> dg.MetadataValue[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from datetime import datetime
+from pathlib import Path
 from queue import SimpleQueue
 from threading import Event
 
@@ -26,6 +27,7 @@ from deepcoin_ops.ledger.days import read_account_days
 from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.journal import Ledger, utc_now
 from deepcoin_ops.ledger.records import AlteredEntry, EvidenceRecord, FlattenRecord
+from deepcoin_ops.orchestration.failures import guarded
 from deepcoin_ops.orchestration.reports import ReportStore
 from deepcoin_ops.orchestration.tables import TableStore
 from deepcoin_ops.settings import Settings, load_settings
@@ -123,38 +125,54 @@ def _say_nothing(_progress: Progress) -> None:
 
 
 class LedgerDays(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The ledger as days to be read, each at one head for the whole run. Never opens a socket, never creates a ledger."""
+    """The ledger as days to be read, each at one head for the whole run. Never opens a socket, never creates a ledger.
+
+    A ledger that cannot be used is a failure with a message, raised by whatever reads first.
+    """
 
     _settings: Settings = PrivateAttr()
-    _ledger: History | None = PrivateAttr()
+    _open: ExitStack = PrivateAttr()
+    _opened: dict[Path, History | None] = PrivateAttr()
     _heads: dict[str, TableHead] = PrivateAttr()
     _days: dict[str, list[AccountDay]] = PrivateAttr()
     _now: datetime = PrivateAttr()
 
     def setup_for_execution(self, _context: dg.InitResourceContext) -> None:
-        """Open the ledger for reading, if there is one."""
+        """Load the settings; the ledger is opened when it is first read."""
         self._settings = load_settings()
-        self._ledger = History.open_existing(self._settings.ledger_path, self._settings.venue)
+        self._open = ExitStack()
+        self._opened = {}
         self._heads = {}
         self._days = {}
         self._now = utc_now()
 
     def teardown_after_execution(self, _context: dg.InitResourceContext) -> None:
         """Close the ledger."""
-        if self._ledger is not None:
-            self._ledger.close()
+        self._open.close()
 
     @property
     def settings(self) -> Settings:
         """The settings of this run."""
         return self._settings
 
+    @property
+    def _ledger(self) -> History | None:
+        """The ledger, open for reading, or None when there is none.
+
+        Raises:
+            dagster.Failure: It is no ledger, of another version or of another venue.
+        """
+        path = self._settings.ledger_path
+        if path not in self._opened:
+            # Not at setup: what a resource raises there reaches the page as an error of Dagster's own.
+            ledger = guarded(lambda: History.open_existing(path, self._settings.venue))
+            self._opened[path] = ledger and self._open.enter_context(ledger)
+        return self._opened[path]
+
     def read_head(self, trading_day: str) -> TableHead:
         """The day's head, the same for every table of this run; seq 0 when the ledger has nothing on that day."""
         if trading_day not in self._heads:
-            head = self._ledger.read_head(trading_day) if self._ledger else None
-            ledger_id = self._ledger.read_ledger_id() if self._ledger else ""
-            self._heads[trading_day] = TableHead(ledger_id, head.seq if head else 0, dict(head.hashes) if head else {})
+            self._heads[trading_day] = _read_head(self._ledger, trading_day)
         return self._heads[trading_day]
 
     def read_account_days(self, trading_day: str) -> list[AccountDay]:
@@ -169,10 +187,18 @@ class LedgerDays(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def find_altered_entries(self) -> list[AlteredEntry]:
         """The first entry of each account's chain that is not what was recorded; empty when the ledger is intact."""
-        if self._ledger is None:
+        ledger = self._ledger
+        if ledger is None:
             return []
-        found = (self._ledger.read_altered_entry(account) for account in self._ledger.read_accounts())
+        found = (ledger.read_altered_entry(account) for account in ledger.read_accounts())
         return [altered for altered in found if altered is not None]
+
+    def list_ended_days(self) -> list[str]:
+        """The days that the ledger has entries of, that have a partition, and that are over, oldest first."""
+        heads = self._ledger.read_newer_days(0) if self._ledger else []
+        running = self._settings.calendar.day_of(self._now)
+        first = self._settings.schedule.first_trading_day.isoformat()
+        return sorted(head.trading_day for head in heads if first <= head.trading_day < running)
 
     def read_evidence(self, trading_day: str) -> list[EvidenceRecord]:
         """What the exchange was asked about the day and answered, up to its head."""
@@ -201,6 +227,16 @@ class DayTables(dg.ConfigurableResource):  # type: ignore[type-arg]
     def reports(self) -> ReportStore:
         """The reports of this run's venue."""
         return self._reports
+
+
+def _read_head(ledger: History | None, trading_day: str) -> TableHead:
+    if ledger is None:
+        return TableHead("", 0, {})
+    head = ledger.read_head(trading_day)
+    if head is None:
+        return TableHead(ledger.read_ledger_id(), 0, {})
+    altered = ledger.read_altered_entry_of_day(trading_day, head.seq)
+    return TableHead(ledger.read_ledger_id(), head.seq, dict(head.hashes), altered.describe() if altered else "")
 
 
 def find_due(settings: Settings, trading_day: str, now: datetime) -> DueTick | None:

@@ -5,7 +5,7 @@ A rebuild never goes back: a file built from a newer ledger head is kept. Files 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,21 @@ from deepcoin_ops.orchestration.day_files import DayFiles
 
 _HEAD_KEY = b"deepcoin_ops.ledger_head"
 _SUFFIX = ".parquet"
+_UNUSABLE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)
 
 
 @dataclass(frozen=True)
 class StoredTable:
-    """What `TableStore.write` left in place. `is_kept` tells that a newer file was there already and stays."""
+    """What `TableStore.write` left in place. `is_kept` tells that a file that knows more was there already and stays.
+
+    `set_aside` names files of the day that could not be used, made way, and are kept beside it under another name.
+    """
 
     path: str
     head: TableHead
     frame: pd.DataFrame
     is_kept: bool
+    set_aside: tuple[str, ...] = ()
 
 
 class TableStore:
@@ -63,8 +68,15 @@ class TableStore:
         arrow = table.to_arrow(frame).replace_schema_metadata({_HEAD_KEY: head.to_json()})
         content = pa.BufferOutputStream()
         pq.write_table(arrow, content)
-        kept = self._files.write(path, content.getvalue().to_pybytes(), head, lambda: self.read(table, trading_day))
-        return kept or StoredTable(str(path), head, frame, is_kept=False)
+        kept = self._files.write(
+            path,
+            content.getvalue().to_pybytes(),
+            head,
+            lambda: self.read(table, trading_day),
+            lambda: _read_head(path),
+        )
+        written = kept or StoredTable(str(path), head, frame, is_kept=False)
+        return replace(written, set_aside=tuple(self._files.list_set_aside(path)))
 
     def read(self, table: Table, trading_day: str) -> StoredTable | None:
         """A day's table, or None when it was never built or its file cannot be used.
@@ -81,8 +93,16 @@ class TableStore:
             stored = pq.read_table(pa.BufferReader(content))
             head = TableHead.from_json(stored.schema.metadata[_HEAD_KEY])
             return StoredTable(str(path), head, table.from_arrow(stored), is_kept=True)
-        except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
+        except _UNUSABLE:
             return None
+
+
+def _read_head(path: UPath) -> TableHead | None:
+    """The head of a file with whatever columns; None when even that cannot be read."""
+    try:
+        return TableHead.from_json(pq.read_schema(pa.BufferReader(path.read_bytes())).metadata[_HEAD_KEY])
+    except _UNUSABLE:
+        return None
 
 
 def build_table_metadata(table: Table, stored: StoredTable) -> dict[str, Any]:
@@ -93,6 +113,7 @@ def build_table_metadata(table: Table, stored: StoredTable) -> dict[str, Any]:
         "ledger_head_seq": stored.head.seq,
         "ledger_head_hashes": dict(stored.head.hashes),
         "built_from_newer_head": stored.is_kept,
+        **({"unusable_files_set_aside": list(stored.set_aside)} if stored.set_aside else {}),
         "row_is": table.row_is,
         "zero_rows_mean": table.zero_rows_mean,
     }

@@ -31,6 +31,7 @@ class Break:
     quantity_after_contracts: Decimal | None
     notional_after_usdt: Decimal | None
     age_s: float | None
+    evidence: str | None
     also_found: tuple[str, ...]
     outcomes: str
     error_codes: str
@@ -125,7 +126,8 @@ def _build_break(row: _Row) -> Break:
         notional_before_usdt=row["notional_before_usdt"],
         quantity_after_contracts=row["quantity_after_contracts"],
         notional_after_usdt=row["notional_after_usdt"],
-        age_s=row.get("age_s"),
+        age_s=row["age_s"],
+        evidence=row["evidence"],
         also_found=tuple(_split(row["findings"])[1:]),
         outcomes=row["outcomes"],
         error_codes=row["error_codes"],

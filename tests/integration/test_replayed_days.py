@@ -24,7 +24,7 @@ from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.settings import Settings, load_settings
 
 BTC, ETH = position("BTC-USDT-SWAP", "PAPER-1", "500"), position("ETH-USDT-SWAP", "PAPER-2", "90.5", "short")
-IDS_AND_TIMES = ["trading_day", "flatten_id", "attempt_id", "intent_at", "sent_at", "answered_at"]
+IDS_AND_TIMES = ["trading_day", "flatten_id", "attempt_id", "intent_at", "sent_at", "answered_at", "since_at", "age_s"]
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +60,9 @@ def opened(settings: Settings) -> Iterator[History]:
         yield history
 
 
-def build_frames(history: History, trading_day: str) -> Mapping[str, pd.DataFrame]:
+def build_frames(history: History, trading_day: str, settings: Settings) -> Mapping[str, pd.DataFrame]:
     """The day's tables without ids and times."""
-    days = read_account_days(history, trading_day, 10**9, {}, None)
+    days = read_account_days(history, trading_day, 10**9, {}, None, settings.calendar.window(trading_day)[1])
     attempts = history.read_attempts(trading_day)
     frames = {
         "close_attempts": build_close_attempts(trading_day, attempts),
@@ -78,10 +78,10 @@ def test_a_replayed_day_has_the_tables_of_the_day_that_was_run(
     """Nothing but ids and times may differ, or tests of many days would test something that never ran."""
     lab, recorded = evening
     replay_days(settings, {"2026-03-02": [recorded]})
-    was = build_frames(lab.desk.ledger, day_of(lab))
+    was = build_frames(lab.desk.ledger, day_of(lab), settings)
     assert was["close_errors"]["error_code"].tolist()
     with opened(settings) as history:
-        told = build_frames(history, "2026-03-02")
+        told = build_frames(history, "2026-03-02", settings)
         for name, frame in was.items():
             pd.testing.assert_frame_equal(told[name], frame)
 

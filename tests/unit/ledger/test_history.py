@@ -172,6 +172,38 @@ def test_a_deleted_detail_row_is_found(
     assert (altered.seq, altered.kind, altered.trading_day) == (5, "close_outcome", DAY)
 
 
+@pytest.mark.parametrize(
+    ("alter", "seq", "told"),
+    [
+        ("UPDATE verdicts SET verdict = 'FLAT' WHERE item_index = 0", 6, "not what was recorded"),
+        ("DELETE FROM close_errors WHERE item_index = 1", 5, "not what was recorded"),
+        ("DELETE FROM entries WHERE seq = 4", 5, "does not follow"),
+        ("UPDATE entries SET trading_day = '2026-01-01' WHERE seq = 4", None, None),
+    ],
+)
+def test_an_altered_day_is_found_by_looking_at_that_day(
+    alter: str,
+    seq: int | None,
+    told: str | None,
+    ledger: Ledger,
+    samples: Any,
+    sql: Callable[..., list[Any]],
+    drop_triggers: Callable[[], None],
+) -> None:
+    """A day's tables are not built over what an intact ledger told; what moved to another day only the whole walk sees."""
+    samples.record_everything(ledger)
+    ledger.record_skipped_tick("main", "2026-03-02", samples.start, "late")
+    assert ledger.read_altered_entry_of_day(DAY, 10) is None
+    drop_triggers()
+    sql(alter)
+    found = ledger.read_altered_entry_of_day(DAY, 10)
+    assert (found and found.seq) == seq
+    assert (told or "") in (found.describe() if found else "")
+    assert ledger.read_altered_entry_of_day("2026-03-02", 11) is None
+    assert ledger.read_altered_entry_of_day(DAY, 3) is None
+    assert ledger.read_altered_entry("main") is not None
+
+
 def test_one_accounts_alteration_leaves_the_others_chain_intact(
     ledger: Ledger, samples: Any, sql: Callable[..., list[Any]], drop_triggers: Callable[[], None]
 ) -> None:

@@ -92,6 +92,54 @@ def test_a_file_that_is_not_whole_is_built_anew(store: TableStore, spoil: Callab
     assert store.read(CLOSE_ATTEMPTS, DAY) is not None
 
 
+@pytest.mark.parametrize("spoil", [_cut, lambda _: b"", lambda _: b"no table"])
+def test_a_file_that_is_not_whole_is_kept_under_another_name(store: TableStore, spoil: Callable[[bytes], bytes]) -> None:
+    """It may be the last trace of a ledger that is gone; nobody who reads the folder takes it for a day's."""
+    path = Path(store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, [build_attempt()]), NEW).path)
+    spoilt = spoil(path.read_bytes())
+    path.write_bytes(spoilt)
+    [aside] = store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, []), TableHead("", 0, {})).set_aside
+    assert Path(aside).read_bytes() == spoilt
+    assert store.list_days(CLOSE_ATTEMPTS) == [DAY]
+    assert len(pd.read_parquet(path.parent)) == 0
+    assert store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, []), OLD).set_aside == (aside,)
+
+
+@pytest.mark.parametrize(
+    ("stored", "is_kept_aside"), [(OLD, False), (NEW, True), (TableHead("another ledger", 1, {"main": "cc"}), True)]
+)
+def test_a_file_with_other_columns_makes_way_and_is_kept_if_it_could_know_more(
+    store: TableStore, stored: TableHead, is_kept_aside: bool
+) -> None:
+    """A new version rebuilds old days without a trace, and must not wipe out what only a lost ledger could tell."""
+    path = Path(store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, [build_attempt()]), stored).path)
+    pq.write_table(pq.read_table(path).drop_columns(["reason"]), path)
+    written = store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, []), OLD)
+    assert not written.is_kept
+    assert bool(written.set_aside) is is_kept_aside
+
+
+def test_a_table_of_an_intact_ledger_is_not_replaced_from_an_altered_one(store: TableStore) -> None:
+    """Somebody made a bad evening good in the ledger; the table tells what it was. Without one there is nothing to keep."""
+    altered = TableHead("ledger", 9, {"main": "cc"}, altered="entry 3 is not what was recorded")
+    assert not store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, []), altered).is_kept
+    assert not store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, [build_attempt()]), altered).is_kept
+    intact = TableHead("ledger", 9, {"main": "bb"})
+    assert not store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, [build_attempt()]), intact).is_kept
+    kept = store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, []), altered)
+    assert (kept.is_kept, kept.head, len(kept.frame)) == (True, intact, 1)
+
+
+def test_a_file_of_an_earlier_version_tells_its_head(store: TableStore) -> None:
+    """Its head has fewer fields; the day must not count as unusable for that."""
+    path = Path(store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, [build_attempt()]), NEW).path)
+    earlier = {b"deepcoin_ops.ledger_head": b'{"ledger_id": "ledger", "seq": 7, "hashes": {"main": "bb"}}'}
+    pq.write_table(pq.read_table(path).replace_schema_metadata(earlier), path)
+    stored = store.read(CLOSE_ATTEMPTS, DAY)
+    assert stored is not None
+    assert stored.head == NEW
+
+
 def test_a_file_with_other_columns_is_built_anew(store: TableStore) -> None:
     """A table that gained a column in a later version finds its old files in the way."""
     path = Path(store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, [build_attempt()]), NEW).path)

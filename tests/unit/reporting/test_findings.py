@@ -20,6 +20,9 @@ def test_breaks_come_error_first_and_say_what_is_left_and_what_to_do(evenings: A
     assert "flatten again" in error.what_to_do
     assert error.also_found == ("PARTIAL_FAILURE",)
     assert warn.notional_after_usdt is None
+    day_s = (evening.day.ends_at - evening.day.starts_at).total_seconds()
+    assert error.age_s is not None
+    assert 0 < error.age_s <= day_s
 
 
 def test_what_nobody_can_value_comes_before_what_is_small(evenings: Any) -> None:

@@ -1,0 +1,176 @@
+"""What somebody has done to the files behind the tables' back: a clear outcome each, in the page, and nothing lost."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import pytest
+
+from deepcoin_ops.definitions import build_definitions
+from deepcoin_ops.domain.model import Verdict
+from deepcoin_ops.domain.tables import RECONCILIATION, TABLES
+
+EARLY, GOOD, BAD = "2026-03-03", "2026-03-04", "2026-03-05"
+
+
+def try_to_rebuild(office: Any, trading_day: str) -> dg.ExecuteInProcessResult:
+    """Press "Materialize" where it may fail."""
+    job = build_definitions(settings=office.settings).resolve_job_def("rebuild_day_tables")
+    return job.execute_in_process(partition_key=trading_day, instance=office.instance, raise_on_error=False)
+
+
+def metadata_of(run: dg.ExecuteInProcessResult, trading_day: str) -> dict[str, Any]:
+    """What the reconciliation's partition shows."""
+    [event] = [
+        event.materialization
+        for event in run.get_asset_materialization_events()
+        if (event.asset_key, event.partition) == (dg.AssetKey(RECONCILIATION.name), trading_day)
+    ]
+    return {name: value.value for name, value in event.metadata.items()}
+
+
+def check_of(run: dg.ExecuteInProcessResult, name: str) -> dg.AssetCheckEvaluation:
+    """The one result of a check that has no partitions."""
+    [found] = [each for each in run.get_asset_check_evaluations() if each.check_name == name]
+    return found
+
+
+def contents_of(folder: Path) -> dict[Path, bytes]:
+    """Every file below a folder."""
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def alter(office: Any, *statements: str) -> None:
+    """Change the ledger's file with a database tool."""
+    with closing(sqlite3.connect(office.settings.ledger_path)) as connection, connection:
+        for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {trigger}")
+        for statement in statements:
+            connection.execute(statement)
+
+
+def test_a_half_written_file_is_built_anew_and_what_was_left_of_it_is_kept(office: Any) -> None:
+    """A torn copy from a backup; the person sees where it has gone."""
+    office.record_flatten(BAD, Verdict.RESIDUAL)
+    office.rebuild(BAD)
+    path = Path(office.store.path(RECONCILIATION, BAD))
+    whole = office.store.read(RECONCILIATION, BAD).frame
+    half = path.read_bytes()[:1000]
+    path.write_bytes(half)
+    shown = metadata_of(office.rebuild(BAD), BAD)
+    pd.testing.assert_frame_equal(office.store.read(RECONCILIATION, BAD).frame, whole)
+    [aside] = shown["unusable_files_set_aside"]
+    assert Path(aside).read_bytes() == half
+
+
+@pytest.mark.parametrize("deleted", [RECONCILIATION.name, "."], ids=["a table's folder", "all tables"])
+def test_days_whose_folder_was_deleted_are_named_and_come_back_from_the_ledger(office: Any, deleted: str) -> None:
+    """A folder without files has no breaks in it, and must not turn the check over all days green."""
+    for day in (GOOD, BAD):
+        office.record_flatten(day, Verdict.RESIDUAL if day == BAD else Verdict.FLAT)
+    office.rebuild(GOOD, BAD)
+    before = {table: office.store.read(table, BAD) for table in TABLES}
+    shutil.rmtree(Path(office.settings.tables_url) / deleted)
+    over_all = check_of(office.rebuild(GOOD), "days_with_open_breaks")
+    assert not over_all.passed
+    assert over_all.severity is dg.AssetCheckSeverity.ERROR
+    assert over_all.metadata["days_without_a_file"].value == [BAD]
+    assert f"{BAD}: in the ledger, and without a file; materialise the day" in str(over_all.description)
+    again = office.rebuild(BAD)
+    for table in TABLES:
+        stored = office.store.read(table, BAD)
+        pd.testing.assert_frame_equal(stored.frame, before[table].frame)
+        assert stored.head == before[table].head
+    assert check_of(again, "days_with_open_breaks").metadata["days_without_a_file"].value == []
+
+
+def test_a_day_before_the_first_flatten_is_a_day_nobody_flattened(office: Any) -> None:
+    """The ledger begins later; the day was due all the same, and nothing is made up for it."""
+    office.record_flatten(GOOD)
+    shown = metadata_of(office.rebuild(EARLY), EARLY)
+    assert (shown["flatten_runs"], shown["ledger_head_seq"], shown["ledger_head_hashes"]) == (0, 0, {})
+    stored = office.store.read(RECONCILIATION, EARLY)
+    assert list(stored.frame["break_type"]) == ["FLATTEN_MISSING"]
+    assert all(len(office.store.read(table, EARLY).frame) == 0 for table in TABLES if table is not RECONCILIATION)
+
+
+def test_a_day_before_the_first_trading_day_does_not_exist(office: Any) -> None:
+    """It owes nothing and has no partition; a file of it would be a day nobody asked for."""
+    with pytest.raises(dg.DagsterUnknownPartitionError, match="2026-01-04"):
+        try_to_rebuild(office, "2026-01-04")
+    assert not Path(office.settings.tables_url).exists()
+
+
+def _of_a_newer_version(office: Any) -> None:
+    alter(office, "UPDATE alembic_version SET version_num = '0999'")
+
+
+def _of_the_live_venue(office: Any) -> None:
+    alter(office, "UPDATE ledger_identity SET venue = 'live'")
+
+
+def _no_database(office: Any) -> None:
+    office.settings.ledger_path.write_text("remember the milk\n" * 100)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_of_a_newer_version, "was written by a newer version (its schema is '0999').*Install that version"),
+        (_of_the_live_venue, "belongs to the venue 'live'"),
+        (_no_database, "could not be read: file is not a database"),
+    ],
+)
+def test_a_ledger_that_cannot_be_used_fails_the_run_with_its_reason_and_keeps_the_tables(
+    office: Any, spoil: Callable[[Any], None], message: str
+) -> None:
+    """The first words a person reads say what to do; neither the ledger nor yesterday's tables are touched."""
+    office.record_flatten(BAD, Verdict.RESIDUAL)
+    office.rebuild(BAD)
+    spoil(office)
+    tables, ledger = contents_of(Path(office.settings.tables_url)), office.settings.ledger_path.read_bytes()
+    run = try_to_rebuild(office, BAD)
+    assert not run.success
+    failures = [event.step_failure_data.user_failure_data for event in run.all_events if event.is_step_failure]
+    assert failures
+    for failure in failures:
+        assert failure is not None
+        assert message.split(".*")[0] in str(failure.description)
+        assert message.split(".*")[-1] in str(failure.description)
+    assert contents_of(Path(office.settings.tables_url)) == tables
+    assert office.settings.ledger_path.read_bytes() == ledger
+
+
+def test_an_altered_ledger_does_not_rewrite_the_table_that_was_built_before(office: Any) -> None:
+    """Somebody made a bad evening good with a database tool and materialised the day; the table still tells the truth."""
+    office.record_flatten(BAD, Verdict.RESIDUAL)
+    office.record_flatten(GOOD)
+    office.rebuild(GOOD, BAD)
+    before = office.store.read(RECONCILIATION, BAD)
+    alter(office, "UPDATE verdicts SET verdict = 'FLAT'")
+    run = office.rebuild(BAD)
+    kept = office.store.read(RECONCILIATION, BAD)
+    pd.testing.assert_frame_equal(kept.frame, before.frame)
+    assert list(kept.frame["break_type"]) == ["RESIDUAL_POSITION"]
+    shown = metadata_of(run, BAD)
+    assert f"account main, entry 2 (verdicts, {BAD})" in shown["ledger_altered"]
+    assert shown["built_from_newer_head"] is True
+    assert not check_of(run, "ledger_chain_intact").passed
+    assert "ledger_altered" not in metadata_of(office.rebuild(GOOD), GOOD)
+
+
+def test_a_day_without_a_table_is_built_from_an_altered_ledger_and_says_so(office: Any) -> None:
+    """There is nothing better to keep, and the file itself carries the doubt for whoever reads it."""
+    office.record_flatten(BAD, Verdict.RESIDUAL)
+    alter(office, "UPDATE verdicts SET verdict = 'FLAT'")
+    shown = metadata_of(office.rebuild(BAD), BAD)
+    assert "not what was recorded" in shown["ledger_altered"]
+    assert shown["built_from_newer_head"] is False
+    assert "not what was recorded" in office.store.read(RECONCILIATION, BAD).head.altered
