@@ -7,10 +7,9 @@ from datetime import date, timedelta
 from itertools import cycle
 from pathlib import Path
 
-from flatten_lab import build_scenario, open_lab, position
-from replayed_days import RecordedFlatten, read_recorded_flatten, replay_days
+from flatten_lab import build_scenario, position
+from replayed_days import RecordedFlatten, record_evening, replay_days
 
-from deepcoin_ops.flattening.evidence import collect_evidence
 from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.settings import Settings
 
@@ -33,17 +32,10 @@ MISSED = "missed"
 
 def record_evenings(folder: Path) -> dict[str, RecordedFlatten]:
     """Run one evening of each kind; what their ledgers hold, by kind."""
-    recorded = {}
-    for number, (kind, faults) in enumerate(_EVENINGS.items()):
-        evening = folder / f"evening-{number}"
-        evening.mkdir()
-        with open_lab(evening, build_scenario(_POSITIONS, faults)) as lab:
-            flatten_id = lab.flatten().closing.flatten_id
-            record = lab.desk.ledger.read_flatten(flatten_id)
-            assert record is not None
-            collect_evidence(lab.desk, record.request.trading_day, lab.said.append)
-            recorded[kind] = read_recorded_flatten(lab.desk.settings.ledger_path, flatten_id)
-    return recorded
+    return {
+        kind: record_evening(folder / f"evening {kind}", build_scenario(_POSITIONS, faults))
+        for kind, faults in _EVENINGS.items()
+    }
 
 
 def replay_past(settings: Settings, evenings: Mapping[str, RecordedFlatten], today: str, count: int) -> dict[str, str]:
