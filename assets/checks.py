@@ -16,7 +16,7 @@ from deepcoin_ops.domain.breaks import DEFINITIONS, BreakType, Severity
 from deepcoin_ops.domain.frames import Table
 from deepcoin_ops.domain.tables import RECONCILIATION
 from deepcoin_ops.orchestration.resources import DayTables, LedgerDays
-from deepcoin_ops.orchestration.tables import StoredTable, TableStore
+from deepcoin_ops.orchestration.tables import StoredTable
 
 _SHOWN_ROWS = 20
 _SHOWN = ["account", "instrument_id", "position_side", "break_type", "severity", "reason", "what_to_do"]
@@ -41,7 +41,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class DayCheck:
-    """A check of one table on one trading day; `judge` gets the stored file, or None when it cannot be read back."""
+    """A check of one table on one trading day; `judge` gets what was read back from the day's file."""
 
     name: str
     description: str
@@ -54,9 +54,8 @@ class DayCheck:
             warnings.filterwarnings("ignore", message="Specifying a partitions_def on an AssetCheckSpec")
             return dg.AssetCheckSpec(self.name, asset=table.name, description=self.description, partitions_def=trading_days)
 
-    def evaluate(self, table: Table, trading_day: str, store: TableStore) -> dg.AssetCheckEvaluation:
-        """The result for one day, from its file."""
-        stored = store.read(table, trading_day)
+    def evaluate(self, table: Table, trading_day: str, stored: StoredTable | None) -> dg.AssetCheckEvaluation:
+        """The result for one day, from its file as it was read back, or None when it cannot be."""
         if stored is None:
             finding = Finding(f"the file of {trading_day} cannot be read back; materialise the day again")
         else:

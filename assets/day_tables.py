@@ -37,7 +37,8 @@ from deepcoin_ops.orchestration.resources import DayTables, LedgerDays
 from deepcoin_ops.orchestration.tables import StoredTable, build_table_metadata
 
 CLOSE_LEDGER = "close_ledger"
-DAYS_PER_RUN = 31
+# A year is four runs: the start of a run takes as long as some ten days, and a run's memory hardly grows with its days.
+DAYS_PER_RUN = 92
 _PREVIEW_ROWS = 20
 _FrameBuilder = Callable[[str, Sequence[AccountDay]], pd.DataFrame]
 # The day's frame, and what its partition shows beside what every table shows.
@@ -102,10 +103,11 @@ def build_table_asset(
             frame, more = build_day(trading_day, ledger_days)
             head = ledger_days.read_head(trading_day)
             stored = guarded(partial(day_tables.store.write, table, trading_day, frame, head))
-            metadata = {**_build_day_metadata(table, stored, ledger_days, trading_day), **more}
+            metadata = {**_build_day_metadata(table, stored, ledger_days, trading_day), **({} if stored.is_kept else more)}
             context.add_asset_metadata(metadata, partition_key=trading_day)
+            on_disk = day_tables.store.read(table, trading_day)
             for each in checks:
-                yield each.evaluate(table, trading_day, day_tables.store)
+                yield each.evaluate(table, trading_day, on_disk)
         yield dg.MaterializeResult()
         # Dagster wants to hear of each check once more, as an output; the results of the days are the events above.
         for each in checks:
@@ -129,9 +131,9 @@ def build_column_schema(table: Table) -> dg.TableSchema:
     )
 
 
-def build_window_metadata(ledger_days: LedgerDays, trading_day: str) -> dict[str, Any]:
-    """What every partition of a day shows: its window, and whether anybody flattened."""
-    days = ledger_days.read_account_days(trading_day)
+def build_window_metadata(ledger_days: LedgerDays, trading_day: str, head: TableHead) -> dict[str, Any]:
+    """What every partition of a day shows, as of the head of its file: its window, and whether anybody flattened."""
+    days = ledger_days.read_account_days(trading_day, head)
     flattens = [flatten for day in days for flatten in day.flattens if not flatten.request.is_dry_run]
     starts, ends = ledger_days.settings.calendar.window(trading_day)
     return {
@@ -160,6 +162,6 @@ def _build_day_metadata(table: Table, stored: StoredTable, ledger_days: LedgerDa
     return {
         **build_table_metadata(table, stored),
         "dagster/partition_row_count": len(stored.frame),
-        **build_window_metadata(ledger_days, trading_day),
+        **build_window_metadata(ledger_days, trading_day, stored.head),
         "preview": dg.MetadataValue.md(preview.to_markdown(index=False) if len(preview) else "no rows"),
     }

@@ -47,7 +47,7 @@ def build_flatten_report_asset(trading_days: dg.PartitionsDefinition[str]) -> dg
             stored = guarded(partial(day_tables.reports.write, trading_day, build_page(day, frames)))
             metadata = {
                 **_build_metadata(stored),
-                **build_window_metadata(ledger_days, trading_day),
+                **build_window_metadata(ledger_days, trading_day, stored.head),
                 **({} if stored.is_kept else _build_plot(build_exposures(frames), day.close_period_s)),
             }
             context.add_asset_metadata(metadata, partition_key=trading_day)

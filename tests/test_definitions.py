@@ -70,11 +70,11 @@ def test_the_assets_are_these(definitions: dg.Definitions) -> None:
 def test_a_table_is_built_many_days_a_run_from_the_ledger_and_shows_its_columns(
     definitions: dg.Definitions, table: object
 ) -> None:
-    """A backfill of a year is twelve runs, and the columns panel is the table's own contract."""
+    """A backfill of a year is four runs, and the columns panel is the table's own contract."""
     node = definitions.resolve_asset_graph().get(dg.AssetKey(table.name))
     assert node.group_name == "day_tables"
     assert node.parent_keys == {dg.AssetKey("close_ledger")}
-    assert node.backfill_policy == dg.BackfillPolicy.multi_run(31)
+    assert node.backfill_policy == dg.BackfillPolicy.multi_run(92)
     assert node.automation_condition is None
     shown = node.metadata["dagster/column_schema"].columns
     assert [(column.name, column.type) for column in shown] == [
@@ -87,7 +87,7 @@ def test_the_report_is_built_with_the_tables_and_from_the_ledger_alone(definitio
     node = definitions.resolve_asset_graph().get(dg.AssetKey("flatten_report"))
     assert node.group_name == "day_tables"
     assert node.parent_keys == {dg.AssetKey("close_ledger")}
-    assert node.backfill_policy == dg.BackfillPolicy.multi_run(31)
+    assert node.backfill_policy == dg.BackfillPolicy.multi_run(92)
     needed = definitions.resolve_assets_def("flatten_report").required_resource_keys
     assert needed - {"io_manager"} == {"ledger_days", "day_tables"}
 
@@ -108,7 +108,12 @@ def test_the_jobs_are_these_and_their_tags_hold_the_limits(definitions: dg.Defin
         "dagster/max_retries": "0",
         "dagster/max_runtime": str(20 * 60 + 600 + 900 + 120),
     }
-    assert named["collect_evidence"].tags == {"dagster/max_retries": "0", "dagster/max_runtime": "1800"}
+    assert named["collect_evidence"].tags == {
+        "dagster/max_retries": "0",
+        "dagster/max_runtime": "1800",
+        "deepcoin_ops/reads": "exchange",
+    }
+    assert named["rebuild_day_tables"].tags == {"deepcoin_ops/reads": "ledger"}
     assert named["plan_positions"].tags == {"dagster/max_retries": "0"}
     assert {job.executor_def for job in repository.get_all_jobs()} == {dg.in_process_executor}
     assert [node.name for node in named["flatten_positions"].nodes_in_topological_order] == [
@@ -116,6 +121,13 @@ def test_the_jobs_are_these_and_their_tags_hold_the_limits(definitions: dg.Defin
         "issue_batch_closes",
         "verify_flat",
     ]
+
+
+def test_what_only_reads_leaves_the_queue_room_for_a_flatten() -> None:
+    """Beside an old ledger a new instance has every past day to rebuild; the flatten of tonight must not wait for it."""
+    queue = yaml.safe_load((CHECKOUT / "dagster.yaml").read_text())["run_queue"]
+    limits = {each["key"]: each["limit"] for each in queue["tag_concurrency_limits"]}
+    assert limits == {"deepcoin_ops/account": 1, "deepcoin_ops/reads": 2, "dagster/backfill": 2}
 
 
 def test_the_schedule_is_off_until_somebody_switches_it_on(definitions: dg.Definitions) -> None:

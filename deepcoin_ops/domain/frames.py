@@ -86,7 +86,7 @@ class Table:
         """A frame with this table's pandas types from an Arrow table with its schema."""
         types = {column.kind.arrow_type: column.kind.pandas_type for column in self.columns}
         frame: pd.DataFrame = table.cast(self.arrow_schema).to_pandas(types_mapper=types.get)
-        return frame.astype({column.name: column.kind.pandas_type for column in self.columns})
+        return frame
 
     def to_arrow(self, frame: pd.DataFrame) -> pa.Table:
         """An Arrow table with this table's schema from a frame of this table.

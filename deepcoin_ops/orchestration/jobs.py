@@ -5,6 +5,7 @@ from __future__ import annotations
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from deepcoin_ops.orchestration import tags
 from deepcoin_ops.orchestration.evidence_ops import fetch_day_evidence
 from deepcoin_ops.orchestration.ops import issue_batch_closes, plan_closes, show_plan, verify_flat
 from deepcoin_ops.settings import Settings
@@ -42,7 +43,7 @@ def plan_positions() -> None:
 @dg.job(
     description="Ask the exchange what was closed and executed on a trading day, and record it. Only reads.",
     executor_def=dg.in_process_executor,
-    tags={"dagster/max_retries": "0", "dagster/max_runtime": str(_EVIDENCE_RUN_TIME_S)},
+    tags={"dagster/max_retries": "0", "dagster/max_runtime": str(_EVIDENCE_RUN_TIME_S), tags.READS: "exchange"},
 )
 def collect_evidence() -> None:
     """Collect the evidence of a day."""
@@ -55,5 +56,6 @@ def build_day_tables_job() -> UnresolvedAssetJobDefinition:
         "rebuild_day_tables",
         selection=dg.AssetSelection.groups(DAY_TABLES_GROUP),
         executor_def=dg.in_process_executor,
+        tags={tags.READS: "ledger"},
         description="Rebuild the tables of trading days from the ledger. Never talks to the exchange.",
     )

@@ -134,7 +134,7 @@ class LedgerDays(dg.ConfigurableResource):  # type: ignore[type-arg]
     _open: ExitStack = PrivateAttr()
     _opened: dict[Path, History | None] = PrivateAttr()
     _heads: dict[str, TableHead] = PrivateAttr()
-    _days: dict[str, list[AccountDay]] = PrivateAttr()
+    _days: dict[tuple[str, int], list[AccountDay]] = PrivateAttr()
     _now: datetime = PrivateAttr()
 
     def setup_for_execution(self, _context: dg.InitResourceContext) -> None:
@@ -175,15 +175,21 @@ class LedgerDays(dg.ConfigurableResource):  # type: ignore[type-arg]
             self._heads[trading_day] = _read_head(self._ledger, trading_day)
         return self._heads[trading_day]
 
-    def read_account_days(self, trading_day: str) -> list[AccountDay]:
-        """The day up to its head, account by account, judged at one moment for the whole run."""
-        if trading_day not in self._days:
+    def read_account_days(self, trading_day: str, kept: TableHead | None = None) -> list[AccountDay]:
+        """The day up to its head, account by account, judged at one moment for the whole run.
+
+        Args:
+            trading_day: The day.
+            kept: The head of a file that another run has built meanwhile and that stays; the day is read up to there.
+        """
+        up_to_seq = max(self.read_head(trading_day).seq, kept.seq if kept else 0)
+        if (trading_day, up_to_seq) not in self._days:
             settings = self._settings
             configured = {name: account.instruments for name, account in settings.accounts.items()}
-            head, due = self.read_head(trading_day), find_due(settings, trading_day, self._now)
-            ends_at = settings.calendar.window(trading_day)[1]
-            self._days[trading_day] = read_account_days(self._ledger, trading_day, head.seq, configured, due, ends_at)
-        return self._days[trading_day]
+            due, ends_at = find_due(settings, trading_day, self._now), settings.calendar.window(trading_day)[1]
+            days = read_account_days(self._ledger, trading_day, up_to_seq, configured, due, ends_at)
+            self._days[trading_day, up_to_seq] = days
+        return self._days[trading_day, up_to_seq]
 
     def find_altered_entries(self) -> list[AlteredEntry]:
         """The first entry of each account's chain that is not what was recorded; empty when the ledger is intact."""

@@ -2,154 +2,199 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from dagster_page import Materialisation, Run
 from dagster_stack import DagsterStack, build_scenario, build_settings_text, run_dagster
+from evenings import MISSED, record_evenings, replay_past
+from filelock import FileLock
+from replayed_days import RecordedFlatten, replay_days
+from waiting import wait_for
 
-from deepcoin_ops.domain.frames import Table
-from deepcoin_ops.domain.model import (
-    CloseAnswer,
-    CloseError,
-    CloseIntent,
-    FlattenClosing,
-    FlattenRequest,
-    FlattenResult,
-    Outcome,
-    PositionSide,
-    ProductGroup,
-)
 from deepcoin_ops.domain.tables import CLOSE_ATTEMPTS, CLOSE_ERRORS, RECONCILIATION, TABLES
-from deepcoin_ops.ledger.journal import Ledger
+from deepcoin_ops.orchestration.reports import FLATTEN_REPORT
 from deepcoin_ops.orchestration.tables import TableStore
 
-ACCOUNT, BTC = "main", "BTC-USDT-SWAP"
-DAYS = 30
+ACCOUNTS = ("main", "hedge")
+ASSETS = (*(table.name for table in TABLES), FLATTEN_REPORT)
+DAYS_PER_RUN = 92
+BACKFILL_LIMIT_S = 1200.0
+pytestmark = pytest.mark.timeout(1500)  # a year's backfill is in its setup
+BREAKS = {
+    "clean": set(),
+    "error items": set(),
+    "residual": {"RESIDUAL_POSITION"},
+    "lost answer": set(),
+    MISSED: {"FLATTEN_MISSING"},
+}
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterStack]:
-    """A Dagster whose sensor is off, so that nothing but the backfill builds a table."""
-    folder = tmp_path_factory.mktemp("dagster-backfill")
-    with run_dagster(folder, build_settings_text([ACCOUNT]), build_scenario([ACCOUNT])) as running:
-        running.page.stop_sensor("ledger_moved")
-        yield running
+@dataclass(frozen=True)
+class Past:
+    """A desk's past, backfilled.
 
-
-def record_day(ledger: Ledger, trading_day: str, attempts: int, errors: int) -> None:
-    """A flatten of a past day with so many attempts, the first of which came back with so many error items."""
-    flatten_id = f"{trading_day}-{ACCOUNT}"
-    at = datetime.fromisoformat(trading_day).replace(hour=23, tzinfo=UTC)
-    ledger.record_flatten(FlattenRequest(flatten_id, ACCOUNT, trading_day, "a test", (BTC,), is_dry_run=False), "{}")
-    for number in range(attempts):
-        attempt_id = f"{flatten_id}-{number}"
-        items = tuple(_build_error(index) for index in range(errors if number == 0 else 0))
-        outcome = Outcome.PARTIAL if items else Outcome.ACCEPTED
-        intent = CloseIntent(attempt_id, BTC, ProductGroup.SWAP_U, 1, number + 1, "/close", "{}", Decimal("1.5"), None)
-        ledger.record_intent(flatten_id, intent)
-        ledger.record_outcome(attempt_id, CloseAnswer(outcome, "recorded by a test", at, at, close_errors=items))
-    ledger.record_closing(
-        FlattenClosing(flatten_id, FlattenResult.FLAT, "flat", 1, attempts, 0, Decimal(0), 1.0, 2.0, Decimal(0))
-    )
-
-
-def _build_error(index: int) -> CloseError:
-    return CloseError(index, BTC, PositionSide.LONG, "51020", "Insufficient position", "1", "2", "3", "{}")
-
-
-def read_back(path: Path, table: Table) -> pd.DataFrame:
-    """A day's file, with the schema that any tool sees checked first."""
-    assert pq.read_schema(path).remove_metadata() == table.arrow_schema
-    return pd.read_parquet(path)
-
-
-def check_table(stack: DagsterStack, table: Table, rows: Sequence[tuple[str, int]]) -> None:
-    """Every day has this many rows in its file, and says so in metadata of its own; all were built by one run."""
-    shown = stack.page.list_materialisations(table.name, [day for day, _count in rows])
-    assert len(shown) == DAYS
-    assert len({each.run_id for each in shown}) == 1
-    by_day = {each.partition: each.metadata for each in shown}
-    with stack.open_history() as history:
-        for day, count in rows:
-            metadata, head = by_day[day], history.read_head(day)
-            assert head is not None
-            assert metadata["row_count"] == metadata["dagster/partition_row_count"] == count
-            assert metadata["ledger_head_seq"] == head.seq
-            assert metadata["ledger_head_hashes"] == dict(head.hashes)
-            assert metadata["window"].startswith(stack.settings.calendar.window(day)[0].isoformat())
-            assert metadata["flatten_results"] == ["FLAT"]
-            frame = read_back(Path(metadata["path"]), table)
-            assert list(frame["trading_day"]) == [day] * count
-
-
-@pytest.fixture(scope="module")
-def days(stack: DagsterStack) -> list[str]:
-    """The past days, yesterday first, recorded in the ledger and then backfilled through the daemon.
-
-    Attempts and error items of a day depend on its place in the list; see `count_attempts` and `count_errors`.
+    Attributes:
+        stack: The Dagster that did it.
+        evenings: What was recorded, by kind of evening.
+        kinds: The kind of evening of each day, oldest day first.
+        runs: The backfill's runs.
     """
-    today = date.fromisoformat(stack.trading_day)
-    past = [(today - timedelta(days=back)).isoformat() for back in range(1, DAYS + 1)]
-    with Ledger.open(stack.settings.ledger_path, stack.settings.venue) as ledger:
-        for number, day in enumerate(past):
-            record_day(ledger, day, count_attempts(number), count_errors(number))
-    stack.page.backfill([table.name for table in TABLES], past)
-    return past
+
+    stack: DagsterStack
+    evenings: Mapping[str, RecordedFlatten]
+    kinds: Mapping[str, str]
+    runs: list[Run]
+
+    @property
+    def store(self) -> TableStore:
+        """The tables on disk."""
+        return TableStore(self.stack.settings.tables_url, self.stack.settings.locks_folder)
+
+    def list_shown(self, table: str) -> dict[str, Materialisation]:
+        """What the page shows of each day of a table, which was built once."""
+        shown = self.stack.page.list_materialisations(table, list(self.kinds))
+        assert len(shown) == len(self.kinds)
+        return {each.partition: each for each in shown}
+
+    def count(self, day: str, method: str, of_each: str | None = None) -> int:
+        """How many entries of a kind were recorded on a day, or how many items they hold, of all accounts."""
+        kind = self.kinds[day]
+        steps = self.evenings[kind].steps if kind in self.evenings else ()
+        found = [step.arguments[-1] for step in steps if step.method == method]
+        return len(ACCOUNTS) * (sum(len(getattr(each, of_each)) for each in found) if of_each else len(found))
 
 
-def count_attempts(number: int) -> int:
-    """How many attempts the day at this place of the list has."""
-    return 1 + number % 4
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(30, id="a-month"), pytest.param(365, id="a-year", marks=pytest.mark.chaos)],
+)
+def past(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
+    """Days of flattens that were really run, and the tables built by nothing but a backfill launched in the page."""
+    folder = tmp_path_factory.mktemp("dagster-backfill")
+    evenings = record_evenings(folder)
+    # Today's trading day may have begun yesterday, and two days before the others are for one test alone.
+    settings_text = build_settings_text(ACCOUNTS, past_days=request.param + 3)
+    with run_dagster(folder, settings_text, build_scenario(ACCOUNTS)) as stack:
+        stack.page.stop_sensor("ledger_moved")
+        kinds = replay_past(stack.settings, evenings, stack.trading_day, request.param)
+        runs = stack.page.backfill(ASSETS, list(kinds), BACKFILL_LIMIT_S)
+        yield Past(stack, evenings, kinds, runs)
 
 
-def count_errors(number: int) -> int:
-    """How many error items that day has; the first day has none."""
-    return number % 3
+def test_a_backfill_is_few_runs_two_at_a_time_and_asks_the_exchange_nothing(past: Past) -> None:
+    """Re-materialising is a read: whoever presses the button must be able neither to close nor to crowd out a flatten."""
+    assert past.stack.paper.arrivals() == []
+    assert len(past.runs) == -(-len(past.kinds) // DAYS_PER_RUN)
+    assert {run.status for run in past.runs} == {"SUCCESS"}
+    at_work = [sum(other.started_s <= run.started_s < other.ended_s for other in past.runs) for run in past.runs]
+    assert max(at_work) <= 2
 
 
-def test_a_backfill_of_thirty_past_days_rebuilds_the_tables_and_sends_nothing(stack: DagsterStack, days: list[str]) -> None:
-    """Re-materialising is a read: whoever presses the button in the page must not be able to close anything."""
-    check_table(stack, CLOSE_ATTEMPTS, [(day, count_attempts(number)) for number, day in enumerate(days)])
-    check_table(stack, CLOSE_ERRORS, [(day, count_errors(number)) for number, day in enumerate(days)])
-    assert stack.paper.arrivals() == []
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_every_day_of_every_table_is_there_and_shows_its_own_truth(past: Past, table) -> None:
+    """One number for thirty days is how a bad one hides; so each has its counts, its head, its window and its results."""
+    shown, calendar = past.list_shown(table.name), past.stack.settings.calendar
+    with past.stack.open_history() as history:
+        for day, kind in past.kinds.items():
+            metadata, head = shown[day].metadata, history.read_head(day)
+            path = Path(metadata["path"])
+            assert pq.read_schema(path).remove_metadata() == table.arrow_schema
+            frame = pd.read_parquet(path)
+            assert set(frame["trading_day"]) <= {day}
+            assert metadata["row_count"] == metadata["dagster/partition_row_count"] == len(frame)
+            assert metadata["ledger_head_seq"] == (head.seq if head else 0)
+            assert metadata["ledger_head_hashes"] == (dict(head.hashes) if head else {})
+            assert metadata["window"].startswith(calendar.window(day)[0].isoformat())
+            flattens = 0 if kind == MISSED else len(ACCOUNTS)
+            assert metadata["flatten_runs"] == flattens
+            assert metadata["flatten_results"] == ["NOT_FLAT" if kind == "residual" else "FLAT"] * flattens
+            assert metadata["built_from_newer_head"] is False
 
 
-def test_a_day_without_errors_reads_back_with_every_column_and_type(stack: DagsterStack, days: list[str]) -> None:
-    """An empty day must read like any other, or a month's tables cannot be put together."""
-    store = TableStore(stack.settings.tables_url, stack.settings.locks_folder)
-    stored = store.read(CLOSE_ERRORS, days[0])
-    assert stored is not None
-    assert len(stored.frame) == 0
-    assert dict(stored.frame.dtypes) == {column.name: column.kind.pandas_type for column in CLOSE_ERRORS.columns}
-    month = pd.read_parquet(Path(stored.path).parent)
-    assert list(month.columns) == [column.name for column in CLOSE_ERRORS.columns]
-    assert len(month) == sum(count_errors(number) for number in range(DAYS))
+def test_the_rows_of_every_day_are_what_was_sent_and_returned_that_evening(past: Past) -> None:
+    """Counted in the recordings of the flattens, which know nothing of tables."""
+    for table, method, items in (
+        (CLOSE_ATTEMPTS, "record_intent", None),
+        (CLOSE_ERRORS, "record_outcome", "close_errors"),
+    ):
+        counted = {day: each.metadata["row_count"] for day, each in past.list_shown(table.name).items()}
+        assert counted == {day: past.count(day, method, items) for day in past.kinds}
+        assert sum(counted.values()) > len(past.kinds) / 2
 
 
-def test_each_day_of_a_backfill_has_its_reconciliation_and_check_results_of_its_own(
-    stack: DagsterStack, days: list[str]
-) -> None:
-    """No verdict is on record for any of these days, so that none of them may read as clean, in the page either."""
-    store = TableStore(stack.settings.tables_url, stack.settings.locks_folder)
-    for day in days:
-        stored = store.read(RECONCILIATION, day)
+def test_all_tables_of_a_day_come_from_one_run_and_so_from_one_ledger_head(past: Past) -> None:
+    """Tables of a day that were read at two moments could contradict each other."""
+    run_ids = [{day: each.run_id for day, each in past.list_shown(asset).items()} for asset in ASSETS]
+    assert all(each == run_ids[0] for each in run_ids)
+    assert set(run_ids[0].values()) == {run.run_id for run in past.runs}
+
+
+def test_each_day_has_its_breaks_and_check_results_of_its_own(past: Past) -> None:
+    """A good day must not stand for a bad one, in the files or in the page."""
+    for day, kind in past.kinds.items():
+        stored = past.store.read(RECONCILIATION, day)
         assert stored is not None
-        assert list(stored.frame["verdict"].dropna().unique()) == ["UNVERIFIED"]
-        assert stored.frame["is_break"].any()
-    executions = stack.page.ask(
-        """query($asset: AssetKeyInput!) {
-          assetCheckExecutions(assetKey: $asset, checkName: "all_flat", limit: 100) {
-            evaluation { success metadataEntries { label ... on TextMetadataEntry { text } } }
-          }
-        }""",
-        asset={"path": [RECONCILIATION.name]},
-    )
-    found = [each["evaluation"] for each in executions if each["evaluation"]]
-    told = {entry["text"] for each in found for entry in each["metadataEntries"] if entry["label"] == "trading_day"}
-    assert told == set(days)
-    assert not any(each["success"] for each in found)
+        assert set(stored.frame["break_type"][stored.frame["is_break"].astype(bool)]) == BREAKS[kind]
+    executions = past.stack.page.list_check_executions(RECONCILIATION.name, "all_flat")
+    told = {each.metadata["trading_day"]: each.is_passed for each in executions}
+    assert told == {day: not BREAKS[kind] for day, kind in past.kinds.items()}
+
+
+def test_the_folder_of_a_table_reads_as_one_frame_with_empty_days_in_it(past: Past) -> None:
+    """An empty day must read like any other, or a month's tables cannot be put together."""
+    folder = past.store.path(CLOSE_ERRORS, next(iter(past.kinds))).parent
+    together = pd.read_parquet(folder)
+    assert list(together.columns) == [column.name for column in CLOSE_ERRORS.columns]
+    assert len(together) == sum(past.count(day, "record_outcome", "close_errors") for day in past.kinds)
+
+
+def test_a_year_of_good_days_does_not_turn_the_check_over_all_days_green(past: Past) -> None:
+    """The newest result of a check is of any day; this one reads all of them, in every run of the backfill."""
+    [newest, *_] = past.stack.page.list_check_executions(RECONCILIATION.name, "days_with_open_breaks")
+    assert newest.is_passed is False
+    assert newest.metadata["days"] == len(past.kinds)
+    assert newest.metadata["days_with_open_breaks"] == [day for day, kind in past.kinds.items() if BREAKS[kind]]
+    [chain, *_] = past.stack.page.list_check_executions(RECONCILIATION.name, "ledger_chain_intact")
+    assert chain.is_passed is True
+
+
+def test_of_two_rebuilds_of_one_day_at_once_the_one_with_the_newer_ledger_head_stays(past: Past) -> None:
+    """The older one is held up in the middle, between two tables of its days, while the ledger moves and is rebuilt.
+
+    Its days are before those of the backfill. A file's lock is what holds it, as a slow disk would.
+    """
+    page, settings = past.stack.page, past.stack.settings
+    oldest = date.fromisoformat(next(iter(past.kinds)))
+    held, contested = ((oldest - timedelta(days=back)).isoformat() for back in (2, 1))
+    replay_days(settings, {contested: [past.evenings["residual"]]})
+    locks = settings.locks_folder / "tables"
+    with FileLock(locks / f"{CLOSE_ERRORS.name}-{held}.lock"):
+        older = page.launch_rebuild(held, contested)
+        wait_for("its first table", lambda: page.list_materialisations(CLOSE_ATTEMPTS.name, [contested]) or None)
+        replay_days(settings, {contested: [past.evenings["residual"].of_account("hedge")]})
+        newer = page.launch_rebuild(contested)
+        assert page.wait_for_end(newer).status == "SUCCESS"
+    ended = page.wait_for_end(older)
+    assert ended.status == "SUCCESS", ended.failure
+    with past.stack.open_history() as history:
+        head = history.read_head(contested)
+    assert head is not None
+    for table in TABLES:
+        stored = past.store.read(table, contested)
+        assert stored is not None
+        assert stored.head.seq == head.seq
+        told = {each.run_id: each.metadata for each in page.list_materialisations(table.name, [contested])}
+        assert told[newer]["built_from_newer_head"] is False
+        # The first table was written before the ledger moved, and replaced; every later one was there already.
+        came_too_late = table is not CLOSE_ATTEMPTS
+        assert told[older]["built_from_newer_head"] is came_too_late
+        assert (told[older]["ledger_head_seq"] == head.seq) is came_too_late
+        assert told[newer]["flatten_runs"] == 2
+        assert told[older]["flatten_runs"] == (2 if came_too_late else 1)
+        assert (told[older]["row_count"] == len(stored.frame)) is (came_too_late or stored.frame.empty)

@@ -6,27 +6,35 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from threading import Event
 from typing import Any
 
 import requests
-from waiting import wait_for
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+from waiting import LIMIT_S, wait_for
 
 _LOCATION, _REPOSITORY = "deepcoin_ops", "__repository__"
 _ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 _REQUEST_LIMIT_S = 60.0
+_CHECKS_SHOWN = 2000
+_TICK_ENDS_S = 2.0
 
 _RUN = """query($id: ID!) { runOrError(runId: $id) { __typename ... on Run {
-  status tags { key value }
+  status creationTime startTime endTime tags { key value }
   eventConnection { events { __typename
     ... on MessageEvent { message stepKey eventType }
     ... on ExecutionStepFailureEvent { failureMetadata { description } }
   } } } } }"""
 _RUNS = "query($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs { results { runId } } } }"
-_MATERIALISATIONS = """query($key: AssetKeyInput!, $days: [String!]) { assetOrError(assetKey: $key) { ... on Asset {
-  assetMaterializations(partitions: $days) { runId partition metadataEntries { label __typename
+_METADATA = """metadataEntries { label __typename
     ... on IntMetadataEntry { intValue } ... on FloatMetadataEntry { floatValue } ... on TextMetadataEntry { text }
     ... on MarkdownMetadataEntry { mdStr } ... on JsonMetadataEntry { jsonString } ... on BoolMetadataEntry { boolValue }
-  } } } } }"""
+  }"""
+_MATERIALISATIONS = f"""query($key: AssetKeyInput!, $days: [String!]) {{ assetOrError(assetKey: $key) {{ ... on Asset {{
+  assetMaterializations(partitions: $days) {{ runId partition {_METADATA} }} }} }} }}"""
+_CHECK_EXECUTIONS = f"""query($key: AssetKeyInput!, $check: String!, $limit: Int!) {{
+  assetCheckExecutions(assetKey: $key, checkName: $check, limit: $limit) {{
+    runId evaluation {{ success {_METADATA} }} }} }}"""
 _LAUNCH = """mutation($launch: ExecutionParams!) { launchRun(executionParams: $launch) { __typename
   ... on LaunchRunSuccess { run { runId } } ... on PythonError { message }
   ... on RunConfigValidationInvalid { errors { message } } } }"""
@@ -39,7 +47,9 @@ _TERMINATE = """mutation($id: String!) { terminateRun(runId: $id, terminatePolic
 _START_SCHEDULE = """mutation($schedule: ScheduleSelector!) { startSchedule(scheduleSelector: $schedule) { __typename
   ... on PythonError { message } } }"""
 _SENSOR = """query($sensor: SensorSelector!) { sensorOrError(sensorSelector: $sensor) { ... on Sensor {
-  sensorState { id } } } }"""
+  sensorState { id status } } } }"""
+_START_SENSOR = """mutation($sensor: SensorSelector!) { startSensor(sensorSelector: $sensor) { __typename
+  ... on PythonError { message } } }"""
 _STOP_SENSOR = """mutation($id: String!) { stopSensor(id: $id) { __typename ... on PythonError { message } } }"""
 _BACKFILL = """mutation($parameters: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $parameters) {
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
@@ -52,12 +62,21 @@ _DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required 
 
 @dataclass(frozen=True)
 class Run:
-    """One run: how it ended, its tags, and what its steps said."""
+    """One run: how it ended, its tags, and what its steps said.
+
+    Attributes:
+        created_s: When it was asked for, in seconds since the epoch.
+        started_s: When it began, or None.
+        ended_s: When it ended, or None.
+    """
 
     run_id: str
     status: str
     tags: Mapping[str, str]
     events: Sequence[Mapping[str, Any]]
+    created_s: float
+    started_s: float | None
+    ended_s: float | None
 
     @property
     def failure(self) -> str:
@@ -83,6 +102,15 @@ class Materialisation:
 
     run_id: str
     partition: str
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class CheckExecution:
+    """One result of a check, with its metadata as plain values."""
+
+    run_id: str
+    is_passed: bool
     metadata: Mapping[str, Any]
 
 
@@ -139,6 +167,13 @@ class DagsterPage:
         config = {"ops": {"plan_closes": {"config": {"account": account}}}}
         return _run_id(self.ask(_LAUNCH, launch=_execution("flatten_positions", config)))
 
+    def launch_rebuild(self, first_day: str, last_day: str | None = None) -> str:
+        """Launch `rebuild_day_tables` for a day, or for several in one run; the run's id."""
+        days = {ASSET_PARTITION_RANGE_START_TAG: first_day, ASSET_PARTITION_RANGE_END_TAG: last_day or first_day}
+        metadata = {"tags": [{"key": key, "value": value} for key, value in days.items()]}
+        launch = _execution("rebuild_day_tables", {}) | {"executionMetadata": metadata}
+        return _run_id(self.ask(_LAUNCH, launch=launch))
+
     def reexecute(self, run_id: str, strategy: str) -> str:
         """Press "Re-execute" with the strategy `ALL_STEPS` or `FROM_FAILURE`; the new run's id."""
         return _run_id(self.ask(_REEXECUTE, parameters={"parentRunId": run_id, "strategy": strategy}))
@@ -160,14 +195,28 @@ class DagsterPage:
         answer = self.ask(_START_SCHEDULE, schedule=schedule)
         assert answer["__typename"] == "ScheduleStateResult", answer
 
-    def stop_sensor(self, name: str) -> None:
-        """Switch a sensor off."""
-        sensor = {"repositoryLocationName": _LOCATION, "repositoryName": _REPOSITORY, "sensorName": name}
-        answer = self.ask(_STOP_SENSOR, id=self.ask(_SENSOR, sensor=sensor)["sensorState"]["id"])
-        assert answer["__typename"] == "StopSensorMutationResult", answer
+    def start_sensor(self, name: str) -> None:
+        """Switch a sensor on."""
+        answer = self.ask(_START_SENSOR, sensor=_sensor(name))
+        assert answer["__typename"] == "Sensor", answer
 
-    def backfill(self, assets: Sequence[str], trading_days: Sequence[str]) -> None:
-        """Launch a backfill of these assets and days and wait until it has succeeded."""
+    def stop_sensor(self, name: str) -> None:
+        """Switch a sensor off; again, if a tick that was under way has written its old state back."""
+
+        def is_off() -> bool:
+            answer = self.ask(_STOP_SENSOR, id=self._read_sensor(name)["id"])
+            assert answer["__typename"] == "StopSensorMutationResult", answer
+            Event().wait(_TICK_ENDS_S)
+            return bool(self._read_sensor(name)["status"] == "STOPPED")
+
+        wait_for(f"sensor {name} is off", is_off)
+
+    def _read_sensor(self, name: str) -> Mapping[str, str]:
+        state: Mapping[str, str] = self.ask(_SENSOR, sensor=_sensor(name))["sensorState"]
+        return state
+
+    def backfill(self, assets: Sequence[str], trading_days: Sequence[str], limit_s: float = LIMIT_S) -> list[Run]:
+        """Launch a backfill of these assets and days and wait until it has succeeded; its runs, newest first."""
         selection = [{"path": [name]} for name in assets]
         answer = self.ask(_BACKFILL, parameters={"assetSelection": selection, "partitionNames": list(trading_days)})
         assert answer["__typename"] == "LaunchBackfillSuccess", answer
@@ -176,13 +225,16 @@ class DagsterPage:
             told: str = self.ask(_BACKFILL_STATUS, id=answer["backfillId"])["status"]
             return told if told.startswith(("COMPLETED", "FAILED", "CANCELED")) else None
 
-        assert wait_for("the backfill has ended", status) == "COMPLETED_SUCCESS"
+        assert wait_for("the backfill has ended", status, limit_s) == "COMPLETED_SUCCESS"
+        of_backfill = {"tags": [{"key": "dagster/backfill", "value": answer["backfillId"]}]}
+        return [self.fetch_run(run["runId"]) for run in self.ask(_RUNS, filter=of_backfill)["results"]]
 
     def fetch_run(self, run_id: str) -> Run:
         """One run as it is now."""
         told = self.ask(_RUN, id=run_id)
         assert told["__typename"] == "Run", told
-        return Run(run_id, told["status"], _tags(told), told["eventConnection"]["events"])
+        times = told["creationTime"], told["startTime"], told["endTime"]
+        return Run(run_id, told["status"], _tags(told), told["eventConnection"]["events"], *times)
 
     def wait_for_end(self, run_id: str) -> Run:
         """One run, once it has ended."""
@@ -201,14 +253,27 @@ class DagsterPage:
         """What was reported of an asset's partitions, newest first."""
         told = self.ask(_MATERIALISATIONS, key={"path": [asset]}, days=list(trading_days))
         return [
-            Materialisation(each["runId"], each["partition"], {e["label"]: _value(e) for e in each["metadataEntries"]})
+            Materialisation(each["runId"], each["partition"], _metadata(each))
             for each in told.get("assetMaterializations", [])
+        ]
+
+    def list_check_executions(self, asset: str, check: str) -> list[CheckExecution]:
+        """The results of a check of an asset, newest first; executions that are planned and have none yet are left out."""
+        told = self.ask(_CHECK_EXECUTIONS, key={"path": [asset]}, check=check, limit=_CHECKS_SHOWN)
+        return [
+            CheckExecution(each["runId"], each["evaluation"]["success"], _metadata(each["evaluation"]))
+            for each in told
+            if each["evaluation"]
         ]
 
 
 def _execution(job: str, config: Mapping[str, Any]) -> dict[str, Any]:
     selector = {"repositoryLocationName": _LOCATION, "repositoryName": _REPOSITORY, "jobName": job}
     return {"selector": selector, "mode": "default", "runConfigData": config}
+
+
+def _sensor(name: str) -> dict[str, str]:
+    return {"repositoryLocationName": _LOCATION, "repositoryName": _REPOSITORY, "sensorName": name}
 
 
 def _tags(told: Mapping[str, Any]) -> dict[str, str]:
@@ -219,6 +284,10 @@ def _run_id(answer: Mapping[str, Any]) -> str:
     assert answer["__typename"] == "LaunchRunSuccess", answer
     run_id: str = answer["run"]["runId"]
     return run_id
+
+
+def _metadata(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {entry["label"]: _value(entry) for entry in told["metadataEntries"]}
 
 
 def _value(entry: Mapping[str, Any]) -> Any:

@@ -34,7 +34,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 INSTRUMENTS = ("BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP", "XRP-USDT-SWAP", "DOGE-USDT-SWAP")
 PERIOD_S = 0.2
-_PAST_DAYS = 40
+PAST_DAYS = 40
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,14 @@ class DagsterStack:
         paper: The exchange.
         settings: As the processes loaded them.
         environ: The variables they were started with.
+        groups: The process group of the web server and of each daemon, run workers included.
     """
 
     page: DagsterPage
     paper: PaperExchange
     settings: Settings
     environ: Mapping[str, str]
+    groups: Mapping[str, int]
 
     @property
     def trading_day(self) -> str:
@@ -84,12 +86,13 @@ class DagsterStack:
         return {row["instrument_id"] for row in self.paper.truth()["accounts"][account]["open"]}
 
 
-def build_settings_text(accounts: Sequence[str], tick: datetime | None = None) -> str:
+def build_settings_text(accounts: Sequence[str], tick: datetime | None = None, past_days: int = PAST_DAYS) -> str:
     """Settings of a fast desk whose day boundary is far from now, and its tick too unless one is given.
 
     Args:
         accounts: Their names.
         tick: When the schedule fires.
+        past_days: How many trading days there are before today's.
     """
     now = datetime.now(UTC)
     fires = tick or now + timedelta(hours=6)
@@ -101,7 +104,7 @@ def build_settings_text(accounts: Sequence[str], tick: datetime | None = None) -
         [
             "accounts:",
             *lines,
-            f"schedule: {{first_trading_day: {now.date() - timedelta(days=_PAST_DAYS)}, timezone: UTC,",
+            f"schedule: {{first_trading_day: {now.date() - timedelta(days=past_days)}, timezone: UTC,",
             f'           cron: "{fires.minute} {fires.hour} * * *",',
             f'           day_boundary: "{(now + timedelta(hours=12)).hour:02}:00"}}',
             f"pace: {{close_spacing_s: {PERIOD_S}, positions_spacing_s: {PERIOD_S}, account_spacing_s: {PERIOD_S},",
@@ -146,18 +149,20 @@ def run_dagster(folder: Path, settings_text: str, scenario: Scenario, daemons: i
         running.callback(page.close)
         workspace = ("-w", str(CHECKOUT / "workspace.yaml"))
         server = ("dagster-webserver", "-h", "127.0.0.1", "-p", str(port), *workspace)
-        running.enter_context(_process(folder, "webserver", server, environ))
+        groups = {"webserver": running.enter_context(_process(folder, "webserver", server, environ))}
         # The web server creates the instance's databases; daemons that start beside it would race for that.
         wait_for("the web server answers and has loaded the definitions", page.is_loaded)
         for number in range(daemons):
             daemon = ("dagster-daemon", "run", *workspace)
-            running.enter_context(_process(folder, f"daemon-{number}", daemon, environ))
+            name = f"daemon-{number}"
+            groups[name] = running.enter_context(_process(folder, name, daemon, environ))
         wait_for("every daemon has sent a heartbeat", page.are_daemons_healthy)
-        yield DagsterStack(page, paper, load_settings(environ), environ)
+        yield DagsterStack(page, paper, load_settings(environ), environ, groups)
 
 
 @contextmanager
-def _process(folder: Path, name: str, command: Sequence[str], environ: Mapping[str, str]) -> Iterator[None]:
+def _process(folder: Path, name: str, command: Sequence[str], environ: Mapping[str, str]) -> Iterator[int]:
+    """A program at the head of a process group of its own; the group."""
     # Code servers and run workers belong to the group of whoever started them, and end with it.
     with (
         (folder / f"{name}.log").open("wb") as log,
@@ -168,9 +173,9 @@ def _process(folder: Path, name: str, command: Sequence[str], environ: Mapping[s
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-        ),
+        ) as process,
     ):
-        yield
+        yield process.pid
 
 
 def _free_port() -> int:

@@ -13,12 +13,11 @@ from pathlib import Path
 
 import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
-from flatten_lab import SETTINGS, build_scenario, open_lab, position
-from replayed_days import RecordedFlatten, read_recorded_flatten, replay_days
+from flatten_lab import SETTINGS, build_scenario, position
+from replayed_days import record_evening, replay_days
 
 from deepcoin_ops.definitions import build_definitions
 from deepcoin_ops.domain.tables import RECONCILIATION
-from deepcoin_ops.flattening.evidence import collect_evidence
 from deepcoin_ops.orchestration.tables import TableStore
 from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.settings import Settings, load_settings
@@ -59,7 +58,7 @@ def build_fortnight(folder: Path) -> Settings:
     Returns:
         The settings of the desk; its tables are at `tables_url`.
     """
-    evenings = {name: _run_evening(folder / name, name) for name in _EVENINGS}
+    evenings = {name: record_evening(folder / name, scenario) for name, scenario in _EVENINGS.items()}
     settings_file = folder / "flatten.yaml"
     settings_file.write_text(_DESK)
     variables = {
@@ -77,17 +76,6 @@ def build_fortnight(folder: Path) -> Settings:
         assert job.execute_in_process(tags=tags, instance=instance).success
     TableStore(settings.tables_url, settings.locks_folder).path(RECONCILIATION, NEVER_BUILT).unlink()
     return settings
-
-
-def _run_evening(folder: Path, name: str) -> RecordedFlatten:
-    folder.mkdir()
-    with open_lab(folder, _EVENINGS[name]) as lab:
-        closing = lab.flatten().closing
-        assert closing.result == ("NOT_FLAT" if name == "residual" else "FLAT"), closing.reason
-        record = lab.desk.ledger.read_flatten(closing.flatten_id)
-        assert record is not None
-        collect_evidence(lab.desk, record.request.trading_day, lab.said.append)
-        return read_recorded_flatten(lab.desk.settings.ledger_path, closing.flatten_id)
 
 
 @contextmanager

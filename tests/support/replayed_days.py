@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
+from flatten_lab import open_lab
 from sqlalchemy import Connection, select
 
 from deepcoin_ops.domain.due import find_tick
@@ -34,11 +35,13 @@ from deepcoin_ops.domain.model import (
     PositionsRead,
     RawAnswer,
 )
+from deepcoin_ops.flattening.evidence import collect_evidence
 from deepcoin_ops.ledger import schema
 from deepcoin_ops.ledger.journal import Ledger, utc_now
 from deepcoin_ops.ledger.rows import build_record
 from deepcoin_ops.ledger.schema import EntryKind
 from deepcoin_ops.ledger.store import Store
+from deepcoin_ops.paper.scenario import Scenario
 from deepcoin_ops.settings import Settings
 
 _AFTER_TICK = timedelta(minutes=1)
@@ -70,6 +73,17 @@ class RecordedFlatten:
         settings["accounts"] = {account if name == self.request.account else name: v for name, v in accounts.items()}
         request = dataclasses.replace(self.request, account=account)
         return dataclasses.replace(self, request=request, settings_json=json.dumps(settings))
+
+
+def record_evening(folder: Path, scenario: Scenario) -> RecordedFlatten:
+    """Flatten an account of `flatten_lab` on a fresh paper exchange and collect the evidence; what its ledger then holds."""
+    folder.mkdir()
+    with open_lab(folder, scenario) as lab:
+        flatten_id = lab.flatten().closing.flatten_id
+        record = lab.desk.ledger.read_flatten(flatten_id)
+        assert record is not None
+        collect_evidence(lab.desk, record.request.trading_day, lab.said.append)
+        return read_recorded_flatten(lab.desk.settings.ledger_path, flatten_id)
 
 
 def read_recorded_flatten(ledger_path: Path, flatten_id: str) -> RecordedFlatten:

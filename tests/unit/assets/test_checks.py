@@ -56,7 +56,8 @@ def test_a_day_fails_the_checks_that_its_rows_are_about(tmp_path: Path, evening:
     flattens = [EVENINGS[evening]] if evening in EVENINGS else []
     frame = build_reconciliation(DAY, [build_day(*flattens)])
     store.write(RECONCILIATION, DAY, frame, TableHead("ledger", 1, {}))
-    results = [check.evaluate(RECONCILIATION, DAY, store) for check in (SCHEMA, *DAY_CHECKS[RECONCILIATION])]
+    on_disk = store.read(RECONCILIATION, DAY)
+    results = [check.evaluate(RECONCILIATION, DAY, on_disk) for check in (SCHEMA, *DAY_CHECKS[RECONCILIATION])]
     assert {result.check_name: result.severity.value for result in results if not result.passed} == failed
     assert {result.partition for result in results} == {DAY}
 
@@ -64,7 +65,8 @@ def test_a_day_fails_the_checks_that_its_rows_are_about(tmp_path: Path, evening:
 def test_a_file_that_cannot_be_read_back_fails_every_check_of_its_day(tmp_path: Path) -> None:
     """A check that says nothing reads like one that passed."""
     store = TableStore(str(tmp_path / "tables"), tmp_path / "locks")
-    results = [check.evaluate(RECONCILIATION, DAY, store) for check in (SCHEMA, *DAY_CHECKS[RECONCILIATION])]
+    on_disk = store.read(RECONCILIATION, DAY)
+    results = [check.evaluate(RECONCILIATION, DAY, on_disk) for check in (SCHEMA, *DAY_CHECKS[RECONCILIATION])]
     assert not any(result.passed for result in results)
 
 
@@ -73,7 +75,7 @@ def test_a_repeated_key_or_a_missing_value_fails_the_schema(tmp_path: Path) -> N
     store = TableStore(str(tmp_path / "tables"), tmp_path / "locks")
     frame = build_reconciliation(DAY, [build_day()] * 2)
     store.write(RECONCILIATION, DAY, frame, TableHead("ledger", 1, {}))
-    result = SCHEMA.evaluate(RECONCILIATION, DAY, store)
+    result = SCHEMA.evaluate(RECONCILIATION, DAY, store.read(RECONCILIATION, DAY))
     assert not result.passed
     assert "key subject is repeated in 2 row(s)" in str(result.description)
 
@@ -84,7 +86,7 @@ def test_a_word_that_nobody_knows_fails_the_schema(tmp_path: Path) -> None:
     frame = build_reconciliation(DAY, [build_day()])
     frame["severity"] = "HARMLESS"
     store.write(RECONCILIATION, DAY, frame, TableHead("ledger", 1, {}))
-    result = SCHEMA.evaluate(RECONCILIATION, DAY, store)
+    result = SCHEMA.evaluate(RECONCILIATION, DAY, store.read(RECONCILIATION, DAY))
     assert not result.passed
     assert "severity holds another word than 'ERROR', 'WARN', 'INFO' in 1 row(s)" in str(result.description)
 
@@ -95,11 +97,11 @@ def test_evidence_that_is_missing_or_contradicts_is_a_warning(tmp_path: Path) ->
     [check] = [each for each in DAY_CHECKS[RECONCILIATION] if each.name == "evidence_matches"]
     closed = build_flatten(build_verdict(), before=(build_page((BTC, PositionSide.LONG, "10")),), after=(build_page(),))
     store.write(RECONCILIATION, DAY, build_reconciliation(DAY, [build_day(closed)]), TableHead("ledger", 1, {}))
-    missing = check.evaluate(RECONCILIATION, DAY, store)
+    missing = check.evaluate(RECONCILIATION, DAY, store.read(RECONCILIATION, DAY))
     assert (missing.passed, missing.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert "Launch collect_evidence" in str(missing.description)
     store.write(RECONCILIATION, DAY, build_reconciliation(DAY, [build_day(due=None)]), TableHead("ledger", 2, {}))
-    assert check.evaluate(RECONCILIATION, DAY, store).passed
+    assert check.evaluate(RECONCILIATION, DAY, store.read(RECONCILIATION, DAY)).passed
 
 
 def results_of(run: dg.ExecuteInProcessResult, check: str) -> dict[str | None, bool]:

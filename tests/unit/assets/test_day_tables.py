@@ -43,7 +43,7 @@ def test_a_skipped_tick_is_told_in_the_row_and_in_the_metadata(office: Any) -> N
 
 
 def test_days_built_in_one_run_keep_rows_and_metadata_of_their_own(office: Any) -> None:
-    """A backfill of a year is twelve runs, and every day has to tell its own story."""
+    """A backfill of a year is four runs, and every day has to tell its own story."""
     office.record_flatten(GOOD)
     office.record_flatten(BAD, Verdict.RESIDUAL)
     result = office.rebuild(GOOD, QUIET)

@@ -30,7 +30,7 @@ def metadata_by_day(result: dg.ExecuteInProcessResult) -> dict[str | None, dict[
 
 
 def test_each_day_of_a_run_has_a_page_and_metadata_of_its_own(office: Any) -> None:
-    """A backfill of a year is twelve runs, and every day tells its own story; nobody flattened is not a clean day."""
+    """A backfill of a year is four runs, and every day tells its own story; nobody flattened is not a clean day."""
     office.record_flatten(GOOD)
     office.record_flatten(BAD, Verdict.RESIDUAL)
     shown = metadata_by_day(office.rebuild(GOOD, QUIET))

@@ -1,0 +1,30 @@
+"""A process that writes a day's table, started by test_table_processes: `table_worker.py TABLES LOCKS SEQ...`.
+
+It waits for a line, and then writes the day once for each ledger head in turn, with as many rows as the head's number; it
+says which head the file has after each write.
+"""
+
+import sys
+from pathlib import Path
+
+from account_days import DAY, build_attempt
+
+from deepcoin_ops.domain.day_frames import build_close_attempts
+from deepcoin_ops.domain.table_head import TableHead
+from deepcoin_ops.domain.tables import CLOSE_ATTEMPTS
+from deepcoin_ops.orchestration.tables import TableStore
+
+
+def main() -> None:
+    """Write one head after the other."""
+    store = TableStore(sys.argv[1], Path(sys.argv[2]))
+    print("ready", flush=True)  # noqa: T201 - the test reads it
+    sys.stdin.readline()
+    for seq in map(int, sys.argv[3:]):
+        frame = build_close_attempts(DAY, [build_attempt(number) for number in range(seq)])
+        stored = store.write(CLOSE_ATTEMPTS, DAY, frame, TableHead("ledger", seq, {}))
+        print(seq, stored.head.seq, len(stored.frame), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
