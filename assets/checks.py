@@ -104,7 +104,9 @@ def _judge_evidence(_table: Table, stored: StoredTable) -> Finding:
         if len(rows):
             problem = f"{len(rows)} row(s) {kind}. {DEFINITIONS[kind].what_to_do}"
             return Finding(problem, dg.AssetCheckSeverity.WARN, rows[shown])
-    return Finding(None)
+    rows = stored.frame[stored.frame["evidence"].str.startswith("UNCOMPARED").fillna(False).astype(bool)]
+    problem = f"{len(rows)} row(s) that nothing in the ledger can be compared with; what the exchange shows is in each"
+    return Finding(problem if len(rows) else None, dg.AssetCheckSeverity.WARN, rows[shown])
 
 
 SCHEMA = DayCheck(

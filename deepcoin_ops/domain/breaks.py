@@ -28,6 +28,7 @@ class Severity(StrEnum):
 class BreakType(StrEnum):
     """What can be wrong with a row, most serious first. Of several, the one of the highest severity names the row."""
 
+    LEDGER_ALTERED = "LEDGER_ALTERED"
     FLATTEN_MISSING = "FLATTEN_MISSING"
     LOCK_TIMEOUT = "LOCK_TIMEOUT"
     REOPENED = "REOPENED"
@@ -61,8 +62,14 @@ class BreakDefinition:
 _T, _S = BreakType, Severity
 
 DEFINITIONS: dict[BreakType, BreakDefinition] = {
+    _T.LEDGER_ALTERED: BreakDefinition(
+        "Entries of this day in the ledger are not what was recorded: no other row of the account can be relied on.",
+        _S.ERROR,
+        "Keep the ledger file, look at the positions yourself, and compare the day's head hashes with a backup.",
+        is_settled_by_proof=False,
+    ),
     _T.FLATTEN_MISSING: BreakDefinition(
-        "A flatten was due on this day, and none that looked at the account had ended between the tick and its deadline.",
+        "A flatten was due on this day and its deadline is over, and none that looked at the account ended after the tick.",
         _S.ERROR,
         "Look at the account's positions now and launch flatten_positions; then find out why nothing ran.",
     ),

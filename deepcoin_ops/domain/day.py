@@ -67,8 +67,15 @@ class DayFlatten:
 
     @property
     def stands_at(self) -> datetime:
-        """The moment up to which it speaks: its end, or its beginning where it has none or looked at nothing."""
-        return self.closed_at if self.closed_at is not None and self.has_looked else self.opened_at
+        """The moment up to which it speaks: its end; without one the last thing it is known to have done.
+
+        One that was killed may have waited for another one's lock: it was opened before that one's end and looked after it.
+        """
+        if self.closed_at is not None and self.has_looked:
+            return self.closed_at
+        read_at = [page.finished_at for page in self.after]
+        sent_at = [attempt.answered_at or attempt.intent_at for attempt in self.attempts]
+        return max([self.opened_at, *(read_at + sent_at if self.has_looked else [])])
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,8 @@ class AccountDay:
 
     `instruments` are the configured ones, by the day's last flatten or else by the settings of now. `due` is None on a
     day without a tick. `flattens` are in the order in which they were opened, dry runs included; `evidence` is what the
-    exchange was asked about the day, in the order in which it was recorded. `ends_at` is the end of the day's window.
+    exchange was asked about the day, in the order in which it was recorded. `ends_at` is the end of the day's window;
+    `altered` tells what in the account's entries of the day is not what was recorded, empty when nothing is.
     """
 
     trading_day: str
@@ -100,6 +108,12 @@ class AccountDay:
     due: DueTick | None = None
     skipped_ticks: tuple[str, ...] = ()
     evidence: tuple[EvidenceRead, ...] = ()
+    altered: str = ""
+
+    @property
+    def counting(self) -> tuple[DayFlatten, ...]:
+        """The flattens that say something about the end of this day: what was opened after it speaks of the next one."""
+        return tuple(flatten for flatten in self.flattens if flatten.opened_at < self.ends_at)
 
     @property
     def attempts(self) -> Iterator[CloseAttempt]:

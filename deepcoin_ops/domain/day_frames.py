@@ -131,7 +131,7 @@ def _build_positions(
 
 
 def _build_reconciliation_row(trading_day: str, row: ReconciliationRow, ends_at: datetime) -> dict[str, Any]:
-    age_s = None if row.since_at is None else max((ends_at - row.since_at).total_seconds(), 0.0)
+    age_s = None if row.since_at is None else max(ends_at.timestamp() - row.since_at.timestamp(), 0.0)
     return {
         "trading_day": trading_day,
         "account": row.account,

@@ -1,30 +1,34 @@
 """Whether the exchange's own lists agree with what a day's reads show as gone. Pure; what to do about it is in `breaks`.
 
-Compared are the sizes by which a flatten's first and last complete reads differ, and the closed sizes that the exchange
-shows of that time. The exchange rounds its times to seconds and its clock is not ours, so the edges of that time are
-uncertain: a row within a second inside of them, or a minute outside, may be the flatten's or somebody else's. They agree
-when some choice of the edges makes both sizes the same, to the last digit. Flattens whose edges touch count as one.
+For each instrument the reads of the flattens that asked for it are taken in order; what is gone between one and the next
+was closed, by the flatten or in between. The exchange's times are whole seconds of another clock, so that the edges of that
+time are uncertain: a row within five seconds inside of them, or a minute outside, may be the flatten's or somebody else's.
+Ledger and evidence agree when some choice of the rows at the edges makes both sizes the same, to the last digit. Flattens
+whose edges touch count as one. Where a side cannot be read, the instrument is compared as a whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import accumulate
+from itertools import pairwise
 
 from deepcoin_ops.domain.breaks import BreakType
 from deepcoin_ops.domain.day import DayFlatten, PositionPage
 from deepcoin_ops.domain.evidence import EVIDENCE_SLACK, EvidenceRead, EvidenceSource, EvidenceStatus
-from deepcoin_ops.domain.model import InstrumentType, PositionSide
+from deepcoin_ops.domain.model import InstrumentType, PositionSide, product_group_of
+from deepcoin_ops.domain.position_rows import find_rows, sum_by_side
 
-SizeKey = tuple[str, PositionSide | None]
-Sizes = Mapping[SizeKey, Decimal]
-_Moves = list[tuple[datetime, Decimal]]
+Side = PositionSide | None
+SizeKey = tuple[str, Side]
+# Closed sizes with their times, by side.
+Moves = Mapping[Side, Sequence[tuple[datetime, Decimal]]]
 
-# The exchange's times are whole seconds.
-_ROUNDED = timedelta(seconds=1)
+# Whole seconds, and two clocks that the guards keep within two seconds of each other.
+_EDGE = timedelta(seconds=5)
+_MOST_SUMS = 4096
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,16 @@ class EvidenceFinding:
     """
 
     instrument_id: str
-    position_side: PositionSide | None
+    position_side: Side
     closed_in_ledger: Decimal | None
     closed_in_evidence: Decimal | None
     break_type: BreakType | None
     reason: str
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether both sizes are known, so that the finding says something about their agreement."""
+        return self.closed_in_ledger is not None and self.closed_in_evidence is not None
 
     @property
     def in_words(self) -> str:
@@ -49,25 +58,20 @@ class EvidenceFinding:
             return f"MISMATCH: {self.reason}"
         if self.closed_in_evidence is None:
             return f"UNAVAILABLE: {self.reason}"
-        return f"{'UNCOMPARED' if self.closed_in_ledger is None else 'MATCHES'}: {self.reason}"
+        return f"{'MATCHES' if self.is_compared else 'UNCOMPARED'}: {self.reason}"
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """A time in which flattens were at work, and what their reads show as gone in it, by instrument and side.
+    """A time in which an instrument was flattened, and what the reads show as gone in it, by side.
 
-    `uncounted` are the instruments that no counting read tells the rest of: what is gone of them is not known.
+    `is_counted` is False where no counting read tells what was left at its end, so that what is gone is not known.
     """
 
     since: datetime
     until: datetime
-    closed: Sizes
-    uncounted: frozenset[str] = frozenset()
-
-    @property
-    def edge(self) -> timedelta:
-        """How far inside of its ends a row may still belong to somebody else."""
-        return min(_ROUNDED, (self.until - self.since) / 2)
+    closed: Mapping[Side, Decimal]
+    is_counted: bool = True
 
 
 def match_evidence(flattens: Iterable[DayFlatten], reads: Sequence[EvidenceRead]) -> dict[SizeKey, EvidenceFinding]:
@@ -78,114 +82,150 @@ def match_evidence(flattens: Iterable[DayFlatten], reads: Sequence[EvidenceRead]
         reads: The account's evidence reads of the day, in the order in which they were recorded.
 
     Returns:
-        One finding for each instrument and side that was closed by the ledger or by the exchange. A size that grew counts
-        as nothing closed.
+        One finding for each instrument that was asked for and side that was closed by the ledger or by the exchange.
     """
     looking = [flatten for flatten in flattens if flatten.has_looked]
     found: dict[SizeKey, EvidenceFinding] = {}
-    for kind in InstrumentType:
-        for stretch in build_stretches(looking, kind):
-            for finding in compare_stretch(kind, stretch, reads):
+    for instrument_id in dict.fromkeys(each for flatten in looking for each in flatten.request.instruments):
+        for stretch in build_stretches(looking, instrument_id):
+            for finding in compare_stretch(instrument_id, stretch, reads):
                 key = finding.instrument_id, finding.position_side
                 found[key] = _merge(found[key], finding) if key in found else finding
     return found
 
 
-def build_stretches(flattens: Iterable[DayFlatten], kind: InstrumentType) -> list[Stretch]:
-    """The times in which flattens read this type of instrument, oldest first; near ones are one stretch."""
-    stretches: list[Stretch] = []
-    single = (_build_stretch(flatten, kind) for flatten in flattens)
-    for stretch in sorted((each for each in single if each), key=lambda each: each.since):
-        if stretches and stretch.since - stretches[-1].until <= 2 * EVIDENCE_SLACK:
-            stretch = _join(stretches.pop(), stretch)
-        stretches.append(stretch)
-    return stretches
+def build_stretches(flattens: Iterable[DayFlatten], instrument_id: str) -> list[Stretch]:
+    """The times in which flattens asked for an instrument, oldest first; near ones are one stretch."""
+    kind = product_group_of(instrument_id).instrument_type
+    asking = [each for each in flattens if instrument_id in each.request.instruments and _find_page(each.before, kind)]
+    near: list[list[DayFlatten]] = []
+    for flatten in sorted(asking, key=lambda each: _find_pages(each, kind)[0].started_at):
+        is_near = near and _find_pages(flatten, kind)[0].started_at - _find_end(near[-1], kind) <= 2 * EVIDENCE_SLACK
+        if is_near:
+            near[-1].append(flatten)
+        else:
+            near.append([flatten])
+    return [_build_stretch(group, instrument_id, kind) for group in near]
 
 
-def compare_stretch(kind: InstrumentType, stretch: Stretch, reads: Sequence[EvidenceRead]) -> list[EvidenceFinding]:
+def compare_stretch(instrument_id: str, stretch: Stretch, reads: Sequence[EvidenceRead]) -> list[EvidenceFinding]:
     """What the newest read that covers a stretch shows of it, beside the ledger; contracts by history, spot by fills."""
+    kind = product_group_of(instrument_id).instrument_type
     source = EvidenceSource.FILLS if kind is InstrumentType.SPOT else EvidenceSource.POSITIONS_HISTORY
     asked = [read for read in reads if (read.source, read.instrument_type) == (source, kind)]
     covering = [read for read in asked if read.covers(stretch.since, stretch.until)]
     if not covering:
-        missing = _describe_missing(asked)
-        return [_build_unavailable(key, stretch, missing) for key in _sort(stretch.closed) if _is_owed(key, stretch)]
-    moves = _list_moves(covering[-1])
-    compared = [_compare(key, stretch, moves.get(key, [])) for key in _sort({*stretch.closed, *moves})]
+        owed = [side for side, size in stretch.closed.items() if size or not stretch.is_counted]
+        reason = _describe_missing(asked, stretch)
+        return [_build_unavailable(instrument_id, side, stretch, reason) for side in _sort(owed)]
+    moves = _list_moves(covering[-1], instrument_id)
+    closed = stretch.closed
+    if None in {*closed, *moves}:
+        closed = {None: sum(closed.values(), Decimal(0))}
+        moves = {None: [move for listed in moves.values() for move in listed]}
+    counted = Stretch(stretch.since, stretch.until, closed, stretch.is_counted)
+    compared = [_compare(instrument_id, side, counted, moves.get(side, ())) for side in _sort({*closed, *moves})]
     return [finding for finding in compared if finding.closed_in_ledger != 0 or finding.closed_in_evidence]
 
 
-def _build_stretch(flatten: DayFlatten, kind: InstrumentType) -> Stretch | None:
-    before, after = (_find_page(pages, kind) for pages in (flatten.before, flatten.after))
-    if before is None or after is None:
-        return None
-    known = {each.instrument_id for each in flatten.verdicts if each.quantity_after_contracts is not None}
-    sent = {attempt.intent.instrument_id for attempt in flatten.attempts}
-    sizes_before, sizes_after = add_up(before), add_up(after)
-    gone = {key: max(size - sizes_after.get(key, Decimal(0)), Decimal(0)) for key, size in sizes_before.items()}
-    ended = [after.finished_at, *(attempt.answered_at or attempt.intent_at for attempt in flatten.attempts)]
-    return Stretch(before.started_at, max(ended), gone, frozenset(sent - known))
+def _build_stretch(flattens: Sequence[DayFlatten], instrument_id: str, kind: InstrumentType) -> Stretch:
+    """Walk the reads in order: what each one shows less than the one before it was closed. A growth closes nothing."""
+    observed = list(_list_counting(flattens, instrument_id, kind))
+    closed: dict[Side, Decimal] = {side: Decimal(0) for sizes in observed for side in sizes}
+    for earlier, later in pairwise(observed):
+        for side in closed:
+            closed[side] += max(earlier.get(side, Decimal(0)) - later.get(side, Decimal(0)), Decimal(0))
+    since = _find_pages(flattens[0], kind)[0].started_at
+    return Stretch(since, _find_end(flattens, kind), closed, _is_counting(flattens[-1], instrument_id))
+
+
+def _list_counting(
+    flattens: Iterable[DayFlatten], instrument_id: str, kind: InstrumentType
+) -> Iterator[dict[Side, Decimal]]:
+    """What the reads show open: before the closes of each flatten, and after them where that read is evidence."""
+    for flatten in flattens:
+        before, after = _find_pages(flatten, kind)
+        yield sum_by_side(find_rows([before], instrument_id))
+        if _is_counting(flatten, instrument_id):
+            yield sum_by_side(find_rows([after], instrument_id))
+
+
+def _is_counting(flatten: DayFlatten, instrument_id: str) -> bool:
+    """Whether its last read was begun late enough to tell what its closes left; without closes every read was."""
+    if not any(attempt.intent.instrument_id == instrument_id for attempt in flatten.attempts):
+        return True
+    told = [each for each in flatten.verdicts if each.instrument_id == instrument_id]
+    return any(each.quantity_after_contracts is not None for each in told)
+
+
+def _find_pages(flatten: DayFlatten, kind: InstrumentType) -> tuple[PositionPage, PositionPage]:
+    """Its first and its last complete page of a type; it has to have one."""
+    before, after = _find_page(flatten.before, kind), _find_page(flatten.after, kind)
+    assert before is not None  # noqa: S101 - only such flattens are asked about
+    return before, after or before
 
 
 def _find_page(pages: Iterable[PositionPage], kind: InstrumentType) -> PositionPage | None:
     return next((page for page in pages if page.instrument_type is kind), None)
 
 
-def add_up(page: PositionPage) -> dict[SizeKey, Decimal]:
-    """Open sizes by instrument and side, split rows and margin modes added; zero rows are left out."""
-    sizes: dict[SizeKey, Decimal] = {}
-    for position in page.positions:
-        if position.quantity_contracts:
-            key = position.instrument_id, position.position_side
-            sizes[key] = sizes.get(key, Decimal(0)) + position.quantity_contracts
-    return sizes
+def _find_end(flattens: Sequence[DayFlatten], kind: InstrumentType) -> datetime:
+    """The last moment at which one of them read or heard of a close."""
+    heard = [attempt.answered_at or attempt.intent_at for flatten in flattens for attempt in flatten.attempts]
+    return max([*heard, *(_find_pages(flatten, kind)[1].finished_at for flatten in flattens)])
 
 
-def _join(first: Stretch, second: Stretch) -> Stretch:
-    keys = {*first.closed, *second.closed}
-    closed = {key: first.closed.get(key, Decimal(0)) + second.closed.get(key, Decimal(0)) for key in keys}
-    return Stretch(first.since, max(first.until, second.until), closed, first.uncounted | second.uncounted)
-
-
-def _list_moves(read: EvidenceRead) -> dict[SizeKey, _Moves]:
-    """The closed sizes that a read shows, with their times. A sale of spot counts as closing a long position."""
-    rows = read.closed_positions
-    listed = [((row.instrument_id, row.position_side), row.closed_at, row.closed_contracts) for row in rows]
+def _list_moves(read: EvidenceRead, instrument_id: str) -> dict[Side, list[tuple[datetime, Decimal]]]:
+    """The closed sizes that a read shows. A sale of spot counts as closing a long position."""
+    rows = [(row.position_side, row.closed_at, row.closed_contracts, row.instrument_id) for row in read.closed_positions]
     if read.instrument_type is InstrumentType.SPOT:
         sales = [fill for fill in read.fills if fill.side == "sell"]
-        listed += [((fill.instrument_id, PositionSide.LONG), fill.filled_at, fill.quantity_contracts) for fill in sales]
-    moves: dict[SizeKey, _Moves] = {}
-    for key, at, size in listed:
-        moves.setdefault(key, []).append((at, size))
+        rows += [(PositionSide.LONG, fill.filled_at, fill.quantity_contracts, fill.instrument_id) for fill in sales]
+    moves: dict[Side, list[tuple[datetime, Decimal]]] = {}
+    for side, at, size, of_instrument in rows:
+        if of_instrument == instrument_id:
+            moves.setdefault(side, []).append((at, size))
     return moves
 
 
-def _compare(key: SizeKey, stretch: Stretch, moves: _Moves) -> EvidenceFinding:
-    since, until, edge = stretch.since, stretch.until, stretch.edge
-    inside = sum((size for at, size in moves if since + edge <= at <= until - edge), Decimal(0))
-    earlier = sorted((at, size) for at, size in moves if since - EVIDENCE_SLACK <= at < since + edge)
-    later = sorted((at, size) for at, size in moves if until - edge < at <= until + EVIDENCE_SLACK)
-    widest = inside + sum((size for _at, size in [*earlier, *later]), Decimal(0))
-    if key[0] in stretch.uncounted:
-        reason = f"the exchange shows {_tell(widest)} closed; no counting read tells what the ledger should say"
-        return EvidenceFinding(*key, None, widest, None, reason)
-    gone = stretch.closed.get(key, Decimal(0))
-    from_earlier = {Decimal(0), *accumulate(size for _at, size in reversed(earlier))}
-    from_later = {Decimal(0), *accumulate(size for _at, size in later)}
-    if any(gone - inside - size in from_later for size in from_earlier):
-        return EvidenceFinding(*key, gone, gone, None, f"both say {_tell(gone)} closed")
-    reason = f"the ledger's reads say {_tell(gone)} closed, the exchange {_tell(widest)}"
-    return EvidenceFinding(*key, gone, widest, BreakType.EVIDENCE_MISMATCH, reason)
+def _compare(
+    instrument_id: str, side: Side, stretch: Stretch, moves: Sequence[tuple[datetime, Decimal]]
+) -> EvidenceFinding:
+    # In a short stretch both edges meet in its middle.
+    edge = min(_EDGE, (stretch.until - stretch.since) / 2)
+    first, last = stretch.since - EVIDENCE_SLACK, stretch.until + EVIDENCE_SLACK
+    near = [(at, size) for at, size in moves if first <= at <= last]
+    edges = [size for at, size in near if not stretch.since + edge < at < stretch.until - edge]
+    widest = sum((size for _at, size in near), Decimal(0))
+    inside = widest - sum(edges, Decimal(0))
+    shown = _tell(inside) if not edges else f"{_tell(inside)} during that time, {_tell(widest)} with its edges"
+    if not stretch.is_counted:
+        reason = f"the exchange shows {shown} closed; no counting read tells what the ledger should say"
+        return EvidenceFinding(instrument_id, side, None, widest, None, reason)
+    gone = stretch.closed.get(side, Decimal(0))
+    sums = _list_sums(edges)
+    if sums is None:
+        reason = f"too many closes beside the flatten to tell them apart: the exchange shows {shown}"
+        return EvidenceFinding(instrument_id, side, None, widest, None, reason)
+    if gone - inside in sums:
+        return EvidenceFinding(instrument_id, side, gone, gone, None, f"both say {_tell(gone)} closed")
+    reason = f"the ledger's reads say {_tell(gone)} closed, the exchange {shown}"
+    return EvidenceFinding(instrument_id, side, gone, widest, BreakType.EVIDENCE_MISMATCH, reason)
 
 
-def _is_owed(key: SizeKey, stretch: Stretch) -> bool:
-    """Whether there is anything that evidence could confirm."""
-    return bool(stretch.closed[key]) or key[0] in stretch.uncounted
+def _list_sums(sizes: Iterable[Decimal]) -> set[Decimal] | None:
+    """What any choice of these sizes adds up to; None where there are too many to try."""
+    sums = {Decimal(0)}
+    for size in sizes:
+        sums |= {each + size for each in sums}
+        if len(sums) > _MOST_SUMS:
+            return None
+    return sums
 
 
-def _build_unavailable(key: SizeKey, stretch: Stretch, reason: str) -> EvidenceFinding:
-    gone = None if key[0] in stretch.uncounted else stretch.closed[key]
-    return EvidenceFinding(*key, gone, None, BreakType.EVIDENCE_UNAVAILABLE, reason)
+def _build_unavailable(instrument_id: str, side: Side, stretch: Stretch, reason: str) -> EvidenceFinding:
+    gone = stretch.closed[side] if stretch.is_counted else None
+    return EvidenceFinding(instrument_id, side, gone, None, BreakType.EVIDENCE_UNAVAILABLE, reason)
 
 
 def _merge(first: EvidenceFinding, second: EvidenceFinding) -> EvidenceFinding:
@@ -206,16 +246,18 @@ def _add(first: Decimal | None, second: Decimal | None) -> Decimal | None:
     return None if first is None or second is None else first + second
 
 
-def _describe_missing(asked: Sequence[EvidenceRead]) -> str:
+def _describe_missing(asked: Sequence[EvidenceRead], stretch: Stretch) -> str:
     if not asked:
         return "no evidence was collected; run collect_evidence"
-    if asked[-1].status is EvidenceStatus.COMPLETE:
-        return "the evidence was collected before the flatten ended; run collect_evidence again"
-    return asked[-1].reason
+    if asked[-1].status is not EvidenceStatus.COMPLETE:
+        return asked[-1].reason
+    if asked[-1].ends_at < stretch.until:
+        return "the evidence that was collected ends before the flatten does; run collect_evidence again"
+    return "the evidence was collected before the flatten ended; run collect_evidence again"
 
 
-def _sort(keys: Iterable[SizeKey]) -> list[SizeKey]:
-    return sorted(keys, key=lambda key: (key[0], key[1] or ""))
+def _sort(sides: Iterable[Side]) -> list[Side]:
+    return sorted(sides, key=lambda side: side or "")
 
 
 def _tell(size: Decimal) -> str:

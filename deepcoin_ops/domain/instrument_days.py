@@ -6,23 +6,23 @@ Which flatten decides and which attempts belong to the day is settled before; th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from deepcoin_ops.domain.breaks import BreakType, ReconciliationRow, rank_findings
-from deepcoin_ops.domain.day import DayFlatten, PositionPage
+from deepcoin_ops.domain.day import DayFlatten
 from deepcoin_ops.domain.evidence_match import EvidenceFinding
 from deepcoin_ops.domain.model import (
     CloseAttempt,
     CloseError,
     InstrumentVerdict,
     Outcome,
-    Position,
     PositionSide,
     Verdict,
 )
+from deepcoin_ops.domain.position_rows import find_rows, sum_by_side
 
 SIDES: tuple[PositionSide | None, ...] = (PositionSide.LONG, PositionSide.SHORT, None)
 
@@ -43,20 +43,6 @@ def find_verdict(deciding: DayFlatten | None, instrument_id: str) -> InstrumentV
     return InstrumentVerdict(instrument_id, Verdict.UNVERIFIED, None, None, None, None, 0, reason)
 
 
-def find_rows(pages: Iterable[PositionPage], instrument_id: str) -> list[Position]:
-    """The open rows of an instrument."""
-    rows = [row for page in pages for row in page.positions]
-    return [row for row in rows if row.instrument_id == instrument_id and row.quantity_contracts]
-
-
-def sum_by_side(rows: Iterable[Position]) -> dict[PositionSide | None, Decimal]:
-    """Sizes by side."""
-    sums: dict[PositionSide | None, Decimal] = {}
-    for row in rows:
-        sums[row.position_side] = sums.get(row.position_side, Decimal(0)) + row.quantity_contracts
-    return sums
-
-
 @dataclass(frozen=True)
 class Sizes:
     """How much of an instrument was open, by side; `is_known` is False where no counting read tells."""
@@ -73,11 +59,9 @@ class Sizes:
         pages = () if flatten is None else flatten.before if is_before else flatten.after
         quantity = verdict.quantity_before_contracts if is_before else verdict.quantity_after_contracts
         notional = verdict.notional_before_usdt if is_before else verdict.notional_after_usdt
-        by_side: dict[PositionSide | None, Decimal] = {}
         # A size after the closes counts only with a verdict that says so: a read may have come too early to be evidence.
         is_known = quantity is not None or (is_before and bool(pages))
-        for row in find_rows(pages if is_known else (), instrument_id):
-            by_side[row.position_side] = by_side.get(row.position_side, Decimal(0)) + row.quantity_contracts
+        by_side = sum_by_side(find_rows(pages if is_known else (), instrument_id))
         total = sum(by_side.values(), Decimal(0))
         return cls(is_known, total, notional, by_side or ({None: quantity} if quantity else {}))
 

@@ -5,11 +5,13 @@ Which of a day's facts count:
 * For each instrument the *deciding* flatten is the last one that asked for it and looked at the account. Dry runs never
   count. One that a guard refused looked at nothing: it decides only where no flatten that looked ended after it, and never
   against one that ended after the day's tick. One without a closing row (killed, or still running) proves nothing, and
-  still takes the proof away from an earlier one.
+  still takes the proof away from an earlier one. A later one that did not ask for the instrument decides too, when its last
+  read shows it open and was begun after the tick, or on a day without one: what it saw is there.
+* A flatten that was opened after the day's window says nothing about this day, whatever tick it repeats.
 * Sizes before are those of the first flatten that read the instrument, sizes after those of the deciding one.
 * Attempts and error items are those of the whole day: each item is explained by exactly one row, that of its side.
-* A day whose tick is past its deadline needs a flatten that looked and ended at or after the tick. An earlier one says
-  nothing about the end of the day, and decides nothing once there is a later one.
+* A day whose tick is past its deadline needs a flatten that looked and ended at or after the tick, even if late. An earlier
+  one says nothing about the end of the day, and decides nothing once there is a later one.
 * The exchange's own lists are compared with all flattens of the day that looked, instrument by instrument and side by side;
   without such lists nothing is broken, and the row says that they are missing.
 
@@ -25,15 +27,17 @@ Invariants, kept by property tests:
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
 from deepcoin_ops.domain.breaks import DEFINITIONS, BreakType, ReconciliationRow, rank_findings
-from deepcoin_ops.domain.day import AccountDay, DayFlatten
+from deepcoin_ops.domain.day import AccountDay, DayFlatten, PositionPage
 from deepcoin_ops.domain.errors import LockTimeout
 from deepcoin_ops.domain.evidence_match import EvidenceFinding, SizeKey, match_evidence
-from deepcoin_ops.domain.instrument_days import SIDES, InstrumentView, Sizes, find_rows, find_verdict, sum_by_side
-from deepcoin_ops.domain.model import PositionSide
+from deepcoin_ops.domain.instrument_days import SIDES, InstrumentView, Sizes, find_verdict
+from deepcoin_ops.domain.model import InstrumentVerdict, PositionSide, Verdict
+from deepcoin_ops.domain.position_rows import find_rows, list_open, sum_by_side
 
 
 def reconcile(day: AccountDay) -> list[ReconciliationRow]:
@@ -41,7 +45,7 @@ def reconcile(day: AccountDay) -> list[ReconciliationRow]:
 
     Zero rows mean that nobody flattened the account and that it was not due, or not yet.
     """
-    account_rows = [*_judge_due(day), *_judge_lock_timeouts(day), *_judge_drift(day)]
+    account_rows = [*_judge_altered(day), *_judge_due(day), *_judge_lock_timeouts(day), *_judge_drift(day)]
     evidence = match_evidence(day.flattens, day.evidence)
     instrument_rows = [
         row for instrument_id in _find_instruments(day) for row in _judge_instrument(day, instrument_id, evidence)
@@ -56,11 +60,18 @@ def is_flatten_missing(day: AccountDay) -> bool:
         return False
     return not any(
         flatten.has_looked and flatten.closed_at is not None and flatten.closed_at >= due.scheduled_at
-        for flatten in day.flattens
+        for flatten in day.counting
     )
 
 
 # -- the whole account ------------------------------------------------------------------------------------------------
+
+
+def _judge_altered(day: AccountDay) -> list[ReconciliationRow]:
+    if not day.altered:
+        return []
+    since_at = min((flatten.opened_at for flatten in day.flattens), default=day.ends_at)
+    return [_build_account_row(day, BreakType.LEDGER_ALTERED, day.altered, since_at)]
 
 
 def _judge_due(day: AccountDay) -> list[ReconciliationRow]:
@@ -68,17 +79,19 @@ def _judge_due(day: AccountDay) -> list[ReconciliationRow]:
         return []
     told = [f"the tick of {day.due.scheduled_at.isoformat()} had until {day.due.deadline_at.isoformat()}"]
     told += [f"a tick was skipped: {reason}" for reason in day.skipped_ticks]
-    told += [f"flatten {flatten.request.flatten_id} {_describe_end(flatten)}" for flatten in day.flattens]
+    told += [f"flatten {flatten.request.flatten_id} {_describe_end(flatten, day.ends_at)}" for flatten in day.flattens]
     return [_build_account_row(day, BreakType.FLATTEN_MISSING, "; ".join(told), day.due.deadline_at)]
 
 
-def _describe_end(flatten: DayFlatten) -> str:
+def _describe_end(flatten: DayFlatten, day_ends_at: datetime) -> str:
     if flatten.request.is_dry_run:
         return "was a dry run"
     if flatten.closing is None:
         return "has no closing row: it still runs, or was killed"
     if flatten.is_refused:
         return f"was refused: {flatten.closing.reason}"
+    if flatten.opened_at >= day_ends_at:
+        return f"was opened after the day had ended: {flatten.closing.result}"
     return f"had ended before the tick: {flatten.closing.result}"
 
 
@@ -128,9 +141,11 @@ def _build_account_row(
 
 
 def _find_instruments(day: AccountDay) -> list[str]:
-    """What the day has to answer for: what was asked for or sent, and after the deadline everything configured."""
+    """What the day has to answer for: what was asked for, sent or configured and seen open, after the deadline all."""
     asked = {each for flatten in day.flattens if not flatten.request.is_dry_run for each in flatten.request.instruments}
     asked |= {attempt.intent.instrument_id for attempt in day.attempts}
+    seen = [page for _flatten, page in _find_newest_pages(day) if _is_of_the_evening(day, page)]
+    asked |= {each for page in seen for each in list_open(page)} & set(day.instruments)
     if day.due is not None and day.due.is_past and not is_flatten_missing(day):
         asked |= set(day.instruments)
     return [*(each for each in day.instruments if each in asked), *sorted(asked - set(day.instruments))]
@@ -138,24 +153,66 @@ def _find_instruments(day: AccountDay) -> list[str]:
 
 def _find_deciding(day: AccountDay, instrument_id: str) -> DayFlatten | None:
     """The flatten whose word on an instrument counts; see the header."""
+    asked = _find_asked(day, instrument_id)
+    for flatten, page in _find_newest_pages(day):
+        is_newer = asked is None or page.started_at > asked.stands_at
+        is_asked = instrument_id in flatten.request.instruments
+        if is_newer and not is_asked and instrument_id in list_open(page) and _is_of_the_evening(day, page):
+            return _build_witness(flatten, page, instrument_id, was_flat=find_verdict(asked, instrument_id).verdict.is_flat)
+    return asked
+
+
+def _find_asked(day: AccountDay, instrument_id: str) -> DayFlatten | None:
+    """The last flatten that asked for an instrument, of those that count."""
+    scheduled_at = day.due.scheduled_at if day.due is not None else None
 
     def standing(numbered: tuple[int, DayFlatten]) -> tuple[object, ...]:
         number, flatten = numbered
-        is_of_the_evening = day.due is None or flatten.stands_at >= day.due.scheduled_at
-        return (flatten.has_looked and day.due is not None and is_of_the_evening, flatten.stands_at, number)
+        is_of_the_evening = scheduled_at is not None and flatten.has_looked and flatten.stands_at >= scheduled_at
+        return (is_of_the_evening, flatten.stands_at, number)
 
     # What was flat at noon says nothing about the evening, once there is an evening to speak of.
     is_over = day.due is not None and day.due.is_past and not is_flatten_missing(day)
-
     asking = [
         (number, flatten)
-        for number, flatten in enumerate(day.flattens)
+        for number, flatten in enumerate(day.counting)
         if (flatten.has_looked or flatten.is_refused)
         and not flatten.request.is_dry_run
         and instrument_id in flatten.request.instruments
-        and not (is_over and day.due is not None and flatten.stands_at < day.due.scheduled_at)
+        and not (is_over and scheduled_at is not None and flatten.stands_at < scheduled_at)
     ]
     return max(asking, key=standing)[1] if asking else None
+
+
+def _find_newest_pages(day: AccountDay) -> list[tuple[DayFlatten, PositionPage]]:
+    """The newest complete page of each instrument type that any flatten which counts has read, with that flatten."""
+    read = [(flatten, page) for flatten in day.counting if flatten.has_looked for page in flatten.after]
+    newest = {page.instrument_type: (flatten, page) for flatten, page in sorted(read, key=lambda each: each[1].started_at)}
+    return list(newest.values())
+
+
+def _is_of_the_evening(day: AccountDay, page: PositionPage) -> bool:
+    """Whether what a page shows open should not be: before the tick a desk holds positions on purpose."""
+    return day.due is None or page.started_at >= day.due.scheduled_at
+
+
+def _build_witness(flatten: DayFlatten, page: PositionPage, instrument_id: str, *, was_flat: bool) -> DayFlatten:
+    """A flatten as the one that decides on an instrument which it was not asked to close, and saw open."""
+    rows = find_rows([page], instrument_id)
+    quantity = sum((row.quantity_contracts for row in rows), Decimal(0))
+    reason = f"open in a read of flatten {flatten.request.flatten_id}, which was not asked to close it"
+    verdict = InstrumentVerdict(
+        instrument_id,
+        Verdict.RESIDUAL,
+        quantity_before_contracts=None,
+        notional_before_usdt=None,
+        quantity_after_contracts=quantity,
+        notional_after_usdt=None,
+        attempts=0,
+        reason=reason,
+        reopened_position_ids=tuple(row.position_id for row in rows) if was_flat else (),
+    )
+    return replace(flatten, verdicts=(verdict,), after=(page,))
 
 
 def _judge_instrument(
@@ -203,29 +260,25 @@ def _find_reopened_sides(deciding: DayFlatten | None, instrument_id: str) -> set
 
 
 def _judge_unconfigured(day: AccountDay) -> list[ReconciliationRow]:
-    looking = [flatten for flatten in day.flattens if flatten.has_looked and flatten.after]
-    if not looking:
-        return []
-    last = max(looking, key=lambda flatten: flatten.stands_at)
-    named = {*day.instruments, *last.configured, *_find_instruments(day)}
-    seen = {row.instrument_id for page in last.after for row in page.positions if row.quantity_contracts} - named
     rows = []
-    for instrument_id in sorted(seen):
-        before, after = (sum_by_side(find_rows(pages, instrument_id)) for pages in (last.before, last.after))
-        rows += [
-            ReconciliationRow(
-                account=day.account,
-                instrument_id=instrument_id,
-                position_side=side,
-                flatten_id=last.request.flatten_id,
-                quantity_before_contracts=before.get(side, Decimal(0)),
-                quantity_after_contracts=after[side],
-                findings=(BreakType.UNCONFIGURED_POSITION,),
-                severity=DEFINITIONS[BreakType.UNCONFIGURED_POSITION].severity,
-                since_at=last.opened_at,
-                reason="open in the last complete read, and not configured",
-            )
-            for side in SIDES
-            if side in after
-        ]
-    return rows
+    for flatten, page in _find_newest_pages(day):
+        named = {*day.instruments, *flatten.configured, *_find_instruments(day)}
+        for instrument_id in sorted(list_open(page) - named):
+            before, after = (sum_by_side(find_rows(pages, instrument_id)) for pages in (flatten.before, [page]))
+            rows += [
+                ReconciliationRow(
+                    account=day.account,
+                    instrument_id=instrument_id,
+                    position_side=side,
+                    flatten_id=flatten.request.flatten_id,
+                    quantity_before_contracts=before.get(side, Decimal(0)),
+                    quantity_after_contracts=after[side],
+                    findings=(BreakType.UNCONFIGURED_POSITION,),
+                    severity=DEFINITIONS[BreakType.UNCONFIGURED_POSITION].severity,
+                    since_at=flatten.opened_at,
+                    reason="open in the last complete read, and not configured",
+                )
+                for side in SIDES
+                if side in after
+            ]
+    return sorted(rows, key=lambda row: row.instrument_id or "")

@@ -16,6 +16,7 @@ from deepcoin_ops.domain.model import InstrumentType, ProductGroup, product_grou
 from deepcoin_ops.exchange.wire_values import (
     UnreadableAnswer,
     notice_fields,
+    notice_values,
     parse_decimal,
     parse_rows,
     parse_side,
@@ -50,7 +51,8 @@ def parse_closed_positions(
     """
     rows = parse_rows(data)
     closed = tuple(_parse_closed_position(row, instrument_type) for row in rows)
-    return closed, notice_fields("positions history row", rows, _CLOSED_FIELDS)
+    what = "positions history row"
+    return closed, (*notice_fields(what, rows, _CLOSED_FIELDS), *notice_values(what, rows, {"posSide": parse_side}))
 
 
 def parse_fills(data: Any, instrument_type: InstrumentType) -> tuple[tuple[Fill, ...], tuple[str, ...]]:

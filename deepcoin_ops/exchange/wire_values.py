@@ -64,7 +64,7 @@ def parse_text(value: Any) -> str | None:
 def parse_decimal(value: Any) -> Decimal | None:
     """A finite number written as text or as a number; None for anything else, emptiness included."""
     text = parse_text(value)
-    if not text:
+    if not text or "_" in text:  # which Python would take for a separator of digits
         return None
     try:
         number = Decimal(text)

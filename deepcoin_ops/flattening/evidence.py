@@ -37,7 +37,8 @@ def collect_evidence(
 
     Args:
         desk: The account.
-        trading_day: Which day, `YYYY-MM-DD`; its window is asked for with 60 s on either side, a running day up to now.
+        trading_day: Which day, `YYYY-MM-DD`; its window is asked for with 60 s on either side, a running day up to now, and
+            further where a flatten of the day ended after it.
         report: Told of each answer and of a corrected clock.
         clock: The wall clock.
 
@@ -48,7 +49,9 @@ def collect_evidence(
         GuardRefused: That is no trading day, or it has not begun.
         LedgerError: An answer could not be recorded.
     """
-    questions = plan_questions(desk.settings, desk.account, trading_day, clock())
+    own = [each for each in desk.ledger.read_flattens(trading_day) if each.request.account == desk.account.name]
+    ended_at = max((each.closed_at for each in own if each.closed_at), default=None)
+    questions = plan_questions(desk.settings, desk.account, trading_day, clock(), ended_at)
     lock = AccountLock(desk.settings.locks_folder, desk.account.name)
     correction = ClockCorrection(desk.client, desk.settings.exchange.max_clock_offset_s, lock.is_held, report)
     reads = []
@@ -65,9 +68,20 @@ def collect_evidence(
 
 
 def plan_questions(
-    settings: Settings, account: AccountSettings, trading_day: str, now: datetime
+    settings: Settings,
+    account: AccountSettings,
+    trading_day: str,
+    now: datetime,
+    flattened_at: datetime | None = None,
 ) -> tuple[EvidenceQuestion, ...]:
     """What to ask about a day: positions history and fills of contracts, and fills of spot where spot is configured.
+
+    Args:
+        settings: Decide the day's window.
+        account: Decides whether spot is asked about.
+        trading_day: The day.
+        now: The time, aware; nothing later is asked about.
+        flattened_at: When the day's last flatten ended, if any did.
 
     Raises:
         GuardRefused: That is no trading day, or it has not begun.
@@ -79,6 +93,7 @@ def plan_questions(
     starts_at, ends_at = (edge.astimezone(UTC) for edge in settings.calendar.window(trading_day))
     if starts_at > now:
         raise GuardRefused(f"trading day {trading_day} begins at {starts_at.isoformat()}. Nothing was asked.")
+    ends_at = max(ends_at, flattened_at or ends_at)
     window = starts_at - EVIDENCE_SLACK, min(ends_at, now) + EVIDENCE_SLACK
     asked = [(EvidenceSource.POSITIONS_HISTORY, InstrumentType.SWAP), (EvidenceSource.FILLS, InstrumentType.SWAP)]
     if any(product_group_of(name).instrument_type is InstrumentType.SPOT for name in account.instruments):

@@ -83,8 +83,8 @@ def issue_batch_closes(context: dg.OpExecutionContext, desk: FlattenDesk, flatte
         # daemons on one instance do start.
         opened, record = guarded(lambda: desk.open_of(flatten_id))
         request = guarded(lambda: _repeat(context, opened, record.request))
-        _announce(context, opened, request)
         running = desk.begin(opened, request)
+        _announce(context, opened, request)
 
     def work() -> None:
         running.flatten.take_lock()
@@ -134,9 +134,10 @@ def show_plan(context: dg.OpExecutionContext, config: PlanConfig, desk: FlattenD
 def _begin_verification(context: dg.OpExecutionContext, desk: FlattenDesk, flatten_id: str) -> RunningFlatten:
     opened, record = guarded(lambda: desk.open_of(flatten_id))
     request = guarded(lambda: _repeat(context, opened, record.request))
+    # Begun before anything else may fail, so that it gets its closing row.
+    running = desk.begin(opened, request)
     _announce(context, opened, request)
     context.log.warning("Only verify_flat is executed again: nothing is sent. Re-execute all steps to close what is left.")
-    running = desk.begin(opened, request)
 
     def look() -> None:
         running.flatten.take_lock()

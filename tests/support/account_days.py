@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -85,7 +86,10 @@ def build_flatten(
     instruments: Sequence[str] = (BTC, ETH),
     **changes: Any,
 ) -> DayFlatten:
-    """A flatten that took a minute; one without a result has no closing row."""
+    """A flatten that took a minute and read at its start and in its middle; one without a result has no closing row."""
+    for name, at in (("before", opened_at), ("after", opened_at + timedelta(seconds=30))):
+        pages = changes.get(name, ())
+        changes[name] = tuple(replace(page, started_at=at, finished_at=at) for page in pages)
     flatten_id = f"F{number}"
     closing = FlattenClosing(flatten_id, result, reason, 1, 1, 0, Decimal(0), 1.0, 2.0, Decimal(0)) if result else None
     return DayFlatten(

@@ -13,6 +13,7 @@ from account_days import (
     DOT,
     ETH,
     NOT_YET_DUE,
+    PAST_DUE,
     TICK,
     build_attempt,
     build_day,
@@ -25,7 +26,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepcoin_ops.domain.breaks import DEFINITIONS, BreakType, ReconciliationRow, Severity
-from deepcoin_ops.domain.day import AccountDay, DayFlatten
+from deepcoin_ops.domain.day import AccountDay, DayFlatten, DueTick
 from deepcoin_ops.domain.errors import LockTimeout
 from deepcoin_ops.domain.evidence import ClosedPosition, EvidenceRead, EvidenceSource, EvidenceStatus
 from deepcoin_ops.domain.model import FlattenResult, InstrumentType, Outcome, PositionSide, ProductGroup, Verdict
@@ -197,6 +198,73 @@ def test_a_lock_timeout_is_a_break_unless_another_flatten_proved_it_flat() -> No
     assert (None, BreakType.LOCK_TIMEOUT) in breaks_of(alone)
 
 
+def test_a_flatten_that_waited_for_the_lock_and_was_killed_takes_the_proof_away_too() -> None:
+    """It was opened beside the first one, looked after it, saw something open, and nobody lived to say."""
+    first = build_flatten(*ALL_FLAT, opened_at=TICK)
+    reopened = dataclasses.replace(build_page((BTC, LONG, "7")), finished_at=TICK + timedelta(minutes=3))
+    second = dataclasses.replace(
+        build_flatten(number=1, result=None, opened_at=TICK + timedelta(seconds=2)), after=(reopened,)
+    )
+    assert (BTC, BreakType.UNVERIFIED) in breaks_of(build_day(first, second))
+
+
+@pytest.mark.parametrize(
+    ("due", "first", "expected"),
+    [
+        (PAST_DUE, build_flatten(*ALL_FLAT), (BreakType.REOPENED, BreakType.RESIDUAL_POSITION)),
+        (None, build_flatten(*ALL_FLAT), (BreakType.REOPENED, BreakType.RESIDUAL_POSITION)),
+        (None, None, (BreakType.RESIDUAL_POSITION,)),
+    ],
+    ids=["after a proof", "after a proof, no tick", "nobody asked"],
+)
+def test_what_a_later_flatten_of_something_else_saw_open_is_open(
+    due: DueTick | None, first: DayFlatten | None, expected: tuple[BreakType, ...]
+) -> None:
+    """Flattening BTC by hand reads the whole account; ETH was open in that read, whoever proved it flat before."""
+    narrow = {"instruments": (BTC,), "opened_at": TICK + timedelta(minutes=5), "after": (build_page((ETH, LONG, "7")),)}
+    second = build_flatten(build_verdict(BTC), number=1, **narrow)
+    row = find(build_day(*([first] if first else []), second, due=due), ETH, LONG)
+    assert (row.findings, row.is_break, row.quantity_after_contracts) == (expected, True, Decimal(7))
+    assert "not asked to close it" in row.reason
+
+
+def test_before_the_tick_a_desk_holds_positions_on_purpose() -> None:
+    """Whoever flattens BTC at noon must not be told that ETH is open."""
+    noon = {"instruments": (BTC,), "opened_at": EARLIER, "after": (build_page((ETH, LONG, "7")),)}
+    for due in (NOT_YET_DUE, PAST_DUE):
+        rows = reconcile(build_day(build_flatten(build_verdict(BTC), **noon), due=due))
+        assert ETH not in {row.instrument_id for row in rows if row.break_type is not BreakType.UNVERIFIED}
+
+
+def test_what_was_opened_after_the_day_says_nothing_about_it() -> None:
+    """A verify_flat that is executed again the next morning sees the next day's positions, or that somebody closed them."""
+    killed = build_flatten(result=None, before=(build_page((BTC, LONG, "10")),), after=(build_page((BTC, LONG, "10")),))
+    morning = build_flatten(*ALL_FLAT, number=1, opened_at=DAY_END + timedelta(hours=8))
+    told = reconcile(build_day(killed, morning))
+    assert BreakType.FLATTEN_MISSING in {row.break_type for row in told}
+    assert "opened after the day had ended" in find(build_day(killed, morning), None).reason
+    trading = build_flatten(
+        build_verdict(BTC, Verdict.RESIDUAL), ETH_FLAT, number=1, opened_at=DAY_END, result=FlattenResult.NOT_FLAT
+    )
+    assert breaks_of(build_day(build_flatten(*ALL_FLAT), trading)) == []
+
+
+def test_a_position_that_is_not_configured_is_told_although_a_later_flatten_read_another_type() -> None:
+    """Flattening one contract by hand reads no spot; the holding that nobody configured is still there."""
+    spot = dataclasses.replace(build_page(("ADA-USDT", LONG, "7")), instrument_type=InstrumentType.SPOT)
+    evening = build_flatten(*ALL_FLAT, after=(build_page(), spot))
+    narrow = {"instruments": (BTC,), "opened_at": TICK + timedelta(minutes=5), "after": (build_page(),)}
+    day = build_day(evening, build_flatten(build_verdict(BTC), number=1, **narrow))
+    assert breaks_of(day) == [("ADA-USDT", BreakType.UNCONFIGURED_POSITION)]
+
+
+def test_a_day_whose_entries_were_altered_is_never_clean() -> None:
+    """Whatever its rows say: they may be what somebody wanted to read."""
+    day = dataclasses.replace(build_day(build_flatten(*ALL_FLAT)), altered="entry 3 is not what was recorded")
+    assert breaks_of(day) == [(None, BreakType.LEDGER_ALTERED)]
+    assert "entry 3" in find(day, None).reason
+
+
 # -- a day nobody flattened -------------------------------------------------------------------------------------------
 
 
@@ -285,8 +353,9 @@ def is_clean(day: AccountDay) -> bool:
         verdicts = {each.instrument_id: each.verdict for each in asking[-1].verdicts} if asking else {}
         if instrument_id not in verdicts or not verdicts[instrument_id].is_flat:
             return False
-    rows = [row for page in evening[-1].after for row in page.positions]
-    return not any(row.instrument_id == DOT and row.quantity_contracts for row in rows)
+    asked = evening[-1].request.instruments
+    seen = {row.instrument_id for page in evening[-1].after for row in page.positions if row.quantity_contracts}
+    return not seen - set(asked)
 
 
 @settings(max_examples=500)  # clean days are rare

@@ -105,4 +105,7 @@ def test_a_new_field_is_noticed_and_a_strange_side_or_id_is_kept() -> None:
     """What was closed is true whatever it is called; the comparison shows that it fits nothing."""
     (row,), notes = parse_closed_positions([CLOSED | {"posSide": "net", "instId": "BTC-USDT-261225", "adl": 1}], SWAP)
     assert (row.position_side, row.product_group) == (None, None)
-    assert notes == ("positions history row with unknown field(s): adl",)
+    assert notes == (
+        "positions history row with unknown field(s): adl",
+        "positions history row with unreadable value(s) of: posSide",
+    )
