@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
-from dagster_stack import INSTRUMENTS, DagsterStack, build_scenario, build_settings_text, run_dagster
+from dagster_stack import (
+    INSTRUMENTS,
+    DagsterStack,
+    build_scenario,
+    build_settings_text,
+    find_next_tick,
+    run_dagster,
+)
 from waiting import stays, wait_for
 
 from deepcoin_ops.domain.model import FlattenResult
 
 ACCOUNT = "main"
-# Web server and two daemons have to be up, and the schedule on, before the tick.
-_START_UP = timedelta(seconds=30)
 
 
 @pytest.fixture
 def tick() -> datetime:
-    """The next full minute that leaves time to start everything."""
-    earliest = datetime.now(UTC) + _START_UP
-    return earliest.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    """Soon."""
+    return find_next_tick()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 from account_days import DAY
 from processes import start_process
@@ -53,6 +54,7 @@ def test_two_processes_that_write_one_day_never_take_it_back_to_an_older_head(tm
             if stored is not None:
                 seen.append((stored.head.seq, len(stored.frame)))
             assert stored is not None or not seen
+            Event().wait(0.01)
         told = [*read_told(odd), *read_told(even)]
     assert seen == sorted(seen)
     assert all(rows == head for head, rows in seen)

@@ -55,6 +55,8 @@ _BACKFILL = """mutation($parameters: LaunchBackfillParams!) { launchPartitionBac
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 _BACKFILL_STATUS = """query($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill {
   status } } }"""
+_BADGES = """query($key: AssetKeyInput!) { assetNodeOrError(assetKey: $key) { ... on AssetNode { assetChecksOrError {
+  ... on AssetChecks { checks { name executionForLatestMaterialization { status } } } } } } }"""
 _LOADED = """{ workspaceOrError { ... on Workspace { locationEntries { name locationOrLoadError { __typename
   ... on PythonError { message } } } } } }"""
 _DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
@@ -228,6 +230,12 @@ class DagsterPage:
         assert wait_for("the backfill has ended", status, limit_s) == "COMPLETED_SUCCESS"
         of_backfill = {"tags": [{"key": "dagster/backfill", "value": answer["backfillId"]}]}
         return [self.fetch_run(run["runId"]) for run in self.ask(_RUNS, filter=of_backfill)["results"]]
+
+    def list_check_badges(self, asset: str) -> dict[str, str | None]:
+        """What the asset's page shows beside each of its checks: how it ended last; None where it never ran."""
+        checks = self.ask(_BADGES, key={"path": [asset]})["assetChecksOrError"]["checks"]
+        last = {check["name"]: check["executionForLatestMaterialization"] for check in checks}
+        return {name: execution and execution["status"] for name, execution in last.items()}
 
     def fetch_run(self, run_id: str) -> Run:
         """One run as it is now."""

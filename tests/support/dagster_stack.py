@@ -35,6 +35,7 @@ BIN = Path(sys.executable).parent
 INSTRUMENTS = ("BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP", "XRP-USDT-SWAP", "DOGE-USDT-SWAP")
 PERIOD_S = 0.2
 PAST_DAYS = 40
+_START_UP = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
@@ -86,16 +87,20 @@ class DagsterStack:
         return {row["instrument_id"] for row in self.paper.truth()["accounts"][account]["open"]}
 
 
-def build_settings_text(accounts: Sequence[str], tick: datetime | None = None, past_days: int = PAST_DAYS) -> str:
-    """Settings of a fast desk whose day boundary is far from now, and its tick too unless one is given.
+def build_settings_text(
+    accounts: Sequence[str], tick: datetime | None = None, past_days: int = PAST_DAYS, boundary: datetime | None = None
+) -> str:
+    """Settings of a fast desk whose day boundary and tick are far from now, unless they are given.
 
     Args:
         accounts: Their names.
         tick: When the schedule fires.
         past_days: How many trading days there are before today's.
+        boundary: When trading days end, to the minute.
     """
     now = datetime.now(UTC)
     fires = tick or now + timedelta(hours=6)
+    ends = boundary or (now + timedelta(hours=12)).replace(minute=0)
     listed = ", ".join(INSTRUMENTS)
     lines = [
         f"  {name}: {{credentials_prefix: {name.upper().replace('-', '_')}, instruments: [{listed}]}}" for name in accounts
@@ -106,7 +111,7 @@ def build_settings_text(accounts: Sequence[str], tick: datetime | None = None, p
             *lines,
             f"schedule: {{first_trading_day: {now.date() - timedelta(days=past_days)}, timezone: UTC,",
             f'           cron: "{fires.minute} {fires.hour} * * *",',
-            f'           day_boundary: "{(now + timedelta(hours=12)).hour:02}:00"}}',
+            f'           day_boundary: "{ends:%H:%M}"}}',
             f"pace: {{close_spacing_s: {PERIOD_S}, positions_spacing_s: {PERIOD_S}, account_spacing_s: {PERIOD_S},",
             f"       market_spacing_s: {PERIOD_S / 5}, margin_ms: 60}}",
             "flatten: {settle_s: 0.3, read_gap_s: 0.3, max_rounds: 2, unknown_hold_s: 2, interrupt_read_s: 3}",
@@ -119,6 +124,12 @@ def build_scenario(accounts: Sequence[str], faults: Sequence[Fault] = ()) -> Sce
     positions = tuple(PaperPosition(each, PositionSide.LONG, Decimal(100)) for each in INSTRUMENTS[:-1])
     owners = tuple(PaperAccount(name, positions) for name in accounts)
     return Scenario(LISTED, owners, tuple(faults), limits=LimitSettings(period_s=PERIOD_S, retry_after="0"))
+
+
+def find_next_tick() -> datetime:
+    """The next full minute that leaves time to start web server and daemons, and to switch something on."""
+    earliest = datetime.now(UTC) + _START_UP
+    return earliest.replace(second=0, microsecond=0) + timedelta(minutes=1)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from itertools import cycle
 from pathlib import Path
@@ -30,12 +30,9 @@ _EVENINGS: Mapping[str, tuple[Fault, ...]] = {
 MISSED = "missed"
 
 
-def record_evenings(folder: Path) -> dict[str, RecordedFlatten]:
+def record_evenings(folder: Path, kinds: Iterable[str] = _EVENINGS) -> dict[str, RecordedFlatten]:
     """Run one evening of each kind; what their ledgers hold, by kind."""
-    return {
-        kind: record_evening(folder / f"evening {kind}", build_scenario(_POSITIONS, faults))
-        for kind, faults in _EVENINGS.items()
-    }
+    return {kind: record_evening(folder / f"evening {kind}", build_scenario(_POSITIONS, _EVENINGS[kind])) for kind in kinds}
 
 
 def replay_past(settings: Settings, evenings: Mapping[str, RecordedFlatten], today: str, count: int) -> dict[str, str]:

@@ -76,7 +76,7 @@ class RecordedFlatten:
 
 
 def record_evening(folder: Path, scenario: Scenario) -> RecordedFlatten:
-    """Flatten an account of `flatten_lab` on a fresh paper exchange and collect evidence; what its ledger then holds."""
+    """Flatten an account of `flatten_lab` on a fresh paper exchange and collect the evidence; what is on record of it."""
     folder.mkdir()
     with open_lab(folder, scenario) as lab:
         flatten_id = lab.flatten().closing.flatten_id
