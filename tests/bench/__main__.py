@@ -1,7 +1,8 @@
 """The benchmark's command: `make bench`, or `python -m tests.bench` in the checkout. It measures and judges nothing.
 
-Everything runs against paper exchanges on loopback, one measurement after the other; it takes about eight minutes, half of
-them the naive loop. Figures are good on an otherwise idle machine only.
+Everything runs against paper exchanges on loopback, one measurement after the other; it takes about a quarter of an hour,
+the naive loop and the year's backfill most of it. `python -m tests.bench backfill` measures the backfill alone. Figures are
+good on an otherwise idle machine only.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 
 import click
 from rich.console import Console
 
+from tests.bench.backfill import DAYS, QUICK_DAYS, measure_backfill
 from tests.bench.figures import Figures
 from tests.bench.launch import measure_direct_launch, measure_queued_launch
 from tests.bench.ledger_cost import measure_ledger_cost
@@ -29,8 +32,8 @@ def _say(text: str) -> None:
     click.echo(f"{time.strftime('%H:%M:%S')} measuring: {text}", err=True)
 
 
-def _measure(period_s: float) -> Figures:
-    load = os.getloadavg()[0]
+def _measure(*, is_quick: bool) -> Figures:
+    load, period_s = os.getloadavg()[0], _QUICK_PERIOD_S if is_quick else _FULL_PERIOD_S
     ways = {"dagster job execute": measure_direct_launch, "queue and daemon": measure_queued_launch}
     launches = {}
     for way, measure in ways.items():
@@ -39,16 +42,25 @@ def _measure(period_s: float) -> Figures:
     _say("ledger time per send")
     with open_folder() as folder:
         ledger = measure_ledger_cost(folder)
-    return Figures(period_s, load, launches, measure_sweeps(period_s, _say), ledger)
+    sweeps = measure_sweeps(period_s, _say)
+    return replace(_measure_backfill(is_quick=is_quick), load=load, launches=launches, sweeps=sweeps, ledger=ledger)
+
+
+def _measure_backfill(*, is_quick: bool) -> Figures:
+    load, period_s = os.getloadavg()[0], _QUICK_PERIOD_S if is_quick else _FULL_PERIOD_S
+    return Figures(period_s, load, backfill=measure_backfill(QUICK_DAYS if is_quick else DAYS, _say))
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("part", type=click.Choice(["all", "backfill"]), default="all")
 @click.option("--json", "is_json", is_flag=True, help="One JSON document on standard output and nothing else there.")
-@click.option("--quick", "is_quick", is_flag=True, help="Limits per 0.2 s instead of 1 s: for trying out, not for quoting.")
-def main(is_json: bool, is_quick: bool) -> None:
-    """Measure launch, closing, ledger and memory, beside what people do today. Nothing leaves this machine."""
+@click.option(
+    "--quick", "is_quick", is_flag=True, help="Limits per 0.2 s, a backfill of 30 days: to try it out, not to quote."
+)
+def main(part: str, is_json: bool, is_quick: bool) -> None:
+    """Measure launch, closing, ledger, memory and a year's backfill. Nothing leaves this machine."""
     try:
-        figures = _measure(_QUICK_PERIOD_S if is_quick else _FULL_PERIOD_S)
+        figures = (_measure if part == "all" else _measure_backfill)(is_quick=is_quick)
     except BenchFailed as failure:
         raise click.ClickException(
             f"{failure}\nThere is no figure to print; nothing but paper exchanges was used."

@@ -6,11 +6,12 @@ import os
 import platform
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rich.table import Table
 
+from tests.bench.backfill import Backfill
 from tests.bench.launch import Launch
 from tests.bench.ledger_cost import LedgerCost
 from tests.bench.scale import Sweep
@@ -18,7 +19,7 @@ from tests.bench.scale import Sweep
 
 @dataclass(frozen=True)
 class Figures:
-    """Everything that was measured.
+    """Everything that was measured; what was not is empty or None, and has no section.
 
     Attributes:
         period_s: The period of the exchange's rate limits, in seconds.
@@ -26,13 +27,15 @@ class Figures:
         launches: Repeated launches, by the way of launching.
         sweeps: 40 open of 200 configured instruments, each side once.
         ledger: The cost of sends in the ledger.
+        backfill: A year's backfill.
     """
 
     period_s: float
     load: float
-    launches: dict[str, list[Launch]]
-    sweeps: list[Sweep]
-    ledger: LedgerCost
+    launches: dict[str, list[Launch]] = field(default_factory=dict)
+    sweeps: list[Sweep] = field(default_factory=list)
+    ledger: LedgerCost | None = None
+    backfill: Backfill | None = None
 
     def describe_machine(self) -> str:
         """The line above all figures."""
@@ -48,27 +51,50 @@ class Figures:
             "period_s": self.period_s,
             "launch_to_first_close": {way: _launch_document(launches) for way, launches in self.launches.items()},
             "sweeps": [asdict(sweep) | {"mean_exposure_s": sweep.mean_exposure_s} for sweep in self.sweeps],
-            "ledger_per_send": {name: _spread(values) for name, values in self._ledger_rows().items()},
+            "ledger_per_send": {name: _spread(values) for name, values in _ledger_rows(self.ledger).items()},
+            "backfill": asdict(self.backfill) | {"days_per_s": self.backfill.days_per_s} if self.backfill else None,
         }
 
     def build_tables(self) -> list[Table]:
         """The tables, in the order of the document."""
-        launches = [_build_launch_table(way, repeated) for way, repeated in self.launches.items()]
-        return [*launches, _build_sweep_table(self.sweeps), self._build_ledger_table()]
+        return [
+            *(_build_launch_table(way, repeated) for way, repeated in self.launches.items()),
+            *([_build_sweep_table(self.sweeps)] if self.sweeps else []),
+            *([_build_ledger_table(self.ledger)] if self.ledger else []),
+            *([_build_backfill_table(self.backfill)] if self.backfill else []),
+        ]
 
-    def _ledger_rows(self) -> dict[str, list[float]]:
-        return {
-            "intent": self.ledger.intent_ms,
-            "outcome": self.ledger.outcome_ms,
-            "intent and outcome": self.ledger.send_ms,
-        }
 
-    def _build_ledger_table(self) -> Table:
-        table = _table(f"Ledger time per send, {len(self.ledger.intent_ms)} sends", "", "median ms", "p95 ms", "max ms")
-        for name, values in self._ledger_rows().items():
-            spread = _spread(values)
-            table.add_row(name, *(f"{spread[column]:.2f}" for column in ("median_ms", "p95_ms", "max_ms")))
-        return table
+def _ledger_rows(ledger: LedgerCost | None) -> dict[str, list[float]]:
+    if ledger is None:
+        return {}
+    return {"intent": ledger.intent_ms, "outcome": ledger.outcome_ms, "intent and outcome": ledger.send_ms}
+
+
+def _build_ledger_table(ledger: LedgerCost) -> Table:
+    table = _table(f"Ledger time per send, {len(ledger.intent_ms)} sends", "", "median ms", "p95 ms", "max ms")
+    for name, values in _ledger_rows(ledger).items():
+        spread = _spread(values)
+        table.add_row(name, *(f"{spread[column]:.2f}" for column in ("median_ms", "p95_ms", "max_ms")))
+    return table
+
+
+def _build_backfill_table(backfill: Backfill) -> Table:
+    title = f"Backfill of {backfill.days} days x {backfill.assets} assets, {backfill.accounts} accounts, through the daemon"
+    table = _table(title, "", "")
+    rows = {
+        "runs launched": f"{backfill.runs}",
+        "launch to first run, s": f"{backfill.waited_s:.1f}",
+        "first run to end of the last, s": f"{backfill.worked_s:.1f}",
+        "days per second": f"{backfill.days_per_s:.2f}",
+        "peak memory of a run worker, MiB": _told_or(backfill.worker_peak_mib, "not told", ".0f"),
+        "peak memory of the daemon's largest process, MiB": _told_or(backfill.daemon_peak_mib, "not told", ".0f"),
+        "days of assets whose metadata were checked, untrue": f"{backfill.checked}, {backfill.untrue}",
+        "requests at the exchange, sending ones": f"{backfill.requests}, {backfill.sending_requests}",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
 
 
 def _build_launch_table(way: str, launches: Sequence[Launch]) -> Table:
@@ -121,8 +147,8 @@ def _spread(values_ms: Sequence[float]) -> dict[str, float]:
     }
 
 
-def _told_or(seconds: float | None, otherwise: str) -> str:
-    return otherwise if seconds is None else f"{seconds:.2f}"
+def _told_or(value: float | None, otherwise: str, shape: str = ".2f") -> str:
+    return otherwise if value is None else f"{value:{shape}}"
 
 
 def _table(title: str, first: str, *columns: str) -> Table:
