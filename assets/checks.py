@@ -19,6 +19,7 @@ from deepcoin_ops.orchestration.resources import DayTables, LedgerDays
 from deepcoin_ops.orchestration.tables import StoredTable
 
 _SHOWN_ROWS = 20
+_SHOWN_DAYS = 10
 _SHOWN = ["account", "instrument_id", "position_side", "break_type", "severity", "reason", "what_to_do"]
 
 
@@ -144,14 +145,16 @@ def days_with_open_breaks(day_tables: DayTables, ledger_days: LedgerDays) -> dg.
     unreadable = [day for day, stored in read.items() if stored is None]
     breaks = {day: find_breaks(stored.frame) for day, stored in read.items() if stored is not None}
     open_days = {day: rows for day, rows in breaks.items() if len(rows)}
-    # A deleted folder has no breaks, and the days that the ledger knows were not clean for that.
-    lost = sorted(set(ledger_days.list_ended_days()) - set(days))
+    # A deleted folder has no breaks, and the days that were recorded or due were not clean for that.
+    lost = [day for day in ledger_days.list_owed_days(min(days, default=None)) if day not in days]
     is_at_risk = bool(unreadable or lost) or any(
         (rows["severity"] == Severity.ERROR.value).any() for rows in open_days.values()
     )
     lines = [f"{day}: {_count(rows)}" for day, rows in open_days.items()]
     lines += [f"{day}: its file cannot be read; materialise the day again" for day in unreadable]
-    lines += [f"{day}: in the ledger, and without a file; materialise the day" for day in lost]
+    if lost:
+        named = ", ".join(lost[:_SHOWN_DAYS]) + (" and so on" if len(lost) > _SHOWN_DAYS else "")
+        lines.append(f"{len(lost)} day(s) recorded or due, and without a file: {named}; materialise them")
     return dg.AssetCheckResult(
         passed=not lines,
         severity=dg.AssetCheckSeverity.ERROR if is_at_risk else dg.AssetCheckSeverity.WARN,

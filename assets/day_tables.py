@@ -150,8 +150,8 @@ def _describe_altered(head: TableHead) -> dict[str, str]:
     if not head.altered:
         return {}
     told = (
-        f"The ledger is not what was recorded: {head.altered}. What was built from it before is kept. Compare the ledger "
-        "with a backup. To build the day from the altered ledger nevertheless, move its files away and materialise the day."
+        f"The ledger is not what was recorded: {'; '.join(head.altered.values())}. What was built from it before is kept "
+        "beside the day's files, under a name that ends in .aside. Compare the ledger with a backup."
     )
     return {"ledger_altered": told}
 

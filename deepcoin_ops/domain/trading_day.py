@@ -26,3 +26,9 @@ class TradingCalendar:
         zone = ZoneInfo(self.timezone)
         starts, ends = (datetime.combine(day, self.day_boundary, zone) for day in (first, first + timedelta(days=1)))
         return starts, ends
+
+
+def list_days(first_day: str, last_day: str) -> list[str]:
+    """The trading days from one key to another, both included; every calendar date is one."""
+    first, last = date.fromisoformat(first_day), date.fromisoformat(last_day)
+    return [(first + timedelta(days=number)).isoformat() for number in range((last - first).days + 1)]

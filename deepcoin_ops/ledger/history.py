@@ -231,8 +231,8 @@ class History:
             if len(batch) < _CHAIN_BATCH:
                 return None
 
-    def read_altered_entry_of_day(self, trading_day: str, up_to_seq: int) -> AlteredEntry | None:
-        """The first entry of a day, of whichever account, that is not what was recorded; None when all of them are.
+    def read_altered_entries_of_day(self, trading_day: str, up_to_seq: int) -> list[AlteredEntry]:
+        """Each account's first entry of a day that is not what was recorded; empty when all of them are.
 
         Looks at the day's entries and the links before them alone, so that it costs a day and not a history: the whole
         chain is walked by `read_altered_entry`.
@@ -242,12 +242,13 @@ class History:
         before = before.order_by(older.c.seq.desc()).limit(1).correlate(entries)
         previous = func.coalesce(before.scalar_subquery(), FIRST_PREVIOUS_HASH).label("hash_before")
         query = select(entries, previous).where(entries.c.trading_day == trading_day, entries.c.seq <= up_to_seq)
+        found: dict[str, AlteredEntry] = {}
         with self._store.reading() as connection:
             for entry, details in _fetch_with_details(connection, query.order_by(entries.c.seq)):
                 misfit = build_misfit(entry, details, entry["hash_before"])
-                if misfit is not None:
-                    return build_record(AlteredEntry, entry, reason=misfit)
-        return None
+                if misfit is not None and entry["account"] not in found:
+                    found[entry["account"]] = build_record(AlteredEntry, entry, reason=misfit)
+        return list(found.values())
 
     def _read(self, query: Select[Any]) -> _Rows:
         with self._store.reading() as connection:

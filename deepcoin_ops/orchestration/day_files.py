@@ -19,7 +19,7 @@ from deepcoin_ops.domain.errors import LedgerError
 from deepcoin_ops.domain.table_head import TableHead
 
 _LOCK_WAIT_S = 120
-_UNUSABLE = ".unusable"
+_ASIDE = ".aside"
 
 
 class DayFile(Protocol):
@@ -57,7 +57,7 @@ class DayFiles:
         return sorted(path.stem for path in folder.iterdir() if path.suffix == suffix)
 
     def list_set_aside(self, path: UPath) -> list[str]:
-        """The files that lay at this path, could not be used, and were kept under another name."""
+        """The files that lay at this path, had to make way, and were kept under another name."""
         if not path.parent.exists():
             return []
         return sorted(str(each) for each in path.parent.iterdir() if _is_set_aside(each.name, path))
@@ -72,7 +72,8 @@ class DayFiles:
     ) -> _StoredT | None:
         """Write a file, unless one from a newer ledger head is there.
 
-        A file that cannot be used makes way. It is kept under another name, unless what is written knows all that it knew.
+        Two kinds of files make way and are kept under another name: one that cannot be used, unless what is written knows
+        all that it knew, and one of an intact ledger where the day's entries are not what was recorded any more.
 
         Args:
             path: Which file, from `path`.
@@ -93,7 +94,7 @@ class DayFiles:
             stored = read_stored()
             if stored is not None and _is_to_be_kept(stored.head, head, path):
                 return stored
-            if stored is None and path.exists() and not _is_outdated(read_head(), head):
+            if path.exists() and not _may_be_replaced(stored.head if stored is not None else read_head(), head):
                 _set_aside(path)
             _write_whole(path, content)
         return None
@@ -102,8 +103,7 @@ class DayFiles:
 def _is_to_be_kept(stored: TableHead, head: TableHead, path: UPath) -> bool:
     """Whether the file that is there knows more than the ledger that it would be built from now."""
     if not stored.seq or stored.ledger_id == head.ledger_id:
-        # What an intact ledger once told is not replaced by what somebody has made of it.
-        return stored.seq > head.seq or (bool(head.altered) and bool(stored.seq) and not stored.altered)
+        return stored.knows_more_than(head)
     if not head.seq:
         return True
     raise LedgerError(
@@ -112,20 +112,24 @@ def _is_to_be_kept(stored: TableHead, head: TableHead, path: UPath) -> bool:
     )
 
 
-def _is_outdated(stored: TableHead | None, head: TableHead) -> bool:
-    """Whether a file built now tells everything that the unusable one could tell."""
-    return stored is not None and (not stored.seq or (stored.ledger_id == head.ledger_id and stored.seq <= head.seq))
+def _may_be_replaced(stored: TableHead | None, head: TableHead) -> bool:
+    """Whether a file built now tells everything that the one that is there could tell, and as truly."""
+    if stored is None or (stored.seq and stored.ledger_id != head.ledger_id):
+        return False
+    # What an intact ledger once told is not lost to what somebody has made of it.
+    is_as_true = not head.altered or bool(stored.altered) or not stored.seq
+    return stored.seq <= head.seq and is_as_true
 
 
 def _is_set_aside(name: str, path: UPath) -> bool:
-    return name.startswith(f".{path.stem}.") and name.endswith(_UNUSABLE)
+    return name.startswith(f".{path.stem}.") and name.endswith(_ASIDE)
 
 
 def _set_aside(path: UPath) -> None:
     """Rename a file so that no reader of the folder takes it for a day's, under a name that its content decides."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     # The leading dot and the other ending keep it out of whatever reads the folder as one table.
-    path.rename(path.with_name(f".{path.stem}.{digest}{_UNUSABLE}"))
+    path.rename(path.with_name(f".{path.stem}.{digest}{_ASIDE}"))
 
 
 def _write_whole(path: UPath, content: bytes) -> None:

@@ -7,6 +7,7 @@ overridden base URL or variable name would send signed requests elsewhere.
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from queue import SimpleQueue
@@ -19,6 +20,7 @@ from deepcoin_ops.domain.day import AccountDay, DueTick
 from deepcoin_ops.domain.due import plan_due
 from deepcoin_ops.domain.model import FlattenRequest
 from deepcoin_ops.domain.table_head import TableHead
+from deepcoin_ops.domain.trading_day import list_days
 from deepcoin_ops.flattening.controller import Flatten
 from deepcoin_ops.flattening.desk import Desk, check_armed, open_desk
 from deepcoin_ops.flattening.progress import Progress
@@ -172,7 +174,8 @@ class LedgerDays(dg.ConfigurableResource):  # type: ignore[type-arg]
     def read_head(self, trading_day: str) -> TableHead:
         """The day's head, the same for every table of this run; seq 0 when the ledger has nothing on that day."""
         if trading_day not in self._heads:
-            self._heads[trading_day] = _read_head(self._ledger, trading_day)
+            due = find_due(self._settings, trading_day, self._now)
+            self._heads[trading_day] = _read_head(self._ledger, trading_day, due)
         return self._heads[trading_day]
 
     def read_account_days(self, trading_day: str, kept: TableHead | None = None) -> list[AccountDay]:
@@ -188,7 +191,8 @@ class LedgerDays(dg.ConfigurableResource):  # type: ignore[type-arg]
             configured = {name: account.instruments for name, account in settings.accounts.items()}
             due, ends_at = find_due(settings, trading_day, self._now), settings.calendar.window(trading_day)[1]
             days = read_account_days(self._ledger, trading_day, up_to_seq, configured, due, ends_at)
-            self._days[trading_day, up_to_seq] = days
+            altered = self.read_head(trading_day).altered
+            self._days[trading_day, up_to_seq] = [replace(day, altered=altered.get(day.account, "")) for day in days]
         return self._days[trading_day, up_to_seq]
 
     def find_altered_entries(self) -> list[AlteredEntry]:
@@ -199,12 +203,26 @@ class LedgerDays(dg.ConfigurableResource):  # type: ignore[type-arg]
         found = (ledger.read_altered_entry(account) for account in ledger.read_accounts())
         return [altered for altered in found if altered is not None]
 
-    def list_ended_days(self) -> list[str]:
-        """The days that the ledger has entries of, that have a partition, and that are over, oldest first."""
+    def list_owed_days(self, first_day: str | None) -> list[str]:
+        """The ended trading days that have to have tables, oldest first.
+
+        Those are the days that the ledger has entries of, and, from the first day that anything is known of, the days on
+        which a flatten was due.
+
+        Args:
+            first_day: The first day with a table, if there is any.
+        """
         heads = self._ledger.read_newer_days(0) if self._ledger else []
-        running = self._settings.calendar.day_of(self._now)
-        first = self._settings.schedule.first_trading_day.isoformat()
-        return sorted(head.trading_day for head in heads if first <= head.trading_day < running)
+        recorded = {head.trading_day for head in heads}
+        calendar, since = self._settings.calendar, self._settings.schedule.first_trading_day.isoformat()
+        running = calendar.day_of(self._now)
+        known = [day for day in (*recorded, *([first_day] if first_day else [])) if day >= since]
+        owed = {day for day in list_days(min(known), running) if self._is_past_due(day)} if known else set()
+        return sorted(day for day in owed | recorded if since <= day < running)
+
+    def _is_past_due(self, trading_day: str) -> bool:
+        due = find_due(self._settings, trading_day, self._now)
+        return due is not None and due.is_past
 
     def read_evidence(self, trading_day: str) -> list[EvidenceRecord]:
         """What the exchange was asked about the day and answered, up to its head."""
@@ -235,14 +253,17 @@ class DayTables(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self._reports
 
 
-def _read_head(ledger: History | None, trading_day: str) -> TableHead:
+def _read_head(ledger: History | None, trading_day: str, due: DueTick | None) -> TableHead:
+    judged = TableHead("", 0, {}, {}, due.deadline_at.isoformat() if due else "", due is not None and due.is_past)
     if ledger is None:
-        return TableHead("", 0, {})
+        return judged
+    judged = replace(judged, ledger_id=ledger.read_ledger_id())
     head = ledger.read_head(trading_day)
     if head is None:
-        return TableHead(ledger.read_ledger_id(), 0, {})
-    altered = ledger.read_altered_entry_of_day(trading_day, head.seq)
-    return TableHead(ledger.read_ledger_id(), head.seq, dict(head.hashes), altered.describe() if altered else "")
+        return judged
+    altered = ledger.read_altered_entries_of_day(trading_day, head.seq)
+    told = {each.account: each.describe() for each in altered}
+    return replace(judged, seq=head.seq, hashes=dict(head.hashes), altered=told)
 
 
 def find_due(settings: Settings, trading_day: str, now: datetime) -> DueTick | None:

@@ -27,7 +27,7 @@ _UNUSABLE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError)
 class StoredTable:
     """What `TableStore.write` left in place. `is_kept` tells that a file that knows more was there already and stays.
 
-    `set_aside` names files of the day that could not be used, made way, and are kept beside it under another name.
+    `set_aside` names files of the day that had to make way and are kept beside it under another name.
     """
 
     path: str
@@ -113,7 +113,7 @@ def build_table_metadata(table: Table, stored: StoredTable) -> dict[str, Any]:
         "ledger_head_seq": stored.head.seq,
         "ledger_head_hashes": dict(stored.head.hashes),
         "built_from_newer_head": stored.is_kept,
-        **({"unusable_files_set_aside": list(stored.set_aside)} if stored.set_aside else {}),
+        **({"files_set_aside": list(stored.set_aside)} if stored.set_aside else {}),
         "row_is": table.row_is,
         "zero_rows_mean": table.zero_rows_mean,
     }

@@ -66,7 +66,7 @@ def test_a_half_written_file_is_built_anew_and_what_was_left_of_it_is_kept(offic
     path.write_bytes(half)
     shown = metadata_of(office.rebuild(BAD), BAD)
     pd.testing.assert_frame_equal(office.store.read(RECONCILIATION, BAD).frame, whole)
-    [aside] = shown["unusable_files_set_aside"]
+    [aside] = shown["files_set_aside"]
     assert Path(aside).read_bytes() == half
 
 
@@ -81,14 +81,14 @@ def test_days_whose_folder_was_deleted_are_named_and_come_back_from_the_ledger(o
     over_all = check_of(office.rebuild(GOOD), "days_with_open_breaks")
     assert not over_all.passed
     assert over_all.severity is dg.AssetCheckSeverity.ERROR
-    assert over_all.metadata["days_without_a_file"].value == [BAD]
-    assert f"{BAD}: in the ledger, and without a file; materialise the day" in str(over_all.description)
+    assert over_all.metadata["days_without_a_file"].value[0] == BAD
+    assert f"recorded or due, and without a file: {BAD}" in str(over_all.description)
     again = office.rebuild(BAD)
     for table in TABLES:
         stored = office.store.read(table, BAD)
         pd.testing.assert_frame_equal(stored.frame, before[table].frame)
         assert stored.head == before[table].head
-    assert check_of(again, "days_with_open_breaks").metadata["days_without_a_file"].value == []
+    assert BAD not in check_of(again, "days_with_open_breaks").metadata["days_without_a_file"].value
 
 
 def test_a_day_before_the_first_flatten_is_a_day_nobody_flattened(office: Any) -> None:
@@ -148,22 +148,34 @@ def test_a_ledger_that_cannot_be_used_fails_the_run_with_its_reason_and_keeps_th
     assert office.settings.ledger_path.read_bytes() == ledger
 
 
-def test_an_altered_ledger_does_not_rewrite_the_table_that_was_built_before(office: Any) -> None:
-    """Somebody made a bad evening good with a database tool and materialised the day; the table still tells the truth."""
+def test_an_altered_ledger_makes_no_day_clean_and_loses_no_table(office: Any) -> None:
+    """Somebody made a bad evening good with a database tool and materialised the day: it is told, what it was is kept."""
     office.record_flatten(BAD, Verdict.RESIDUAL)
     office.record_flatten(GOOD)
     office.rebuild(GOOD, BAD)
-    before = office.store.read(RECONCILIATION, BAD)
+    before = Path(office.store.path(RECONCILIATION, BAD)).read_bytes()
     alter(office, "UPDATE verdicts SET verdict = 'FLAT'")
     run = office.rebuild(BAD)
-    kept = office.store.read(RECONCILIATION, BAD)
-    pd.testing.assert_frame_equal(kept.frame, before.frame)
-    assert list(kept.frame["break_type"]) == ["RESIDUAL_POSITION"]
+    told = office.store.read(RECONCILIATION, BAD).frame
+    assert list(told.loc[told["is_break"], "break_type"]) == ["LEDGER_ALTERED"]
     shown = metadata_of(run, BAD)
     assert f"account main, entry 2 (verdicts, {BAD})" in shown["ledger_altered"]
-    assert shown["built_from_newer_head"] is True
-    assert not check_of(run, "ledger_chain_intact").passed
+    assert shown["built_from_newer_head"] is False
+    [aside] = shown["files_set_aside"]
+    assert Path(aside).read_bytes() == before
+    for check in ("all_flat", "days_with_open_breaks", "ledger_chain_intact"):
+        assert not check_of(run, check).passed
     assert "ledger_altered" not in metadata_of(office.rebuild(GOOD), GOOD)
+
+
+def test_a_lost_file_of_a_day_nobody_flattened_is_missed(office: Any) -> None:
+    """The ledger has nothing on that day either; it was due, and lies after the first day that is known."""
+    office.record_flatten(EARLY)
+    office.rebuild(EARLY, GOOD)
+    Path(office.store.path(RECONCILIATION, GOOD)).unlink()
+    lost = check_of(office.rebuild(EARLY), "days_with_open_breaks").metadata["days_without_a_file"].value
+    assert lost[0] == GOOD
+    assert EARLY not in lost
 
 
 def test_a_day_without_a_table_is_built_from_an_altered_ledger_and_says_so(office: Any) -> None:
@@ -173,4 +185,4 @@ def test_a_day_without_a_table_is_built_from_an_altered_ledger_and_says_so(offic
     shown = metadata_of(office.rebuild(BAD), BAD)
     assert "not what was recorded" in shown["ledger_altered"]
     assert shown["built_from_newer_head"] is False
-    assert "not what was recorded" in office.store.read(RECONCILIATION, BAD).head.altered
+    assert "entry 2" in office.store.read(RECONCILIATION, BAD).head.altered["main"]

@@ -193,14 +193,14 @@ def test_an_altered_day_is_found_by_looking_at_that_day(
     """A day's tables are not built over what an intact ledger told; what moved to another day only the whole walk sees."""
     samples.record_everything(ledger)
     ledger.record_skipped_tick("main", "2026-03-02", samples.start, "late")
-    assert ledger.read_altered_entry_of_day(DAY, 10) is None
+    assert ledger.read_altered_entries_of_day(DAY, 10) == []
     drop_triggers()
     sql(alter)
-    found = ledger.read_altered_entry_of_day(DAY, 10)
-    assert (found and found.seq) == seq
-    assert (told or "") in (found.describe() if found else "")
-    assert ledger.read_altered_entry_of_day("2026-03-02", 11) is None
-    assert ledger.read_altered_entry_of_day(DAY, 3) is None
+    found = ledger.read_altered_entries_of_day(DAY, 10)
+    assert [each.seq for each in found] == ([seq] if seq else [])
+    assert all(told in each.describe() for each in found if told)
+    assert ledger.read_altered_entries_of_day("2026-03-02", 11) == []
+    assert ledger.read_altered_entries_of_day(DAY, 3) == []
     assert ledger.read_altered_entry("main") is not None
 
 

@@ -119,15 +119,28 @@ def test_a_file_with_other_columns_makes_way_and_is_kept_if_it_could_know_more(
     assert bool(written.set_aside) is is_kept_aside
 
 
-def test_a_table_of_an_intact_ledger_is_not_replaced_from_an_altered_one(store: TableStore) -> None:
-    """Somebody made a bad evening good in the ledger; the table tells what it was. Without one there is nothing to keep."""
-    altered = TableHead("ledger", 9, {"main": "cc"}, altered="entry 3 is not what was recorded")
-    assert not store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, []), altered).is_kept
-    assert not store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, [build_attempt()]), altered).is_kept
-    intact = TableHead("ledger", 9, {"main": "bb"})
-    assert not store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, [build_attempt()]), intact).is_kept
-    kept = store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, []), altered)
-    assert (kept.is_kept, kept.head, len(kept.frame)) == (True, intact, 1)
+@pytest.mark.parametrize("columns_to_drop", [[], ["reason"]], ids=["usable", "of an earlier version"])
+def test_a_table_of_an_intact_ledger_is_kept_aside_from_an_altered_one(
+    store: TableStore, columns_to_drop: list[str]
+) -> None:
+    """Somebody made a bad evening good in the ledger; what the table told is still there. A second time nothing is lost."""
+    intact, altered = TableHead("ledger", 9, {"main": "bb"}), TableHead("ledger", 9, {"main": "cc"}, {"main": "entry 3"})
+    path = Path(store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, [build_attempt()]), intact).path)
+    pq.write_table(pq.read_table(path).drop_columns(columns_to_drop), path)
+    was = path.read_bytes()
+    written = store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, []), altered)
+    [aside] = written.set_aside
+    assert (written.is_kept, written.head, Path(aside).read_bytes()) == (False, altered, was)
+    assert store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, []), altered).set_aside == (aside,)
+    assert store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, []), intact).head == intact
+
+
+def test_of_two_that_read_the_same_head_the_one_that_judged_later_stays(store: TableStore) -> None:
+    """A backfill that began before the deadline must not wipe out that nobody flattened."""
+    before, after = (TableHead("ledger", 7, {}, {}, "2026-03-04T22:00:00+00:00", is_past) for is_past in (False, True))
+    moved = TableHead("ledger", 7, {}, {}, "2026-03-04T23:00:00+00:00", is_past_due=False)
+    for head, is_kept in ((before, False), (after, False), (before, True), (moved, False)):
+        assert store.write(CLOSE_ATTEMPTS, DAY, build_close_attempts(DAY, []), head).is_kept is is_kept
 
 
 def test_a_file_of_an_earlier_version_tells_its_head(store: TableStore) -> None:
