@@ -56,6 +56,7 @@ def test_the_days_that_ended_get_their_tables_although_nothing_ever_ran(
     """The schedule that flattens was forgotten; the one that looks fires by itself, and asks nobody anything."""
     assert sorted(missed) == find_ended_days(stack.settings.calendar, tick, 3)
     assert {(run.status, run.tags["dagster/schedule_name"]) for run in missed.values()} == {("SUCCESS", "day_end")}
+    assert {run.tags["deepcoin_ops/reads"] for run in missed.values()} == {"ledger"}  # what the queue counts them by
     assert stack.page.list_runs("flatten_positions") == []
     assert stack.paper.arrivals() == []
     assert not stack.settings.ledger_path.exists()

@@ -88,7 +88,7 @@ def test_a_flatten_does_not_wait_for_evidence_that_is_being_collected(evening: E
 
 def test_evidence_is_collected_when_a_day_is_over_and_a_minute_after_each_flatten(evening: Evening) -> None:
     """What was asked right after a close may not show it yet, and what happens later that day belongs to the day too."""
-    assert {run.status for run in evening.others} == {"SUCCESS"}
+    assert {(run.status, run.tags["deepcoin_ops/reads"]) for run in evening.others} == {("SUCCESS", "exchange")}
     asked = sorted(run.tags["deepcoin_ops/trading_day"] for run in (evening.first, *evening.others))
     assert asked == [yesterday_of(evening.stack), *[evening.stack.trading_day] * 2]
     for account in ACCOUNTS:
