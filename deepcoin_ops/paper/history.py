@@ -8,7 +8,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from deepcoin_ops.domain.model import InstrumentType, PositionSide, ProductGroup
-from deepcoin_ops.paper.market import ClosedRow, Market
+from deepcoin_ops.paper.book import ClosedRow
+from deepcoin_ops.paper.market import Market
 from deepcoin_ops.paper.wire import Payload, milliseconds, number
 
 PAGE_ROWS = 100
@@ -78,7 +79,7 @@ def fill_row(closed: ClosedRow) -> Payload:
         "instType": instrument.product_group.instrument_type.value,
         "instId": position.instrument_id,
         "tradeId": f"PAPER-T{closed.number}",
-        "ordId": f"PAPER-O{closed.number}",
+        "ordId": closed.order_id or f"PAPER-O{closed.number}",
         "clOrdId": "",
         "billId": str(closed.number),
         "tag": "",

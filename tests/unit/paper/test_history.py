@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from deepcoin_ops.domain.model import PositionSide
+from deepcoin_ops.paper.calls import Call, ParameterFault
 from deepcoin_ops.paper.clock import PaperClock
-from deepcoin_ops.paper.endpoints import ENDPOINTS, Call, ParameterFault
+from deepcoin_ops.paper.endpoints import ENDPOINTS
 from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.paper.listing import LISTED
 from deepcoin_ops.paper.market import Market
