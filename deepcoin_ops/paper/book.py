@@ -12,6 +12,9 @@ from deepcoin_ops.domain.model import PositionSide, ProductGroup
 from deepcoin_ops.paper.listing import PaperInstrument
 from deepcoin_ops.paper.scenario import PaperAccount, PaperPosition
 
+NO_ARRIVAL = 0
+"""Stands for the arrival of a trade that no request did."""
+
 
 @dataclass(frozen=True)
 class OpenRow:
@@ -52,7 +55,8 @@ class ExecutedClose:
 class ClosedRow:
     """An executed close as the account's history keeps it: the row it was taken from, its price and profit, its number.
 
-    `order_id` is "" for a close by request, whose order nothing names.
+    `order_id` is "" for a close by request, whose order nothing names. With `is_opening` it is no close but the fill of an
+    order that opened: a fill like any other, and none of the closes.
     """
 
     close: ExecutedClose
@@ -61,6 +65,7 @@ class ClosedRow:
     profit: Decimal
     number: int
     order_id: str = ""
+    is_opening: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ class AccountBook:
     @property
     def closes(self) -> list[ExecutedClose]:
         """What was really closed, in order."""
-        return [closed.close for closed in self.history]
+        return [closed.close for closed in self.history if not closed.is_opening]
 
     @property
     def rows(self) -> tuple[OpenRow, ...]:

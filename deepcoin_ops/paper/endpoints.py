@@ -58,6 +58,7 @@ def _positions(market: Market, call: Call) -> Payload:
 
 
 def _balances(market: Market, call: Call) -> Payload:
+    market.let_time_pass()
     rows = wire.balance_rows(market.books[call.account], read_instrument_type(call) is InstrumentType.SPOT)
     currency = call.parameters.get("ccy") or None
     return envelope([row for row in rows if currency in (None, row["ccy"])])
@@ -67,7 +68,11 @@ def _positions_history(market: Market, call: Call) -> Payload:
     window = _window(call, "startTime", "endTime")
     listed = history.select(market, call.account, read_instrument_type(call), window, read_lag_s(market, call))
     # Selling spot leaves nothing here: whether the real list ever shows a holding is not known.
-    rows = [closed for closed in listed if closed.row.instrument.product_group is not ProductGroup.SPOT]
+    rows = [
+        closed
+        for closed in listed
+        if closed.row.instrument.product_group is not ProductGroup.SPOT and not closed.is_opening
+    ]
     filters = ("instId", "posId", "mgnMode", "mrgPosition")
     return envelope(_first(call, filters, [history.position_row(closed) for closed in rows]))
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import partial
 
 from deepcoin_ops.domain.model import InstrumentType, ProductGroup
-from deepcoin_ops.paper.book import AccountBook, ClosedRow, CloseFailure, ExecutedClose, OpenRow
+from deepcoin_ops.paper.book import NO_ARRIVAL, AccountBook, ClosedRow, CloseFailure, ExecutedClose, OpenRow
 from deepcoin_ops.paper.bots import Bot
 from deepcoin_ops.paper.clock import PaperClock
 from deepcoin_ops.paper.close_rules import decide
@@ -25,8 +25,6 @@ from deepcoin_ops.paper.timetable import Timetable
 
 FIRST_POSITION_NUMBER = 100001
 FIRST_CLOSE_NUMBER = 700001
-NO_ARRIVAL = 0
-"""Stands for the arrival of a close that no request did."""
 
 
 class Market:
@@ -125,6 +123,13 @@ class Market:
     def take(self, account: str, row: OpenRow, quantity: Decimal, order_id: str, at_s: float) -> None:
         """Close a part of a row because an order filled."""
         self._execute(account, row, quantity, NO_ARRIVAL, at_s, order_id)
+
+    def note_opening(self, account: str, fill: ExecutedClose, price: Decimal, order_id: str) -> None:
+        """Enter the fill of an order that opened into the history of fills."""
+        book = self.books[account]
+        row = next(held for held in book.rows if held.position.position_id == fill.position_id)
+        number = FIRST_CLOSE_NUMBER + len(book.history)
+        book.history.append(ClosedRow(fill, row, price, Decimal(0), number, order_id, is_opening=True))
 
     def let_time_pass(self) -> None:
         """Let everything happen that was due by now."""

@@ -27,7 +27,6 @@ class WorkingOrder:
 
     order: PaperOrder
     instrument: PaperInstrument
-    number: int
     placed_s: float
     placed_at: datetime
     updated_at: datetime

@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Protocol
 
-from deepcoin_ops.paper.book import OpenRow
+from deepcoin_ops.paper.book import NO_ARRIVAL, ExecutedClose, OpenRow
 from deepcoin_ops.paper.clock import PaperClock
 from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.paper.listing import PaperInstrument
@@ -42,6 +42,10 @@ class Positions(Protocol):
 
     def open_rows(self, account: str) -> tuple[OpenRow, ...]:
         """What is open, without letting time pass."""
+        ...
+
+    def note_opening(self, account: str, fill: ExecutedClose, price: Decimal, order_id: str) -> None:
+        """Enter the fill of an order that opened into the history of fills."""
         ...
 
     def take(self, account: str, row: OpenRow, quantity: Decimal, order_id: str, at_s: float) -> None:
@@ -85,7 +89,7 @@ class OrderDesk:
         if placed.order_id in self.books[account].orders:
             raise ValueError(f"the order id {placed.order_id} is taken")
         at = self._wall(now_s)
-        held = WorkingOrder(placed, instrument, self._number, now_s, at, at)
+        held = WorkingOrder(placed, instrument, now_s, at, at)
         held.is_awaiting_close = order.fills_after_close_s is not None
         self._number += 1
         self.books[account].orders[placed.order_id] = held
@@ -172,7 +176,12 @@ class OrderDesk:
             order.merge_mode,
             order.leverage,
         )
-        self._note_fill(account, held, self._market.open_position(account, opened, at_s), wanted, at_s)
+        position_id = self._market.open_position(account, opened, at_s)
+        self._note_fill(account, held, position_id, wanted, at_s)
+        traded = ExecutedClose(
+            at_s, self._wall(at_s), NO_ARRIVAL, order.instrument_id, position_id, order.position_side, wanted
+        )
+        self._market.note_opening(account, traded, price, order.order_id)
 
     def _fill_closing(self, account: str, held: WorkingOrder, wanted: Decimal, at_s: float) -> None:
         """Close rows that fit, first rows first; an order without a size takes each of them whole."""
