@@ -11,7 +11,7 @@ from typing import Any
 from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.paper.scenario import LimitSettings
 from deepcoin_ops.paper.signing import AUTH_MESSAGES
-from deepcoin_ops.paper.wire import Payload, envelope
+from deepcoin_ops.paper.wire import Payload
 
 OVERSIZED_BYTES = 9 * 1024 * 1024
 PAGE = b"<html><head><title>Error</title></head><body><h1>Request blocked</h1></body></html>"
@@ -157,8 +157,3 @@ _MISSHAPED: Mapping[FaultAction, Callable[[Payload], Any]] = {
     FaultAction.STRANGE_ROW: _with_strange_row,
     FaultAction.OVERSIZED_BODY: lambda payload: {**payload, "padding": "x" * OVERSIZED_BYTES},
 }
-
-
-def unprocessed_payload() -> Payload:
-    """What stands in for the right answer when a fault keeps the request from being processed."""
-    return envelope({"errorList": []})

@@ -19,6 +19,7 @@ from deepcoin_ops.paper.answers import Answer, json_answer
 from deepcoin_ops.paper.delivery import deliver
 from deepcoin_ops.paper.desk import Desk, Request
 from deepcoin_ops.paper.faults import Fault
+from deepcoin_ops.paper.order_records import PaperOrder
 from deepcoin_ops.paper.scenario import PaperPosition
 from deepcoin_ops.paper.truth import build_log, build_truth
 
@@ -38,6 +39,7 @@ class PaperApplication:
             ("GET", "log"): self._tell_log,
             ("POST", "faults"): self._append_fault,
             ("POST", "positions"): self._open_position,
+            ("POST", "orders"): self._place_order,
             ("POST", "reset"): self._reset,
         }
 
@@ -77,6 +79,11 @@ class PaperApplication:
         wanted = json.loads(body)
         position = TypeAdapter(PaperPosition).validate_python(wanted["position"])
         return {"position_id": self._desk.market.open_position(wanted["account"], position)}
+
+    def _place_order(self, _query: str, body: bytes) -> Any:
+        wanted = json.loads(body)
+        order = TypeAdapter(PaperOrder).validate_python(wanted["order"])
+        return {"order_id": self._desk.market.orders.place(wanted["account"], order)}
 
     def _reset(self, _query: str, _body: bytes) -> Any:
         self._desk.reset()

@@ -15,11 +15,14 @@ from urllib.parse import parse_qsl
 from deepcoin_ops.domain.paper_credentials import paper_credentials
 from deepcoin_ops.paper import answers
 from deepcoin_ops.paper.answers import Answer
+from deepcoin_ops.paper.calls import Call, Endpoint, ParameterFault, read_parameters
 from deepcoin_ops.paper.clock import PaperClock
-from deepcoin_ops.paper.endpoints import ENDPOINTS, Call, Endpoint, ParameterFault, read_parameters
+from deepcoin_ops.paper.endpoints import ENDPOINTS
 from deepcoin_ops.paper.faults import REFUSING_ACTIONS, Fault, FaultScript
 from deepcoin_ops.paper.limits import RateLimiter
+from deepcoin_ops.paper.listing import PaperInstrument
 from deepcoin_ops.paper.market import Market
+from deepcoin_ops.paper.order_cancels import find_instrument
 from deepcoin_ops.paper.scenario import Scenario
 from deepcoin_ops.paper.signing import SignedRequest, find_auth_fault
 from deepcoin_ops.paper.wire import Payload, envelope
@@ -105,7 +108,7 @@ class Desk:
             path=request.path,
             target=request.target,
             body=request.body.decode("utf-8", "replace"),
-            instrument_id=_find_instrument_id(request),
+            instrument_id=_find_instrument_id(request, self.market.instruments),
         )
         self.arrivals.append(arrival)
         return arrival
@@ -138,7 +141,8 @@ class Desk:
             key, per_period = ("host", request.host, request.path), limits.market_per_period
         else:
             metered = "any" if limits.is_shared else request.path
-            key, per_period = ("account", str(arrival.account), metered), limits.private_per_period
+            own = None if limits.is_shared else endpoint.per_period
+            key, per_period = ("account", str(arrival.account), metered), own or limits.private_per_period
         if self._limiter.admits(key, request.arrived_s, per_period):
             return None
         arrival.code = "50000"
@@ -167,10 +171,11 @@ class Desk:
 
     def _process(self, request: Request, parameters: Mapping[str, Any], arrival: Arrival, fault: Fault | None) -> Payload:
         endpoint = ENDPOINTS[request.path]
+        call = Call(arrival.account or "", parameters, arrival.number, fault)
         if endpoint.method == "POST" and fault is not None and not fault.is_executed:
-            return answers.unprocessed_payload()
+            return endpoint.unprocessed(call)
         try:
-            payload = endpoint.answer(self.market, Call(arrival.account or "", parameters, arrival.number, fault))
+            payload = endpoint.answer(self.market, call)
         except ParameterFault as refusal:
             return refusal.payload
         arrival.is_executed = endpoint.method == "POST"
@@ -189,10 +194,14 @@ def _read_parameters(request: Request) -> Mapping[str, Any]:
     return read_parameters(request.method, dict(parse_qsl(request.target.partition("?")[2])), request.body)
 
 
-def _find_instrument_id(request: Request) -> str | None:
-    """The instrument a request names, if it can be read at all."""
+def _find_instrument_id(request: Request, instruments: Mapping[str, PaperInstrument]) -> str | None:
+    """The instrument a request names, if it can be read at all; cancels of all orders name it without dashes."""
     try:
-        named = _read_parameters(request).get("instId")
+        parameters = _read_parameters(request)
     except ParameterFault:
         return None
+    if isinstance(undashed := parameters.get("InstrumentID"), str):
+        found = find_instrument(instruments, undashed)
+        return found.instrument_id if found else undashed
+    named = parameters.get("instId")
     return named if isinstance(named, str) else None

@@ -5,62 +5,26 @@ No HTTP, no signatures, no limits. Parameter faults are answered as the exchange
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
 
 from deepcoin_ops.domain.model import InstrumentType, ProductGroup
 from deepcoin_ops.paper import history, wire
-from deepcoin_ops.paper.faults import Fault, FaultAction
+from deepcoin_ops.paper.calls import (
+    Call,
+    Endpoint,
+    ParameterFault,
+    read_choice,
+    read_instrument_type,
+    read_lag_s,
+    read_number,
+    read_text,
+)
 from deepcoin_ops.paper.listing import PaperInstrument
 from deepcoin_ops.paper.market import Market
-from deepcoin_ops.paper.scenario import MismatchAnswer
+from deepcoin_ops.paper.open_questions import MismatchAnswer
+from deepcoin_ops.paper.order_cancels import ORDER_CANCELS
+from deepcoin_ops.paper.order_lists import ORDER_LISTS
 from deepcoin_ops.paper.wire import Payload, envelope
-
-
-@dataclass(frozen=True)
-class Call:
-    """One admitted request: who asks for what, which arrival it was, and the fault that strikes it."""
-
-    account: str
-    parameters: Mapping[str, Any]
-    arrival: int
-    fault: Fault | None = None
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """One row of the table below."""
-
-    method: str
-    is_private: bool
-    answer: Callable[[Market, Call], Payload]
-
-
-class ParameterFault(Exception):
-    """A parameter is missing or out of range; the payload says so."""
-
-    def __init__(self, message: str, code: str = "51") -> None:
-        super().__init__(message)
-        self.payload = envelope(None, code, message)
-
-
-def read_parameters(method: str, query: Mapping[str, str], body: bytes) -> Mapping[str, Any]:
-    """The parameters of a request: the query of a GET, the JSON object of a POST.
-
-    Raises:
-        ParameterFault: The body is not a JSON object; code 51 for that is assumed.
-    """
-    if method == "GET":
-        return query
-    try:
-        parameters = json.loads(body)
-    except ValueError as error:
-        raise ParameterFault("The request body is not JSON") from error
-    if not isinstance(parameters, dict):
-        raise ParameterFault("The request body is not a JSON object")
-    return parameters
 
 
 def _server_time(market: Market, _call: Call) -> Payload:
@@ -89,29 +53,34 @@ def _uid(market: Market, call: Call) -> Payload:
 
 def _positions(market: Market, call: Call) -> Payload:
     instrument_id = call.parameters.get("instId") or None
-    rows = market.rows(call.account, _instrument_type(call), _lag_s(market, call))
+    rows = market.rows(call.account, read_instrument_type(call), read_lag_s(market, call))
     return envelope([wire.position_row(row) for row in rows if instrument_id in (None, row.position.instrument_id)])
 
 
 def _balances(market: Market, call: Call) -> Payload:
-    rows = wire.balance_rows(market.books[call.account], _instrument_type(call) is InstrumentType.SPOT)
+    market.let_time_pass()
+    rows = wire.balance_rows(market.books[call.account], read_instrument_type(call) is InstrumentType.SPOT)
     currency = call.parameters.get("ccy") or None
     return envelope([row for row in rows if currency in (None, row["ccy"])])
 
 
 def _positions_history(market: Market, call: Call) -> Payload:
     window = _window(call, "startTime", "endTime")
-    listed = history.select(market, call.account, _instrument_type(call), window, _lag_s(market, call))
+    listed = history.select(market, call.account, read_instrument_type(call), window, read_lag_s(market, call))
     # Selling spot leaves nothing here: whether the real list ever shows a holding is not known.
-    rows = [closed for closed in listed if closed.row.instrument.product_group is not ProductGroup.SPOT]
+    rows = [
+        closed
+        for closed in listed
+        if closed.row.instrument.product_group is not ProductGroup.SPOT and not closed.is_opening
+    ]
     filters = ("instId", "posId", "mgnMode", "mrgPosition")
     return envelope(_first(call, filters, [history.position_row(closed) for closed in rows]))
 
 
 def _fills(market: Market, call: Call) -> Payload:
     window = _window(call, "begin", "end")
-    listed = history.select(market, call.account, _instrument_type(call), window, _lag_s(market, call))
-    after, before = _optional_number(call, "after"), _optional_number(call, "before")
+    listed = history.select(market, call.account, read_instrument_type(call), window, read_lag_s(market, call))
+    after, before = read_number(call, "after"), read_number(call, "before")
     # `after` goes on to older bills, `before` to newer ones; the pages do not say which way round it is.
     rows = [
         closed
@@ -123,7 +92,7 @@ def _fills(market: Market, call: Call) -> Payload:
 
 def _first(call: Call, filters: tuple[str, ...], rows: list[Payload]) -> list[Payload]:
     """The rows that fit the parameters that name something, as many as one page holds."""
-    limit = _optional_number(call, "limit") or history.PAGE_ROWS
+    limit = read_number(call, "limit") or history.PAGE_ROWS
     if limit > history.PAGE_ROWS:
         raise ParameterFault(f"The limit value `{limit}` must be equal or lesser than {history.PAGE_ROWS}")
     wanted = {name: call.parameters[name] for name in filters if call.parameters.get(name)}
@@ -131,22 +100,7 @@ def _first(call: Call, filters: tuple[str, ...], rows: list[Payload]) -> list[Pa
 
 
 def _window(call: Call, starts: str, ends: str) -> tuple[int | None, int | None]:
-    return _optional_number(call, starts), _optional_number(call, ends)
-
-
-def _optional_number(call: Call, name: str) -> int | None:
-    value = call.parameters.get(name)
-    if value in (None, ""):
-        return None
-    if not str(value).isdecimal():
-        raise ParameterFault(f"The {name} value `{value}` is not a number")
-    return int(str(value))
-
-
-def _lag_s(market: Market, call: Call) -> float:
-    """How old the world is that a read shows."""
-    is_stale = call.fault is not None and call.fault.action is FaultAction.STALE_READ
-    return call.fault.delay_s if call.fault is not None and is_stale else market.scenario.read_lag_s
+    return read_number(call, starts), read_number(call, ends)
 
 
 def _batch_close(market: Market, call: Call) -> Payload:
@@ -167,16 +121,12 @@ def _close_by_ids(market: Market, call: Call) -> Payload:
 
 def _listed(market: Market, call: Call) -> list[PaperInstrument]:
     """The instruments of the requested type, or the one that is named."""
-    instrument_type, wanted = _instrument_type(call), call.parameters.get("instId") or None
+    instrument_type, wanted = read_instrument_type(call), call.parameters.get("instId") or None
     return [
         instrument
         for instrument in market.instruments.values()
         if instrument.product_group.instrument_type is instrument_type and wanted in (None, instrument.instrument_id)
     ]
-
-
-def _instrument_type(call: Call) -> InstrumentType:
-    return InstrumentType(_choice(call, "instType", [kind.value for kind in (InstrumentType.SPOT, InstrumentType.SWAP)]))
 
 
 def _addressed(market: Market, call: Call) -> PaperInstrument | None:
@@ -185,8 +135,8 @@ def _addressed(market: Market, call: Call) -> PaperInstrument | None:
     The exchange routes a close by its product group, so a wrong one probably looks for positions in the wrong place,
     finds none and reports no error. That looks like success and is the trap this answer lays.
     """
-    product_group = ProductGroup(_choice(call, "productGroup", [group.value for group in ProductGroup]))
-    instrument_id = _required(call, "instId")
+    product_group = ProductGroup(read_choice(call, "productGroup", [group.value for group in ProductGroup]))
+    instrument_id = read_text(call, "instId")
     instrument = market.instruments.get(instrument_id)
     is_mismatched = instrument is not None and instrument.product_group is not product_group
     if is_mismatched and market.scenario.mismatch_answer is MismatchAnswer.SILENT:
@@ -194,20 +144,6 @@ def _addressed(market: Market, call: Call) -> PaperInstrument | None:
     if instrument is None or is_mismatched:
         raise ParameterFault("len(rows) expected(1) got(0) rows([])", code="50")
     return instrument
-
-
-def _required(call: Call, name: str) -> str:
-    value = call.parameters.get(name)
-    if not isinstance(value, str) or not value:
-        raise ParameterFault(f"The {name} field is required")
-    return value
-
-
-def _choice(call: Call, name: str, allowed: list[str]) -> str:
-    value = _required(call, name)
-    if value not in allowed:
-        raise ParameterFault(f"The {name} value `{value}` is not in acceptable range: {','.join(allowed)}")
-    return value
 
 
 ENDPOINTS: Mapping[str, Endpoint] = {
@@ -223,5 +159,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "/deepcoin/trade/fills": Endpoint("GET", is_private=True, answer=_fills),
     "/deepcoin/trade/batch-close-position": Endpoint("POST", is_private=True, answer=_batch_close),
     "/deepcoin/trade/close-position-by-ids": Endpoint("POST", is_private=True, answer=_close_by_ids),
+    **ORDER_LISTS,
+    **ORDER_CANCELS,
 }
 """What is served. Everything else answers 404, signed or not."""

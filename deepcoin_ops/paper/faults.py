@@ -30,7 +30,9 @@ class FaultAction(StrEnum):
     A world that did not obey:
         ERROR_ITEMS: rows of `position_side` (default all) stay open and are named in the errorList.
         DUPLICATED_ITEMS: the same, each item twice.  REOPEN: what was closed is open again `delay_s` later.
-        STALE_READ: a positions read shows the world of `delay_s` ago.
+        STALE_READ: a read of positions or orders shows the world of `delay_s` ago.
+        REPEATED_PAGE: a list of resting orders shows its first page whatever page was asked for.
+    A cancel knows these too: ERROR_ITEMS leaves orders where they are, REOPEN places what was cancelled again.
     """
 
     THROTTLE = "throttle"
@@ -61,6 +63,7 @@ class FaultAction(StrEnum):
     DUPLICATED_ITEMS = "duplicated_items"
     REOPEN = "reopen"
     STALE_READ = "stale_read"
+    REPEATED_PAGE = "repeated_page"
 
 
 REFUSING_ACTIONS = frozenset(

@@ -1,6 +1,6 @@
-"""What the paper exchange remembers of closes: which of them a read shows, newest first, and their JSON rows.
+"""What the paper exchange remembers of closes and of fills that opened: which a read shows, newest first, and their rows.
 
-One row for each executed close. Whether the real list has one row for each close or one for each position is not known.
+One row for each of them. Whether the real list has one row for each close or one for each position is not known.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from deepcoin_ops.domain.model import InstrumentType, PositionSide, ProductGroup
-from deepcoin_ops.paper.market import ClosedRow, Market
+from deepcoin_ops.paper.book import ClosedRow
+from deepcoin_ops.paper.market import Market
 from deepcoin_ops.paper.wire import Payload, milliseconds, number
 
 PAGE_ROWS = 100
@@ -30,6 +31,7 @@ def select(
         window_ms: First and last time, both included, in milliseconds since 1970; None leaves that end open.
         lag_s: Closes of the last so many seconds are not shown yet.
     """
+    market.let_time_pass()
     starts_ms, ends_ms = window_ms
     kept_since = market.clock.now() - timedelta(seconds=market.scenario.history_kept_s)
     visible_s = market.clock.monotonic_s() - lag_s
@@ -78,13 +80,13 @@ def fill_row(closed: ClosedRow) -> Payload:
         "instType": instrument.product_group.instrument_type.value,
         "instId": position.instrument_id,
         "tradeId": f"PAPER-T{closed.number}",
-        "ordId": f"PAPER-O{closed.number}",
+        "ordId": closed.order_id or f"PAPER-O{closed.number}",
         "clOrdId": "",
         "billId": str(closed.number),
         "tag": "",
         "fillPx": number(closed.price),
         "fillSz": number(closed.close.quantity_contracts),
-        "side": "sell" if position.position_side is PositionSide.LONG else "buy",
+        "side": "buy" if (position.position_side is PositionSide.LONG) is closed.is_opening else "sell",
         "posSide": "" if is_spot else position.position_side.value,
         "execType": "T",
         "feeCcy": quote,

@@ -1,116 +1,30 @@
-"""The world of the paper exchange: who holds what, what was closed, and how the world looked a moment ago.
+"""The world of the paper exchange: positions that open and close, by request, by an order's fill or by a bot.
 
 No HTTP and no JSON. Time comes from an injected clock; scheduled events happen when somebody next looks.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
-from deepcoin_ops.domain.model import InstrumentType, PositionSide, ProductGroup
+from deepcoin_ops.domain.model import InstrumentType, ProductGroup
+from deepcoin_ops.paper.book import NO_ARRIVAL, AccountBook, ClosedRow, CloseFailure, ExecutedClose, OpenRow
+from deepcoin_ops.paper.bots import Bot
 from deepcoin_ops.paper.clock import PaperClock
+from deepcoin_ops.paper.close_rules import decide
 from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.paper.listing import PaperInstrument
-from deepcoin_ops.paper.scenario import NoPositionAnswer, PaperAccount, PaperPosition, Scenario
+from deepcoin_ops.paper.open_questions import NoPositionAnswer
+from deepcoin_ops.paper.order_desk import OrderDesk
+from deepcoin_ops.paper.scenario import PaperPosition, Scenario
+from deepcoin_ops.paper.timetable import Timetable
 
 FIRST_POSITION_NUMBER = 100001
 FIRST_CLOSE_NUMBER = 700001
-
-
-@dataclass(frozen=True)
-class OpenRow:
-    """One row of the position list, with the instrument it is in."""
-
-    position: PaperPosition
-    instrument: PaperInstrument
-    created_at: datetime
-    updated_at: datetime
-
-    @property
-    def unrealized_profit(self) -> Decimal:
-        """Profit at the last price: in quote currency, in base currency for inverse contracts."""
-        held, instrument = self.position, self.instrument
-        sign = 1 if held.position_side is PositionSide.LONG else -1
-        size = held.quantity_contracts * instrument.contract_size * sign
-        if not held.average_price:
-            return Decimal(0)
-        if instrument.product_group is ProductGroup.SWAP:
-            return size * (1 / held.average_price - 1 / instrument.last_price)
-        return size * (instrument.last_price - held.average_price)
-
-
-@dataclass(frozen=True)
-class ExecutedClose:
-    """A close that really happened, and the number of the arrival that did it."""
-
-    executed_s: float
-    executed_at: datetime
-    arrival: int
-    instrument_id: str
-    position_id: str
-    position_side: PositionSide
-    quantity_contracts: Decimal
-
-
-@dataclass(frozen=True)
-class ClosedRow:
-    """An executed close as the account's history keeps it: the row it was taken from, its price and profit, its number."""
-
-    close: ExecutedClose
-    row: OpenRow
-    price: Decimal
-    profit: Decimal
-    number: int
-
-
-@dataclass(frozen=True)
-class CloseFailure:
-    """A row, or a position id, that a close request could not close."""
-
-    instrument_id: str
-    position_id: str
-    position_side: PositionSide | None
-    code: int
-    message: str
-
-
-class AccountBook:
-    """One account's rows now and before, its balances and its executed closes."""
-
-    def __init__(self, account: PaperAccount) -> None:
-        self.account = account
-        self.history: list[ClosedRow] = []
-        self.spot_balances = dict(account.spot_balances)
-        self.swap_balances = dict(account.swap_balances)
-        self._changed_s: list[float] = [float("-inf")]
-        self._worlds: list[tuple[OpenRow, ...]] = [()]
-
-    @property
-    def closes(self) -> list[ExecutedClose]:
-        """What was really closed, in order."""
-        return [closed.close for closed in self.history]
-
-    @property
-    def rows(self) -> tuple[OpenRow, ...]:
-        """What is open now."""
-        return self._worlds[-1]
-
-    def rows_at(self, instant_s: float) -> tuple[OpenRow, ...]:
-        """What was open at a monotonic instant; before the start, what the scenario starts with."""
-        return self._worlds[max(0, bisect_right(self._changed_s, instant_s) - 1)]
-
-    def begin_with(self, rows: tuple[OpenRow, ...]) -> None:
-        """Make the world that a lagging read sees when it looks past the start."""
-        self._worlds, self._changed_s = [rows], [float("-inf")]
-
-    def change(self, rows: Iterable[OpenRow], now_s: float) -> None:
-        """Replace what is open, remembering what was."""
-        self._worlds.append(tuple(rows))
-        self._changed_s.append(now_s)
 
 
 class Market:
@@ -121,15 +35,22 @@ class Market:
         self.clock = clock
         self.instruments = {instrument.instrument_id: instrument for instrument in scenario.instruments}
         self.books = {account.name: AccountBook(account) for account in scenario.accounts}
+        self.timetable = Timetable()
         self._position_number = FIRST_POSITION_NUMBER
-        self._scheduled: list[tuple[float, str, PaperPosition]] = []
         for name, book in self.books.items():
             for position in book.account.positions:
                 self.open_position(name, position)
             book.begin_with(book.rows)
+        self.orders = OrderDesk(self, {account.name: account.orders for account in scenario.accounts})
+        self._bots = [Bot(self, account.name, bot) for account in scenario.accounts for bot in account.bots]
 
-    def open_position(self, account: str, position: PaperPosition) -> str:
+    def open_position(self, account: str, position: PaperPosition, at_s: float | None = None) -> str:
         """Open a row, or add to the row of the same side and margin mode when both are merged.
+
+        Args:
+            account: Whose.
+            position: What to open.
+            at_s: The monotonic instant at which it happened; None for now.
 
         Returns:
             The row's position id.
@@ -137,12 +58,13 @@ class Market:
         Raises:
             KeyError: No such account or instrument.
         """
-        book, instrument, now = self.books[account], self.instruments[position.instrument_id], self.clock.now()
+        book, instrument, now = self.books[account], self.instruments[position.instrument_id], self._wall(at_s)
+        now_s = self._now_s(at_s)
         merged = next((row for row in book.rows if _merges(row.position, position)), None)
         if merged is not None:
             grown = _add(merged.position, position)
             rows = [replace(row, position=grown, updated_at=now) if row is merged else row for row in book.rows]
-            book.change(rows, self.clock.monotonic_s())
+            book.change(rows, now_s)
             return grown.position_id
         opened = replace(
             position,
@@ -150,12 +72,12 @@ class Market:
             average_price=position.average_price or instrument.last_price,
         )
         self._position_number += 1
-        book.change([*book.rows, OpenRow(opened, instrument, now, now)], self.clock.monotonic_s())
+        book.change([*book.rows, OpenRow(opened, instrument, now, now)], now_s)
         return opened.position_id
 
     def rows(self, account: str, instrument_type: InstrumentType, lag_s: float = 0.0) -> tuple[OpenRow, ...]:
         """The rows of one instrument type as they were `lag_s` ago."""
-        self._let_time_pass()
+        self.let_time_pass()
         book = self.books[account]
         rows = book.rows_at(self.clock.monotonic_s() - lag_s) if lag_s else book.rows
         return tuple(row for row in rows if row.instrument.product_group.instrument_type is instrument_type)
@@ -167,7 +89,7 @@ class Market:
 
         Source: https://www.deepcoin.com/docs/DeepCoinTrade/batchClosePosition.
         """
-        self._let_time_pass()
+        self.let_time_pass()
         rows = [row for row in self.books[account].rows if row.instrument is instrument]
         if not rows and self.scenario.no_position_answer is NoPositionAnswer.ERROR_ITEM:
             return [CloseFailure(instrument.instrument_id, "", None, 51020, "Insufficient position")]
@@ -180,7 +102,7 @@ class Market:
 
         Source: https://www.deepcoin.com/docs/DeepCoinTrade/closePositionByIds.
         """
-        self._let_time_pass()
+        self.let_time_pass()
         rows = {row.position.position_id: row for row in self.books[account].rows if row.instrument is instrument}
         gone = [
             CloseFailure(instrument.instrument_id, position_id, None, 51404, "Position does not exist")
@@ -191,65 +113,72 @@ class Market:
 
     def all_rows(self, account: str) -> tuple[OpenRow, ...]:
         """Everything the account holds now."""
-        self._let_time_pass()
+        self.let_time_pass()
         return self.books[account].rows
 
+    def open_rows(self, account: str) -> tuple[OpenRow, ...]:
+        """What the account holds, without letting time pass: for whoever acts while it does."""
+        return self.books[account].rows
+
+    def take(self, account: str, row: OpenRow, quantity: Decimal, order_id: str, at_s: float) -> None:
+        """Close a part of a row because an order filled."""
+        self._execute(account, row, quantity, NO_ARRIVAL, at_s, order_id)
+
+    def note_opening(self, account: str, fill: ExecutedClose, price: Decimal, order_id: str) -> None:
+        """Enter the fill of an order that opened into the history of fills."""
+        book = self.books[account]
+        row = next(held for held in book.rows if held.position.position_id == fill.position_id)
+        number = FIRST_CLOSE_NUMBER + len(book.history)
+        book.history.append(ClosedRow(fill, row, price, Decimal(0), number, order_id, is_opening=True))
+
+    def let_time_pass(self) -> None:
+        """Let everything happen that was due by now."""
+        self.timetable.run(self.clock.monotonic_s())
+
     def _close(self, account: str, rows: Sequence[OpenRow], arrival: int, fault: Fault | None) -> list[CloseFailure]:
-        failures = []
-        for row in rows:
-            failure = self._find_hindrance(row, fault)
-            if failure is not None:
-                failures.append(failure)
+        failures, now_s = [], self.clock.monotonic_s()
+        # What is frozen is decided for all rows before the first of them is closed.
+        decisions = [(row, decide(row, self.orders.frozen(account, row), self.scenario, fault)) for row in rows]
+        for row, decision in decisions:
+            if decision.failure is not None:
+                failures.append(decision.failure)
+            if decision.quantity_contracts <= 0:
                 continue
-            self._execute(account, row, arrival)
+            self._execute(account, row, decision.quantity_contracts, arrival, now_s)
             if fault is not None and fault.action is FaultAction.REOPEN:
                 reopened = replace(row.position, position_id="")
-                self._scheduled.append((self.clock.monotonic_s() + fault.delay_s, account, reopened))
+                self.timetable.enter(now_s + fault.delay_s, partial(self._reopen, account, reopened))
         return failures
 
-    def _find_hindrance(self, row: OpenRow, fault: Fault | None) -> CloseFailure | None:
-        position, instrument = row.position, row.instrument
+    def _reopen(self, account: str, position: PaperPosition, at_s: float) -> None:
+        self.open_position(account, position, at_s)
 
-        def failure(code: int, message: str) -> CloseFailure:
-            return CloseFailure(instrument.instrument_id, position.position_id, position.position_side, code, message)
-
-        if fault is not None and fault.spares(position.position_side):
-            return failure(fault.error_code, fault.error_message)
-        if instrument.state != "live":
-            return failure(self.scenario.untradable_code, f"Instrument is in state {instrument.state}")
-        if position.quantity_contracts < instrument.min_size:
-            return failure(195, "PositionLessThanMinVolume")
-        return None
-
-    def _execute(self, account: str, row: OpenRow, arrival: int) -> None:
-        book, now_s, now = self.books[account], self.clock.monotonic_s(), self.clock.now()
-        position, closed = row.position, self._closable(row)
+    def _execute(self, account: str, row: OpenRow, closed: Decimal, arrival: int, at_s: float, order_id: str = "") -> None:
+        book, now, position = self.books[account], self._wall(at_s), row.position
         rest = position.quantity_contracts - closed
         if rest:
             left = replace(row, position=replace(position, quantity_contracts=rest), updated_at=now)
-            book.change([left if other is row else other for other in book.rows], now_s)
+            book.change([left if other is row else other for other in book.rows], at_s)
         else:
-            book.change([other for other in book.rows if other is not row], now_s)
+            book.change([other for other in book.rows if other is not row], at_s)
         close = ExecutedClose(
-            now_s, now, arrival, position.instrument_id, position.position_id, position.position_side, closed
+            at_s, now, arrival, position.instrument_id, position.position_id, position.position_side, closed
         )
         profit = row.unrealized_profit * closed / position.quantity_contracts
         price = row.instrument.last_price
-        book.history.append(ClosedRow(close, row, price, profit, FIRST_CLOSE_NUMBER + len(book.history)))
+        book.history.append(ClosedRow(close, row, price, profit, FIRST_CLOSE_NUMBER + len(book.history), order_id))
         _settle(book, row, closed, profit)
+        self.orders.note_close(account, row, at_s)
+        for bot in self._bots:
+            bot.note_close(account, row, at_s)
 
-    def _closable(self, row: OpenRow) -> Decimal:
-        """How much one close takes: whole lots of spot, at most one market order if the scenario says so."""
-        quantity, instrument = row.position.quantity_contracts, row.instrument
-        if instrument.product_group is ProductGroup.SPOT and instrument.lot_size:
-            quantity -= quantity % instrument.lot_size
-        return min(quantity, instrument.max_market_size) if self.scenario.is_clamped else quantity
+    def _now_s(self, at_s: float | None) -> float:
+        return self.clock.monotonic_s() if at_s is None else at_s
 
-    def _let_time_pass(self) -> None:
-        due = [event for event in self._scheduled if event[0] <= self.clock.monotonic_s()]
-        self._scheduled = [event for event in self._scheduled if event not in due]
-        for _due_s, account, position in due:
-            self.open_position(account, position)
+    def _wall(self, at_s: float | None) -> datetime:
+        """The wall clock's reading at a monotonic instant that has passed; None for now."""
+        passed_s = 0.0 if at_s is None else self.clock.monotonic_s() - at_s
+        return self.clock.now() - timedelta(seconds=passed_s)
 
 
 def _merges(held: PaperPosition, added: PaperPosition) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 from decimal import Decimal
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -19,30 +18,12 @@ from deepcoin_ops.domain.model import PositionSide
 from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.paper.limits import LimitMode
 from deepcoin_ops.paper.listing import LISTED, Amount, PaperInstrument
+from deepcoin_ops.paper.open_questions import ClosingRules, MismatchAnswer, NoPositionAnswer, OrderRules
+from deepcoin_ops.paper.order_records import PaperOrder
 
 _STRICT = ConfigDict(extra="forbid")
 PARETO_ALPHA = 1.16
 SMALLEST_NOTIONAL_USDT = 500.0
-
-
-class MismatchAnswer(StrEnum):
-    """What a close says when its product group does not fit the instrument; the real answer is not known.
-
-    SILENT: an empty errorList, and nothing was closed.  REFUSE: code 50.
-    """
-
-    SILENT = "silent"
-    REFUSE = "refuse"
-
-
-class NoPositionAnswer(StrEnum):
-    """What a close says when there is nothing to close; the real answer is not known.
-
-    EMPTY: an empty errorList.  ERROR_ITEM: one item with 51020.
-    """
-
-    EMPTY = "empty"
-    ERROR_ITEM = "error_item"
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -65,11 +46,30 @@ class PaperPosition:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class PaperBot:
+    """Somebody who was not told to stop: opens the same position again and again.
+
+    Attributes:
+        position: What it opens.
+        opens_after_s: Seconds after the start at each of which it opens it, unless that side of the instrument is held.
+        follows_close_s: Seconds after a close of that side of the instrument at which it opens it again; None for never.
+        follows: How many closes it answers in this way.
+    """
+
+    position: PaperPosition
+    opens_after_s: tuple[float, ...] = ()
+    follows_close_s: float | None = None
+    follows: int = 1
+
+
+@dataclass(frozen=True, config=_STRICT)
 class PaperAccount:
     """One account with one API key, derived from its name (`domain.paper_credentials`). Balances by currency."""
 
     name: str
     positions: tuple[PaperPosition, ...] = ()
+    orders: tuple[PaperOrder, ...] = ()
+    bots: tuple[PaperBot, ...] = ()
     is_read_only: bool = False
     spot_balances: dict[str, Decimal] = Field(default_factory=lambda: {"USDT": Decimal(10000)})
     swap_balances: dict[str, Decimal] = Field(default_factory=lambda: {"USDT": Decimal(250000)})
@@ -122,7 +122,8 @@ class Scenario:
         mismatch_answer: What a close in the wrong product group says.
         no_position_answer: What a close with nothing to close says.
         untradable_code: errorCode of a close in an instrument that is not live; the real one is not known.
-        is_clamped: Whether one close takes at most the instrument's largest market order; not documented.
+        closing: How closes deal with rows that are too large, too small, frozen or of copy trading.
+        ordering: How order lists and cancels behave where the pages leave it open.
     """
 
     instruments: tuple[PaperInstrument, ...]
@@ -138,7 +139,8 @@ class Scenario:
     mismatch_answer: MismatchAnswer = MismatchAnswer.SILENT
     no_position_answer: NoPositionAnswer = NoPositionAnswer.EMPTY
     untradable_code: int = 51000
-    is_clamped: bool = False
+    closing: ClosingRules = ClosingRules()
+    ordering: OrderRules = OrderRules()
 
 
 def read_scenario(path: Path) -> Scenario:

@@ -24,6 +24,7 @@ from deepcoin_ops.paper.clock import PaperClock
 from deepcoin_ops.paper.delivery import TRANSPORT_KEY
 from deepcoin_ops.paper.desk import Arrival, Desk
 from deepcoin_ops.paper.faults import Fault
+from deepcoin_ops.paper.order_records import PaperOrder
 from deepcoin_ops.paper.scenario import PaperPosition, Scenario
 from deepcoin_ops.paper.truth import build_truth
 
@@ -87,6 +88,10 @@ class PaperExchange:
     def open_position(self, account: str, position: PaperPosition) -> str:
         """Open a position as another trader of the account would; returns its position id."""
         return self._ask(lambda: self._desk.market.open_position(account, position))
+
+    def place_order(self, account: str, order: PaperOrder) -> str:
+        """Place an order as another trader of the account would; returns its id."""
+        return self._ask(lambda: self._desk.market.orders.place(account, order))
 
     def reset(self) -> None:
         """Go back to the start of the scenario, with an empty log."""

@@ -11,8 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 from deepcoin_ops.domain.model import PositionSide, ProductGroup
+from deepcoin_ops.paper.book import AccountBook, CloseFailure, OpenRow
 from deepcoin_ops.paper.listing import PaperInstrument
-from deepcoin_ops.paper.market import AccountBook, CloseFailure, OpenRow
 from deepcoin_ops.paper.scenario import PaperAccount
 
 Payload = dict[str, Any]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import ccxt
 import pytest
 
+from deepcoin_ops.domain.model import PositionSide
 from deepcoin_ops.domain.paper_credentials import paper_credentials
+from deepcoin_ops.paper.open_questions import InstrumentForm, OrderRules
+from deepcoin_ops.paper.order_records import OrderKind, PaperOrder
 from deepcoin_ops.paper.scenario import LimitSettings, build_demo_scenario
 from deepcoin_ops.paper.server import PaperExchange
 
@@ -91,3 +95,66 @@ def test_ccxt_closes_one_position_by_its_id(client: Any, paper: PaperExchange) -
     left = [row["position_id"] for row in paper.truth()["accounts"]["main"]["open"]]
     assert positions[0]["id"] not in left
     assert positions[1]["id"] in left
+
+
+@pytest.fixture
+def with_orders(paper: PaperExchange) -> PaperExchange:
+    """Three resting orders in one instrument and a trigger order beside them."""
+    for order_id, kind in (("A", "resting"), ("B", "resting"), ("C", "resting"), ("T", "trigger")):
+        order = PaperOrder(
+            "BTC-USDT-SWAP", PositionSide.LONG, Decimal(4), OrderKind(kind), price=Decimal("90000.5"), order_id=order_id
+        )
+        paper.place_order("main", order)
+    return paper
+
+
+def waiting(paper: PaperExchange) -> list[str]:
+    """The orders of the main account that still wait, asked beside the exchange."""
+    return [order["order_id"] for order in paper.truth()["accounts"]["main"]["orders"] if order["is_working"]]
+
+
+def test_ccxt_reads_open_orders_and_trigger_orders(client: Any, with_orders: PaperExchange) -> None:
+    """Two lists; whoever asks for one does not see the other."""
+    [newest, *_] = sorted(client.fetch_open_orders("BTC/USDT:USDT"), key=lambda order: order["id"], reverse=True)
+    assert (newest["id"], newest["status"], newest["side"], newest["price"]) == ("C", "open", "buy", 90000.5)
+    assert (newest["amount"], newest["filled"], newest["type"]) == (4.0, 0.0, "limit")
+    [trigger] = client.fetch_open_orders("BTC/USDT:USDT", params={"trigger": True})
+    assert (trigger["id"], trigger["side"], trigger["price"]) == ("T", "buy", 90000.5)
+    pages = [client.fetch_open_orders("BTC/USDT:USDT", limit=2, params={"index": index}) for index in (1, 2, 3)]
+    assert [len(page) for page in pages] == [2, 1, 0]
+
+
+def test_ccxt_cancels_one_order_and_several(client: Any, with_orders: PaperExchange) -> None:
+    """By id, each kind by its own endpoint; a second cancel raises."""
+    client.cancel_order("A", "BTC/USDT:USDT")
+    client.cancel_order("T", "BTC/USDT:USDT", {"trigger": True})
+    assert waiting(with_orders) == ["B", "C"]
+    client.cancel_orders(["B", "C"], "BTC/USDT:USDT")
+    assert waiting(with_orders) == []
+    with pytest.raises(ccxt.ExchangeError):
+        client.cancel_order("A", "BTC/USDT:USDT")
+    with pytest.raises(ccxt.ExchangeError):
+        client.cancel_orders(["B"], "BTC/USDT:USDT")
+
+
+def test_ccxt_cannot_cancel_all_where_only_the_documented_form_is_taken(client: Any, with_orders: PaperExchange) -> None:
+    """It names the instrument with dashes, the pages show it without; which the real exchange takes is not known."""
+    with pytest.raises(ccxt.ExchangeError):
+        client.cancel_all_orders("BTC/USDT:USDT")
+    assert waiting(with_orders) == ["A", "B", "C", "T"]
+
+
+def test_ccxt_cancels_all_orders_where_its_form_is_taken(client: Any) -> None:
+    """Resting orders of one margin and merge mode; the trigger order stays."""
+    order = PaperOrder("BTC-USDT-SWAP", PositionSide.LONG, Decimal(4), order_id="A")
+    trigger = PaperOrder("BTC-USDT-SWAP", PositionSide.LONG, Decimal(4), OrderKind.TRIGGER, order_id="T")
+    scenario = build_demo_scenario()
+    owner = replace(scenario.accounts[0], orders=(order, replace(order, order_id="I", margin_mode="isolated"), trigger))
+    rules = OrderRules(instrument_form=InstrumentForm.ANY)
+    limits = LimitSettings(period_s=0.001)
+    with PaperExchange(replace(scenario, accounts=(owner,), faults=(), limits=limits, ordering=rules)) as paper:
+        client.urls["api"] = {"public": paper.url, "private": paper.url}
+        client.cancel_all_orders("BTC/USDT:USDT")
+        assert waiting(paper) == ["I", "T"]
+        client.cancel_all_orders("BTC/USDT:USDT", {"marginMode": "isolated"})
+        assert waiting(paper) == ["T"]

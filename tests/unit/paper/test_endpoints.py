@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from deepcoin_ops.domain.model import PositionSide
+from deepcoin_ops.paper.calls import Call, ParameterFault, read_parameters
 from deepcoin_ops.paper.clock import PaperClock
-from deepcoin_ops.paper.endpoints import ENDPOINTS, Call, ParameterFault, read_parameters
+from deepcoin_ops.paper.endpoints import ENDPOINTS
 from deepcoin_ops.paper.market import Market
-from deepcoin_ops.paper.scenario import MismatchAnswer, PaperAccount, PaperPosition, Scenario, build_demo_scenario
+from deepcoin_ops.paper.open_questions import MismatchAnswer
+from deepcoin_ops.paper.scenario import PaperAccount, PaperPosition, Scenario, build_demo_scenario
 
 CLOSE = "/deepcoin/trade/batch-close-position"
 CLOSE_BY_IDS = "/deepcoin/trade/close-position-by-ids"

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from deepcoin_ops.domain.model import PositionSide
+from deepcoin_ops.paper.calls import Call, ParameterFault
 from deepcoin_ops.paper.clock import PaperClock
-from deepcoin_ops.paper.endpoints import ENDPOINTS, Call, ParameterFault
+from deepcoin_ops.paper.endpoints import ENDPOINTS
 from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.paper.listing import LISTED
 from deepcoin_ops.paper.market import Market
@@ -150,3 +151,24 @@ def test_the_lists_lag_like_the_positions_read() -> None:
     assert len(world.ask(FILLS, instType="SPOT")) == 1
     stale = Fault(FaultAction.STALE_READ, endpoint="trade/fills", delay_s=60.0)
     assert world.ask(FILLS, stale, instType="SPOT") == []
+
+
+def test_the_fill_of_an_order_is_listed_with_its_side_and_never_as_a_close(set_stage, position, order) -> None:
+    """Whoever adds up fills must see that this one went the other way."""
+    stage = set_stage(
+        position(size="10"),
+        order("OPEN", size="4", fills_after_s=1.0),
+        order("CLOSE", size="3", is_closing=True, fills_after_s=2.0),
+    )
+    stage.elapsed_s = 3.0
+
+    def ask(path: str) -> list[dict[str, str]]:
+        rows: list[dict[str, str]] = ENDPOINTS[path].answer(stage.market, Call("main", {"instType": "SWAP"}, 1))["data"]
+        return rows
+
+    assert [(row["ordId"], row["side"], row["posSide"], row["fillSz"]) for row in ask(FILLS)] == [
+        ("CLOSE", "sell", "long", "3"),
+        ("OPEN", "buy", "long", "4"),
+    ]
+    assert [row["closePos"] for row in ask(HISTORY)] == ["3"]
+    assert [close.quantity_contracts for close in stage.market.books["main"].closes] == [3]

@@ -13,7 +13,8 @@ from deepcoin_ops.paper.clock import PaperClock
 from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.paper.listing import LISTED
 from deepcoin_ops.paper.market import Market
-from deepcoin_ops.paper.scenario import NoPositionAnswer, PaperAccount, PaperPosition, Scenario
+from deepcoin_ops.paper.open_questions import ClosingRules, NoPositionAnswer, OversizeAnswer
+from deepcoin_ops.paper.scenario import PaperAccount, PaperPosition, Scenario
 
 LONG, SHORT = PositionSide.LONG, PositionSide.SHORT
 BTC = "BTC-USDT-SWAP"
@@ -134,7 +135,7 @@ def test_an_instrument_that_is_not_live_keeps_its_positions() -> None:
 
 def test_a_clamped_close_leaves_what_exceeds_one_market_order() -> None:
     """Whether the real exchange splits a large close is not documented."""
-    market = build_market(position(size="200007"), is_clamped=True)
+    market = build_market(position(size="200007"), closing=ClosingRules(oversize=OversizeAnswer.CLAMPED))
     assert market.batch_close("main", market.instruments[BTC], 1) == []
     assert list(open_sizes(market).values()) == [Decimal(7)]
 

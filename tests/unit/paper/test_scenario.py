@@ -11,6 +11,8 @@ from deepcoin_ops.domain.model import PositionSide, ProductGroup
 from deepcoin_ops.paper.clock import PaperClock
 from deepcoin_ops.paper.faults import FaultAction
 from deepcoin_ops.paper.market import Market
+from deepcoin_ops.paper.open_questions import ClosingRules, InstrumentForm, OrderRules, OversizeAnswer
+from deepcoin_ops.paper.order_records import OrderKind
 from deepcoin_ops.paper.scenario import build_demo_scenario, build_scale_scenario, read_scenario
 
 YAML = """
@@ -35,6 +37,36 @@ def test_a_scenario_comes_from_yaml(tmp_path: Path) -> None:
     assert (position.position_side, position.quantity_contracts) == (PositionSide.SHORT, Decimal("3.5"))
     assert scenario.limits.period_s == 0.05
     assert scenario.faults[0].action is FaultAction.ERROR_ITEMS
+
+
+def test_orders_bots_and_open_questions_come_from_yaml_too(tmp_path: Path) -> None:
+    """Everything an evening can go wrong with is written down in one file."""
+    orders = """
+    orders:
+      - {instrument_id: BTC-USDT-SWAP, position_side: short, quantity_contracts: "2", fills_before_cancel: true}
+      - {instrument_id: BTC-USDT-SWAP, position_side: short, kind: protection, fills_after_close_s: 1.5}
+    bots:
+      - position: {instrument_id: BTC-USDT-SWAP, position_side: long, quantity_contracts: "1"}
+        opens_after_s: [2, 4.5]
+closing: {oversize: refused, dust: left, copy_trading: spared, frozen: free_part_closes}
+ordering: {first_list: "true", instrument_form: any, list_lag_s: 2}
+"""
+    path = tmp_path / "scenario.yaml"
+    path.write_text(YAML.partition("limits:")[0] + orders.lstrip("\n"), "utf-8")
+    scenario = read_scenario(path)
+    account = scenario.accounts[0]
+    assert [order.kind for order in account.orders] == [OrderKind.RESTING, OrderKind.PROTECTION]
+    assert account.bots[0].opens_after_s == (2.0, 4.5)
+    assert (scenario.closing.oversize, scenario.ordering.instrument_form) == (OversizeAnswer.REFUSED, InstrumentForm.ANY)
+    assert len(Market(scenario, PaperClock()).orders.books["main"].orders) == 2
+
+
+def test_the_demonstration_has_no_orders_and_settles_nothing_anew() -> None:
+    """Everything about orders is off unless a scenario asks for it."""
+    scenario = build_demo_scenario()
+    assert [(account.orders, account.bots) for account in scenario.accounts] == [((), ())]
+    assert (scenario.closing, scenario.ordering) == (ClosingRules(), OrderRules())
+    assert scenario.closing.oversize is OversizeAnswer.WHOLE
 
 
 @pytest.mark.parametrize(
