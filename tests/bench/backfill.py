@@ -24,7 +24,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "support"))
 from dagster_page import Run
 from dagster_stack import DagsterStack, build_scenario, build_settings_text, run_dagster
 from evenings import record_evenings, replay_past
-from peak_memory import watch_peaks
+from process_usage import Usage, watch_usage
 
 DAYS, QUICK_DAYS = 365, 30
 _ACCOUNTS = ("main", "hedge")
@@ -43,6 +43,8 @@ class Backfill:
         runs: Runs launched.
         waited_s: From the launch to the first run.
         worked_s: From the first run to the end of the last one.
+        worker_cpu_s: Processor time of all run workers together; None where the kernel does not tell. Unlike the seconds
+            above it hangs little on what else the machine does.
         worker_peak_mib: Peak resident memory of the largest run worker; None where the kernel does not tell.
         daemon_peak_mib: Of the largest of the daemon's other processes.
         checked: Days of assets whose metadata were held against file and ledger.
@@ -57,6 +59,7 @@ class Backfill:
     runs: int
     waited_s: float
     worked_s: float
+    worker_cpu_s: float | None
     worker_peak_mib: float | None
     daemon_peak_mib: float | None
     checked: int
@@ -88,19 +91,21 @@ def measure_backfill(days: int, say: Callable[[str], None]) -> Backfill:
             with run_dagster(folder, settings_text, build_scenario(_ACCOUNTS)) as stack:
                 stack.page.stop_sensor("ledger_moved")
                 kinds = replay_past(stack.settings, evenings, stack.trading_day, days)
-                with watch_peaks(stack.groups) as peaks:
+                with watch_usage(stack.groups) as usage:
                     launched_s = time.time()
                     runs = stack.page.backfill(_ASSETS, list(kinds), _LIMIT_S)
-                return _judge(stack, list(kinds), runs, launched_s, peaks)
+                return _judge(stack, list(kinds), runs, launched_s, usage)
         except AssertionError as error:
             raise BenchFailed(f"backfill: {error}") from error
 
 
 def _judge(
-    stack: DagsterStack, days: Sequence[str], runs: Sequence[Run], launched_s: float, peaks: Mapping[int, float]
+    stack: DagsterStack, days: Sequence[str], runs: Sequence[Run], launched_s: float, usage: Mapping[int, Usage]
 ) -> Backfill:
     begun_s, ended_s = min(run.created_s for run in runs), max(run.ended_s or 0.0 for run in runs)
-    workers = {run.worker_pid for run in runs}
+    pids = {run.worker_pid for run in runs}
+    workers = [used for pid, used in usage.items() if pid in pids]
+    others = [used.peak_mib for pid, used in usage.items() if pid not in pids]
     arrivals = stack.paper.arrivals()
     return Backfill(
         days=len(days),
@@ -109,8 +114,9 @@ def _judge(
         runs=len(runs),
         waited_s=begun_s - launched_s,
         worked_s=ended_s - begun_s,
-        worker_peak_mib=max((peak for pid, peak in peaks.items() if pid in workers), default=None),
-        daemon_peak_mib=max((peak for pid, peak in peaks.items() if pid not in workers), default=None),
+        worker_cpu_s=sum(used.cpu_s for used in workers) if workers else None,
+        worker_peak_mib=max((used.peak_mib for used in workers), default=None),
+        daemon_peak_mib=max(others, default=None),
         checked=len(days) * len(_ASSETS),
         untrue=sum(_count_untrue(stack, asset, days) for asset in _ASSETS),
         requests=len(arrivals),

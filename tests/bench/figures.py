@@ -87,6 +87,7 @@ def _build_backfill_table(backfill: Backfill) -> Table:
         "launch to first run, s": f"{backfill.waited_s:.1f}",
         "first run to end of the last, s": f"{backfill.worked_s:.1f}",
         "days per second": f"{backfill.days_per_s:.2f}",
+        "processor time of the run workers, s": _told_or(backfill.worker_cpu_s, "not told", ".0f"),
         "peak memory of a run worker, MiB": _told_or(backfill.worker_peak_mib, "not told", ".0f"),
         "peak memory of the daemon's largest process, MiB": _told_or(backfill.daemon_peak_mib, "not told", ".0f"),
         "days of assets whose metadata were checked, untrue": f"{backfill.checked}, {backfill.untrue}",
