@@ -82,24 +82,50 @@ class Refusal(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What was proven about one configured instrument at the end of a flatten. Only the first two are success."""
+    """What was proven about one configured instrument at the end of a flatten. Only the first two are success.
+
+    RESTING_ORDER_LEFT: no position is open, and an order waits that can open one.
+    UNVERIFIED:         nothing shows it open, and a read that would prove it flat is missing.
+    """
 
     ALREADY_FLAT = "ALREADY_FLAT"
     FLAT = "FLAT"
     RESIDUAL = "RESIDUAL"
+    RESTING_ORDER_LEFT = "RESTING_ORDER_LEFT"
     UNVERIFIED = "UNVERIFIED"
 
     @property
     def is_flat(self) -> bool:
-        """Whether two complete reads proved the instrument flat."""
+        """Whether the instrument was proven flat, with no order left that can open a position."""
         return self in (Verdict.ALREADY_FLAT, Verdict.FLAT)
+
+
+class ResidualCause(StrEnum):
+    """Why something is still open after a flatten, as far as its reads and answers tell.
+
+    NOT_TRADING:  the exchange's list says that the instrument is not live.
+    COPY_TRADING: rows of copy trading, which the settings leave alone.
+    FROZEN:       a waiting order holds the size.
+    REOPENED:     positions that were not there before the first send.
+    OVERSIZED:    a row larger than the instrument's largest market order.
+    ODD_LOT:      a part of a row that is no whole lot.
+    OTHER:        none of these; the answers of the closes say more.
+    """
+
+    NOT_TRADING = "NOT_TRADING"
+    COPY_TRADING = "COPY_TRADING"
+    FROZEN = "FROZEN"
+    REOPENED = "REOPENED"
+    OVERSIZED = "OVERSIZED"
+    ODD_LOT = "ODD_LOT"
+    OTHER = "OTHER"
 
 
 class FlattenResult(StrEnum):
     """How a flatten ended, as its closing row in the ledger says.
 
     FLAT:         every instrument asked for was proven flat.
-    NOT_FLAT:     something is left open.
+    NOT_FLAT:     something is left open, or an order that can open something.
     UNVERIFIED:   nothing is known to be open, and not everything was proven flat.
     REFUSED:      a guard stopped it before anything was sent.
     DRY_RUN:      it showed its plan and sent nothing.
@@ -288,7 +314,8 @@ class FlattenRequest:
 class InstrumentVerdict:
     """The verdict on one configured instrument: sizes and notional before the first send and after the last read.
 
-    `quantity_after_contracts` is None when no complete read followed the last send.
+    `quantity_after_contracts` is None when no complete read followed the last send. `cause` says why something is still
+    open, for a RESIDUAL.
     """
 
     instrument_id: str
@@ -300,6 +327,7 @@ class InstrumentVerdict:
     attempts: int
     reason: str
     reopened_position_ids: tuple[str, ...] = ()
+    cause: ResidualCause | None = None
 
 
 @dataclass(frozen=True)
