@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from deepcoin_ops.domain.errors import SettingsError
 from deepcoin_ops.domain.model import Venue
+from deepcoin_ops.domain.orders import CancelOrders, CancelTriggers
 from deepcoin_ops.domain.paper_credentials import paper_credentials
 from deepcoin_ops.domain.trading_day import TradingCalendar
 from deepcoin_ops.settings_document import read_document
@@ -47,12 +48,20 @@ _SECONDS_BESIDE_THE_CLOSES = 120
 
 @dataclass(frozen=True)
 class AccountSettings:
-    """One account. `instruments` are ids in the file's order; `credentials_prefix` begins three variables' names."""
+    """One account. `instruments` are ids in the file's order; `credentials_prefix` begins three variables' names.
+
+    `close_reopened` and `close_copy_trading` say whether positions that appeared after the first read, and rows of copy
+    trading, are closed; `cancel_orders` and `cancel_triggers` which orders are cancelled first, and how.
+    """
 
     name: str
     credentials_prefix: str
     close_spot: bool
     instruments: tuple[str, ...]
+    close_copy_trading: bool = False
+    close_reopened: bool = True
+    cancel_orders: CancelOrders = CancelOrders.ALL
+    cancel_triggers: CancelTriggers = CancelTriggers.BY_ID
 
 
 @dataclass(frozen=True)
@@ -104,12 +113,18 @@ class Settings:
     def max_run_time_s(self) -> int:
         """The longest a scheduled run may take, in seconds: late, waiting for the lock, closing, and the rest."""
         waits_s = self.schedule.max_lateness_s + self.flatten.lock_wait_s
-        return math.ceil(waits_s + self.flatten.max_deadline_s + _SECONDS_BESIDE_THE_CLOSES)
+        most = max(len(account.instruments) for account in self.accounts.values())
+        working_s = self.flatten.max_deadline_s + self.orders_time_s(most)
+        return math.ceil(waits_s + working_s + _SECONDS_BESIDE_THE_CLOSES)
 
     def deadline_s(self, open_instruments: int) -> float:
         """How long a flatten of this many open instruments may go on sending, in seconds: three closes for each."""
         needed_s = 3 * open_instruments * self.pace.close_spacing_s + _SECONDS_BESIDE_THE_CLOSES
         return min(needed_s, self.flatten.max_deadline_s)
+
+    def orders_time_s(self, instruments: int) -> float:
+        """How long the order lists of this many instruments may still be read after the last close, in seconds."""
+        return 3 * instruments * self.pace.orders_spacing_s
 
     def account(self, name: str | None = None) -> AccountSettings:
         """The account of this name; None means the only one.

@@ -11,18 +11,30 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from deepcoin_ops.domain.model import Venue
+from deepcoin_ops.domain.orders import CancelOrders, CancelTriggers
 from deepcoin_ops.domain.trading_day import TradingCalendar
 from deepcoin_ops.settings_document import SettingsDocument
 from deepcoin_ops.settings_instruments import check_instruments
 from deepcoin_ops.settings_problems import Location, describe, did_you_mean, problem, refuse, told
 
+_Word = TypeVar("_Word", bound=StrEnum)
 _BOUNDARY_MARGIN = timedelta(minutes=15)
 # A leap year, so that every date comes; fixed, so that a file that was good yesterday is good today.
 _CHECKED_YEAR = 2028
@@ -53,12 +65,37 @@ class _Section(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
 
+def _one_of(words: type[_Word]) -> Any:
+    """A setting that is one of a few words, which become a member of their enumeration."""
+
+    def parse(found: object) -> _Word:
+        if isinstance(found, str) and found in list(words):
+            return words(found)
+        cure = did_you_mean(found, words) if isinstance(found, str) else "put the word in quotes"
+        refuse(problem(f"one of {', '.join(words)}", describe(found), cure))
+
+    return BeforeValidator(parse)
+
+
 class AccountSection(_Section):
-    """One account: what may be closed in it, and the names of the variables that hold its credentials."""
+    """One account: what may be closed and cancelled in it, and the names of the variables that hold its credentials."""
 
     credentials_prefix: str
     close_spot: bool = False
+    close_copy_trading: bool = False
+    close_reopened: bool = True
+    cancel_orders: Annotated[CancelOrders, _one_of(CancelOrders)] = CancelOrders.ALL
+    cancel_triggers: Annotated[CancelTriggers, _one_of(CancelTriggers)] = CancelTriggers.BY_ID
     instruments: tuple[str, ...]
+
+    @field_validator("cancel_triggers")
+    @classmethod
+    def _takes_all_only_where_all_go(cls, found: CancelTriggers, info: ValidationInfo) -> CancelTriggers:
+        # A cancel_orders that is wrong itself is told there.
+        is_all = info.data.get("cancel_orders", CancelOrders.ALL) is CancelOrders.ALL
+        if found is CancelTriggers.BY_PRODUCT_GROUP and not is_all:
+            refuse(problem("by_id, as long as cancel_orders is not all", describe(found.value), "one call takes them all"))
+        return found
 
     @field_validator("credentials_prefix")
     @classmethod

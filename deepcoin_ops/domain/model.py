@@ -192,6 +192,14 @@ class Position:
     is_leading: bool | None = None
     is_following: bool | None = None
 
+    @property
+    def is_of_copy_trading(self) -> bool:
+        """Whether the row says that it leads or follows in copy trading; a row that says nothing is an ordinary one.
+
+        Source: seen on the live service (`isLeading`, `isFollow`); the page of the positions does not list them.
+        """
+        return bool(self.is_leading or self.is_following)
+
 
 @dataclass(frozen=True)
 class RawAnswer:

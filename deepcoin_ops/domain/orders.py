@@ -27,6 +27,11 @@ class OrderKind(StrEnum):
     PROTECTION = "PROTECTION"
     TRAILING = "TRAILING"
 
+    @property
+    def order_list(self) -> OrderList:
+        """The list that shows such orders."""
+        return OrderList.TRIGGER if self is OrderKind.PROTECTION else OrderList(self.value)
+
 
 class OrderList(StrEnum):
     """The exchange's three lists of waiting orders; none of them shows what is in another one.
@@ -52,6 +57,17 @@ class CancelOrders(StrEnum):
     ALL = "all"
     OPENING = "opening"
     NONE = "none"
+
+
+class CancelTriggers(StrEnum):
+    """How trigger orders are cancelled; the value is the settings' spelling.
+
+    BY_ID:            each by its id, after its instrument's list was read.
+    BY_PRODUCT_GROUP: all of a product group in one call, those of instruments that are not configured too.
+    """
+
+    BY_ID = "by_id"
+    BY_PRODUCT_GROUP = "by_product_group"
 
 
 @dataclass(frozen=True)

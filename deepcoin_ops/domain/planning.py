@@ -7,10 +7,20 @@ instrument whose notional is unknown goes first, because it may be the largest.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
-from deepcoin_ops.domain.model import Instrument, InstrumentType, Position, ProductGroup, product_group_of
+from deepcoin_ops.domain.model import (
+    Instrument,
+    InstrumentType,
+    Position,
+    ProductGroup,
+    ResidualCause,
+    product_group_of,
+)
+
+# `live` is documented; a client library maps the number as well. An unlisted state is told apart from both by being empty.
+_TRADING_STATES = frozenset({"live", "2", ""})
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,8 @@ class PlanLine:
     """One instrument with an open position, as one batch close would close it.
 
     `quantity_contracts` adds up the sizes of all rows, long and short alike; `notional_usdt` is in quote currency (USD
-    counts as USDT) and None when a price or a contract size is missing.
+    counts as USDT) and None when a price or a contract size is missing. `concerns` says in words what may keep a close from
+    closing it whole.
     """
 
     instrument_id: str
@@ -39,6 +50,7 @@ class PlanLine:
     notional_usdt: Decimal | None
     positions: tuple[Position, ...]
     state: str
+    concerns: Mapping[ResidualCause, str] = field(default_factory=dict)
 
     @property
     def position_ids(self) -> frozenset[str]:
@@ -126,7 +138,7 @@ def describe_lines(lines: Sequence[PlanLine]) -> str:
         return "nothing"
     return "; ".join(
         f"{line.instrument_id} {line.sides} {line.quantity_contracts.normalize():f} "
-        f"({describe_notional(line.notional_usdt)})"
+        f"({describe_notional(line.notional_usdt)}{''.join(f', {words}' for words in line.concerns.values())})"
         for line in lines
     )
 
@@ -148,7 +160,28 @@ def _plan_line(instrument_id: str, rows: Sequence[Position], market: MarketData)
         notional_usdt=sum(known, Decimal(0)) if len(known) == len(notionals) else None,
         positions=open_rows,
         state=instrument.state if instrument else "",
+        concerns=_find_concerns(open_rows, instrument),
     )
+
+
+def _find_concerns(rows: Sequence[Position], instrument: Instrument | None) -> dict[ResidualCause, str]:
+    """What may keep a batch close from closing these rows whole; what the exchange does with each is not documented."""
+    concerns = {}
+    if instrument is not None:
+        if instrument.state.lower() not in _TRADING_STATES:
+            concerns[ResidualCause.NOT_TRADING] = f"not trading: state {instrument.state}"
+        largest = instrument.max_market_size
+        if largest and any(row.quantity_contracts > largest for row in rows):
+            concerns[ResidualCause.OVERSIZED] = f"larger than one market order of {largest.normalize():f}"
+        lot = instrument.lot_size
+        # What is left of a spot holding below its minimum counts as flat.
+        left = instrument.min_size if instrument.product_group is ProductGroup.SPOT else 0
+        if lot and any(row.quantity_contracts % lot > left for row in rows):
+            concerns[ResidualCause.ODD_LOT] = f"not a multiple of the lot {lot.normalize():f}"
+    copied = [row.position_id or "without an id" for row in rows if row.is_of_copy_trading]
+    if copied:
+        concerns[ResidualCause.COPY_TRADING] = f"copy-trading position(s) {', '.join(copied)}"
+    return concerns
 
 
 def _urgency(line: PlanLine) -> tuple[bool, Decimal, str]:

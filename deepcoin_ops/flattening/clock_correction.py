@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -36,6 +37,8 @@ class ClockCorrection:
         self._is_stopped = is_stopped
         self._report = report
         self._corrected_s: float | None = None
+        # Closes, reads and cancels may be refused side by side; one of them corrects, the others find it done.
+        self._lock = threading.Lock()
 
     def follow_refusal(self, sent_s: float, refusal: str) -> None:
         """Correct the clock after a refused timestamp; nothing to do when the refused request is older than a correction.
@@ -50,12 +53,13 @@ class ClockCorrection:
                 clock cannot be read: no request can be signed.
             SendWithdrawn: Stopping was asked for.
         """
-        if self._corrected_s is not None:
-            if sent_s >= self._corrected_s:
-                raise GuardRefused(f"{refusal}, after the clock had been corrected. Nothing more is sent.")
-            return
-        offset = self._fetch_offset()
-        self._corrected_s = time.monotonic()
+        with self._lock:
+            if self._corrected_s is not None:
+                if sent_s >= self._corrected_s:
+                    raise GuardRefused(f"{refusal}, after the clock had been corrected. Nothing more is sent.")
+                return
+            offset = self._fetch_offset()
+            self._corrected_s = time.monotonic()
         check_clock_offset(offset, self._max_offset_s)
         self._report(Progress(f"the exchange's clock is {offset.total_seconds():+.3f} s from this machine's; corrected"))
 

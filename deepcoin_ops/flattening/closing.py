@@ -56,6 +56,47 @@ def build_closing(
     )
 
 
+def describe_end(
+    result: FlattenResult,
+    *,
+    rounds: int,
+    sends: int,
+    cancels: int,
+    fatal_reason: str | None,
+    blind_reason: str | None,
+    is_interrupted: bool,
+    is_past_deadline: bool,
+    is_spent: bool,
+) -> str:
+    """Why a flatten that looked at the account ended, for its closing row.
+
+    Args:
+        result: How it ended.
+        rounds: Rounds of closes.
+        sends: Closes sent.
+        cancels: Cancels sent.
+        fatal_reason: Why nothing more could be sent, if something forbade it for good.
+        blind_reason: Why nothing more could be read, likewise.
+        is_interrupted: Whether it was asked to stop.
+        is_past_deadline: Whether its time for sending was over.
+        is_spent: Whether something is open and none of it may be sent again.
+    """
+    done = f"{rounds} round(s), {sends} close(s) and {cancels} cancel(s)"
+    if fatal_reason is not None:
+        return f"stopped for good: {fatal_reason}"
+    if blind_reason is not None:
+        return f"no further read is possible: {blind_reason}"
+    if is_interrupted:
+        return "interrupted: no new close was sent, answers in flight were awaited and recorded"
+    if result is FlattenResult.FLAT:
+        return f"proven flat after {done}"
+    if is_past_deadline:
+        return f"the deadline passed after {done}"
+    if is_spent:
+        return f"what is open may not be sent again: refused for good, left alone, or tried too often; {done}"
+    return f"ended after {done}"
+
+
 def _exposure(
     before: ClosePlan | None, tally: SendTally, verdicts: Sequence[InstrumentVerdict], zero_s: float, ended_s: float
 ) -> Decimal | None:

@@ -2,35 +2,38 @@
 
 It does not retry requests. A round sends one close for each configured instrument that a positions read shows open, then
 reads again; a throttle, a partial failure, an unknown outcome and a position somebody reopened are all the same to it: the
-instrument is still open in the next read. No Dagster here.
+instrument is still open in the next read. Waiting orders are read and cancelled beside the rounds (`order_clearing`), and
+nothing is flat while one is left that can open a position. No Dagster here.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from threading import Event
 
-from deepcoin_ops.domain.errors import GuardRefused, LedgerError, ReadFailed, ReadRefused, SendWithdrawn
-from deepcoin_ops.domain.model import FlattenRequest, FlattenResult, InstrumentVerdict, Outcome, Refusal
+from deepcoin_ops.domain.errors import GuardRefused, SendWithdrawn
+from deepcoin_ops.domain.model import FlattenRequest, FlattenResult, InstrumentVerdict, Outcome
 from deepcoin_ops.domain.planning import ClosePlan, MarketData, PlanLine, describe_lines, plan_closes, total_notional
-from deepcoin_ops.domain.verdicts import InstrumentHistory, judge, result_of
+from deepcoin_ops.domain.verdicts import InstrumentHistory, OrderEvidence, judge, result_of
 from deepcoin_ops.exchange.pace_clock import SYSTEM_CLOCK
 from deepcoin_ops.flattening.account_lock import AccountLock
 from deepcoin_ops.flattening.clock_correction import ClockCorrection
-from deepcoin_ops.flattening.closing import build_closing
+from deepcoin_ops.flattening.closing import build_closing, describe_end
 from deepcoin_ops.flattening.desk import Desk
 from deepcoin_ops.flattening.guards import check_lateness, find_held_back
 from deepcoin_ops.flattening.market import MarketReads
 from deepcoin_ops.flattening.observation import AccountRead, Observer, wait_until
+from deepcoin_ops.flattening.order_clearing import OrderClearing
 from deepcoin_ops.flattening.progress import FlattenOutcome, Progress, Teller
-from deepcoin_ops.flattening.proof import ProofReads
+from deepcoin_ops.flattening.proof import Proof, build_verify_limit
+from deepcoin_ops.flattening.reading import AccountReader
 from deepcoin_ops.flattening.sending import CloseSender, Delivery
-from deepcoin_ops.flattening.snapshot import fetch_snapshot
 
-_MARKET_PATIENCE_S = 3.0  # seconds the first send waits for prices; without them it goes out in another order
-_VERIFY_LIMIT_S = 30.0  # seconds of reads before what is unproven stays unproven
+# Seconds the first send waits for prices and orders; without them it goes out in another order, and may find size frozen.
+_PATIENCE_S = 3.0
+_POLL_S = 0.1
 
 
 class Flatten:
@@ -59,16 +62,21 @@ class Flatten:
         self._lock = AccountLock(desk.settings.locks_folder, request.account)
         max_offset_s = desk.settings.exchange.max_clock_offset_s
         self._clock = ClockCorrection(desk.client, max_offset_s, stop.is_set, report)
-        self._sender = CloseSender(desk, request.flatten_id, self._is_stopping, self._tell_delivery, self._clock)
-        self._proof = ProofReads(self._sender, self._limits.settle_s, self._limits.read_gap_s)
+        self._reader = AccountReader(self._observer, self._clock, report)
+        self._sender = CloseSender(
+            desk, request.flatten_id, self._is_stopping, self._is_held_up, self._tell_delivery, self._clock
+        )
+        self._orders = OrderClearing(
+            desk, request.instruments, request.flatten_id, self._find_closes_settled, self._clock, report
+        )
+        self._proof = Proof(self._sender, self._orders, self._limits.settle_s, self._limits.read_gap_s)
         self._before: ClosePlan | None = None
         self._last_plan: ClosePlan | None = None
         self._seen_open: set[str] = set()
         self._held_back: dict[str, str] = {}
-        self._blind_reason: str | None = None
         self._rounds = 0
         self._started_s = time.monotonic()
-        self._deadline_s = float("inf")
+        self._deadline_s = self._orders_deadline_s = float("inf")
         self.outcome: FlattenOutcome | None = None
 
     @property
@@ -95,6 +103,7 @@ class Flatten:
         try:
             self._market_reads.close()
             self._sender.close()
+            self._orders.close()
         finally:
             self._lock.release()
 
@@ -125,15 +134,24 @@ class Flatten:
             if left_s:
                 self._report(Progress(f"closes of an earlier flatten are not settled yet; waiting up to {left_s:.0f} s"))
             self._market_reads.start_missing()
-            read = fetch_snapshot(self._desk, self._observer, self._clock, self._stop.is_set, self._report)
-            self._market_reads.wait(_MARKET_PATIENCE_S)
+            if not self.request.is_dry_run:
+                self._orders.start()
+            read = self._reader.fetch_snapshot(
+                self.request.account, self._desk.settings.deadline_s(0), self._stop.is_set
+            )
+            ends_s = time.monotonic() + _PATIENCE_S
+            self._market_reads.wait(_PATIENCE_S)
+            if not self.request.is_dry_run:
+                self._orders.wait_first_page(ends_s - time.monotonic())
         except (GuardRefused, SendWithdrawn) as error:
             self._refuse(str(error))
             raise
         plan = self._note(read)
         self._before = plan
+        self._sender.targets.know(frozenset(row.position_id for line in plan.lines for row in line.positions))
         # On the boot clock, which goes on while the machine is suspended: a flatten that wakes hours later must not send.
         self._deadline_s = SYSTEM_CLOCK.now_s() + left_s + self._desk.settings.deadline_s(len(plan.lines))
+        self._orders_deadline_s = self._deadline_s + self._desk.settings.orders_time_s(len(self.request.instruments))
         shown = f"{len(plan.lines)} of {len(self.request.instruments)} instruments open: {describe_lines(plan.lines)}"
         self._teller.begin(shown, plan)
         return read
@@ -157,7 +175,9 @@ class Flatten:
         if self.request.is_dry_run:
             self._close_dry_run()
             return
+        self._orders.allow_cancels()
         self._run_rounds(read)
+        self._orders.forbid_cancels()
         self._sender.collect_all()
         if self._stop.is_set():
             self.verify()
@@ -174,17 +194,24 @@ class Flatten:
         if self._held_back:
             # Perhaps only because a list could not be read; a later one may still know what it holds back.
             self._market_reads.start_missing()
-            self._market_reads.wait(_MARKET_PATIENCE_S)
-        is_over = self._build_verify_limit()
-        while self._blind_reason is None and not self._are_verdicts_settled() and not is_over():
-            if wait_until(self._proof.next_start_s(), is_over, time.sleep):
+            self._market_reads.wait(_PATIENCE_S)
+        self._orders.forbid_cancels()
+        if self._last_plan is not None:
+            self._orders.follow(self._last_plan, is_finishing=True)
+        starts_s = self._proof.next_start_s()
+        is_over = build_verify_limit(starts_s, self._orders.needed_s(), self._stop.is_set, self._limits)
+        while self._reader.blind_reason is None and not self._are_verdicts_settled() and not is_over():
+            starts_s = self._proof.next_read_at()
+            if starts_s is None:
+                time.sleep(_POLL_S)
+            elif wait_until(starts_s, is_over, time.sleep):
                 self._try_fetch("verify", is_over)
-        return self._write_outcome(self._judge())
+        return self._write_outcome(self._judge(self._orders.watch.evidence_of_all()))
 
     # -- rounds ---------------------------------------------------------------------------------------------------------
 
     def _run_rounds(self, read: AccountRead) -> None:
-        while not self._is_over():
+        while True:
             due = self._due_lines(read)
             if due:
                 self._rounds += 1
@@ -193,43 +220,61 @@ class Flatten:
                 self._proof.clear()
                 self._sender.send_round(self._rounds, due)
             newer = self._fetch_next()
-            if newer is None or self._proof.are_flat():
+            if newer is None:
                 return
             read = newer
 
     def _due_lines(self, read: AccountRead) -> list[PlanLine]:
-        """Open instruments that this read is evidence about and that nothing is in flight for."""
+        """Open instruments that this read is evidence about, that nothing is in flight for and no cancel holds up."""
         return [
             line
             for line in self._sendable_lines()
-            if not self._sender.is_in_flight(line.instrument_id)
-            and read.started_s >= self._sender.evidence_from_s(line.instrument_id)
+            if self._is_ready(line) and read.started_s >= self._sender.evidence_from_s(line.instrument_id)
         ]
 
     def _open_lines(self) -> tuple[PlanLine, ...]:
         return self._last_plan.lines if self._last_plan else ()
 
     def _sendable_lines(self) -> list[PlanLine]:
-        return [line for line in self._open_lines() if self._sender.may_send(line.instrument_id)]
+        if self._is_stopping():
+            return []
+        return [line for line in self._open_lines() if self._sender.may_send(line)]
+
+    def _is_ready(self, line: PlanLine) -> bool:
+        return not self._sender.is_in_flight(line.instrument_id) and not self._is_held_up(line.instrument_id)
+
+    def _is_held_up(self, instrument_id: str) -> bool:
+        return self._orders.is_held_up(instrument_id)
+
+    def _find_closes_settled(self, instrument_id: str) -> float | None:
+        """Since when reads show what the closes of an instrument did; None while one is in flight."""
+        is_in_flight = self._sender.is_in_flight(instrument_id)
+        return None if is_in_flight else self._sender.evidence_from_s(instrument_id)
 
     def _is_over(self) -> bool:
-        if self._is_stopping() or self._sender.fatal_reason is not None or self._blind_reason is not None:
+        """Whether nothing more may be tried, or nothing more is left to try."""
+        if self._stop.is_set() or self._sender.fatal_reason is not None or self._reader.blind_reason is not None:
             return True
-        return bool(self._open_lines()) and not self._sendable_lines() and not self._sender.has_in_flight
+        if SYSTEM_CLOCK.now_s() >= self._orders_deadline_s:
+            return True
+        is_left = self._is_stopping() or bool(self._open_lines())
+        is_at_rest = not self._sendable_lines() and not self._sender.has_in_flight
+        return is_left and is_at_rest and self._orders.is_done()
 
     def _is_stopping(self) -> bool:
         return self._stop.is_set() or SYSTEM_CLOCK.now_s() >= self._deadline_s
 
     def _fetch_next(self) -> AccountRead | None:
         """The next complete read, begun when it can bring something new; None when it is over before that."""
-        while not (self._is_stopping() or self._sender.fatal_reason or self._blind_reason):
+        while not (self._is_over() or self._proof.is_complete()):
             self._sender.collect()
             starts_s = self._next_read_at()
             if starts_s is None:
-                self._sender.collect(0.1)
+                self._sender.collect(_POLL_S)
+                self._stop.wait(0.0 if self._sender.has_in_flight else _POLL_S)
                 continue
             if time.monotonic() < starts_s:
-                wait_until(min(starts_s, time.monotonic() + 0.1), self._is_stopping, self._stop.wait)
+                wait_until(min(starts_s, time.monotonic() + 0.1), self._stop.is_set, self._stop.wait)
                 continue
             read = self._try_fetch("round", self._stop.is_set)
             if read is not None:
@@ -238,49 +283,24 @@ class Flatten:
         return None
 
     def _next_read_at(self) -> float | None:
-        """When the next read can change what is done; None while only answers in flight can."""
-        waiting = [
-            self._sender.evidence_from_s(line.instrument_id)
-            for line in self._sendable_lines()
-            if not self._sender.is_in_flight(line.instrument_id)
-        ]
+        """When the next read can change what is done; None while only answers in flight or order lists can."""
+        sendable = self._sendable_lines()
+        waiting = [self._sender.evidence_from_s(line.instrument_id) for line in sendable if self._is_ready(line)]
         if waiting:
             # Something can be sent at once if a read still shows it; otherwise one round for all that wait, not one each.
             now_s = time.monotonic()
             return now_s if min(waiting) <= now_s else max(waiting)
-        if self._sender.has_in_flight:
+        if sendable or self._sender.has_in_flight:
             return None
-        return self._proof.next_start_s()
+        self._orders.follow(self._known_plan(), is_finishing=True)
+        return self._proof.next_read_at()
 
     def _try_fetch(self, purpose: str, is_stopped: Callable[[], bool]) -> AccountRead | None:
-        """One read, noted; None when it failed. When no further read can succeed, `_blind_reason` says why."""
-        started_s = time.monotonic()
-        try:
-            read = self._observer.fetch_account(purpose, self._rounds, is_stopped)
-        except SendWithdrawn:
-            return None
-        except (GuardRefused, LedgerError) as error:
-            self._blind_reason = str(error)
-            return None
-        except ReadFailed as failure:
-            self._report(Progress(f"a positions read failed and proves nothing: {failure}"))
-            self._follow_failed_read(failure, started_s)
-            return None
-        self._note(read)
+        """One read, noted; None when it failed."""
+        read = self._reader.try_fetch(purpose, self._rounds, is_stopped)
+        if read is not None:
+            self._note(read)
         return read
-
-    def _follow_failed_read(self, failure: ReadFailed, started_s: float) -> None:
-        if not isinstance(failure, ReadRefused):
-            return
-        if failure.refusal is Refusal.FATAL:
-            self._blind_reason = str(failure)
-        elif failure.refusal is Refusal.TIMESTAMP:
-            try:
-                self._clock.follow_refusal(started_s, str(failure))
-            except GuardRefused as error:
-                self._blind_reason = str(error)
-            except SendWithdrawn:
-                return
 
     def _note(self, read: AccountRead) -> ClosePlan:
         """Take in a complete read: what is open, what may be closed, and whether it counts as proof."""
@@ -290,6 +310,7 @@ class Flatten:
         self._seen_open |= {line.instrument_id for line in plan.lines}
         self._held_back = find_held_back(asked_for, self._seen_open, self._market)
         self._last_plan = plan
+        self._orders.follow(plan, is_finishing=not plan.lines and not self._sender.has_in_flight)
         self._proof.note(read, plan, time.monotonic())
         return plan
 
@@ -301,49 +322,40 @@ class Flatten:
 
     # -- after the last send --------------------------------------------------------------------------------------------
 
-    def _build_verify_limit(self) -> Callable[[], bool]:
-        """When verifying has to end: later for a flatten in peace than for one that was asked to stop."""
-        ends_s = max(time.monotonic(), self._proof.next_start_s()) + _VERIFY_LIMIT_S
-        stop_ends_s: list[float] = []
+    def _known_plan(self) -> ClosePlan:
+        return self._last_plan or ClosePlan((), ())
 
-        def is_over() -> bool:
-            if self._stop.is_set() and not stop_ends_s:
-                stop_ends_s.append(time.monotonic() + self._limits.settle_s + self._limits.interrupt_read_s)
-            return time.monotonic() >= min([ends_s, *stop_ends_s])
-
-        return is_over
-
-    def _judge(self) -> list[InstrumentVerdict]:
+    def _judge(self, orders: Mapping[str, OrderEvidence]) -> list[InstrumentVerdict]:
         self._held_back = find_held_back(self.request.instruments, self._seen_open, self._market_reads.current())
-        histories = self._sender.histories(self._held_back)
-        return judge(self.request.instruments, self._before, self._proof.reads, self._limits.read_gap_s, histories)
+        histories = self._sender.histories(self._held_back, self._open_lines())
+        return judge(self.request.instruments, self._before, self._proof.reads, self._limits.read_gap_s, histories, orders)
 
     def _are_verdicts_settled(self) -> bool:
-        return bool(self._proof.reads) and all(
+        """Whether no further read can change a verdict."""
+        if not (self._orders.is_done() and self._proof.has_followed_lists()):
+            return False
+        # Without regard to the orders: which of them are left is settled, and what could not be read will not be.
+        no_orders = {instrument_id: OrderEvidence() for instrument_id in self.request.instruments}
+        return all(
             verdict.quantity_after_contracts or verdict.verdict.is_flat or verdict.instrument_id in self._held_back
-            for verdict in self._judge()
+            for verdict in self._judge(no_orders)
         )
 
     def _write_outcome(self, verdicts: list[InstrumentVerdict]) -> FlattenOutcome:
         result = result_of(verdicts)
-        return self._write_closing(result, self._describe_end(result), verdicts)
-
-    def _describe_end(self, result: FlattenResult) -> str:
-        """Why the rounds ended, for the closing row."""
-        rounds, sends = self._rounds, self._sender.tally.sends
-        if self._sender.fatal_reason is not None:
-            return f"stopped for good: {self._sender.fatal_reason}"
-        if self._blind_reason is not None:
-            return f"no further read is possible: {self._blind_reason}"
-        if self._stop.is_set():
-            return "interrupted: no new close was sent, answers in flight were awaited and recorded"
-        if result is FlattenResult.FLAT:
-            return f"proven flat after {rounds} round(s) and {sends} close(s)"
-        if SYSTEM_CLOCK.now_s() >= self._deadline_s:
-            return f"the deadline passed in round {rounds}"
-        if self._open_lines() and not self._sendable_lines():
-            return f"what is open was refused for good, or closed {self._limits.max_rounds} times without effect"
-        return f"{rounds} round(s) and {sends} close(s) sent"
+        is_spent = bool(self._open_lines()) and not any(self._sender.may_send(line) for line in self._open_lines())
+        reason = describe_end(
+            result,
+            rounds=self._rounds,
+            sends=self._sender.tally.sends,
+            cancels=self._orders.sends,
+            fatal_reason=self._sender.fatal_reason,
+            blind_reason=self._reader.blind_reason,
+            is_interrupted=self._stop.is_set(),
+            is_past_deadline=SYSTEM_CLOCK.now_s() >= self._deadline_s,
+            is_spent=is_spent,
+        )
+        return self._write_closing(result, reason, verdicts)
 
     def _close_dry_run(self) -> None:
         shown = describe_lines(self._open_lines())
@@ -356,7 +368,7 @@ class Flatten:
             for instrument_id in self.request.instruments
         }
         gap_s = self._limits.read_gap_s
-        verdicts = judge(self.request.instruments, self._before, [], gap_s, refused)
+        verdicts = judge(self.request.instruments, self._before, [], gap_s, refused, {})
         self._write_closing(FlattenResult.REFUSED, reason, verdicts)
 
     def _write_closing(self, result: FlattenResult, reason: str, verdicts: list[InstrumentVerdict]) -> FlattenOutcome:
@@ -371,7 +383,7 @@ class Flatten:
             verdicts=verdicts,
             started_s=self._started_s,
             ended_s=time.monotonic(),
-            proven_s=self._proof.completed_s if result is FlattenResult.FLAT else None,
+            proven_s=self._proof.completed_s() if result is FlattenResult.FLAT else None,
         )
         if verdicts:
             self._desk.ledger.record_verdicts(self.request.flatten_id, verdicts)

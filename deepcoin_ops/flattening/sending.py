@@ -11,17 +11,17 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from deepcoin_ops.domain.errors import GuardRefused, LedgerError, SendWithdrawn
 from deepcoin_ops.domain.model import CloseAnswer, CloseIntent, Outcome, Refusal
 from deepcoin_ops.domain.planning import PlanLine
 from deepcoin_ops.domain.verdicts import InstrumentHistory
-from deepcoin_ops.exchange.client import BATCH_CLOSE
-from deepcoin_ops.exchange.wire import close_body
+from deepcoin_ops.exchange.client import CLOSE_BY_IDS
 from deepcoin_ops.flattening.clock_correction import ClockCorrection
 from deepcoin_ops.flattening.desk import Desk
+from deepcoin_ops.flattening.targets import CloseTarget, CloseTargets
 
 logger = logging.getLogger(__name__)
 
@@ -38,12 +38,15 @@ class InstrumentRecord:
 
     `evidence_from_s` is the earliest start of a read that may lead to a further send; `settled_s` is when its last answer,
     error or timeout arrived. `tries` counts the sends that may have closed something; `is_given_up` says that the exchange
-    called the request itself wrong, so that the same one would be refused again.
+    called the request itself wrong, so that the same one would be refused again. `had_items` says that an answer named rows
+    it did not close, `may_name_ids` that no close by ids was called wrong.
     """
 
     attempts: int = 0
     tries: int = 0
     is_given_up: bool = False
+    had_items: bool = False
+    may_name_ids: bool = True
     last_reason: str = ""
     evidence_from_s: float = 0.0
     settled_s: float = 0.0
@@ -79,6 +82,7 @@ class CloseSender:
         desk: The account.
         flatten_id: Under which intents and outcomes are recorded.
         is_stopped: Asked before every send.
+        is_held_up: Whether an instrument has to wait, because its orders are being cancelled.
         on_delivery: Told of each answer, in the thread that calls this object.
         clock_correction: Follows an answer that refuses the timestamp.
     """
@@ -88,17 +92,20 @@ class CloseSender:
         desk: Desk,
         flatten_id: str,
         is_stopped: Callable[[], bool],
+        is_held_up: Callable[[str], bool],
         on_delivery: Callable[[Delivery], None],
         clock_correction: ClockCorrection,
     ):
         self._desk = desk
         self._flatten_id = flatten_id
         self._is_stopped = is_stopped
+        self._is_held_up = is_held_up
         self._on_delivery = on_delivery
         self._clock_correction = clock_correction
         self._settle_s = desk.settings.flatten.settle_s
         self._pool = ThreadPoolExecutor(desk.settings.flatten.max_in_flight, thread_name_prefix="close")
         self._in_flight: dict[str, Future[Delivery]] = {}
+        self.targets = CloseTargets(desk.account)
         self.tally = SendTally()
         self.fatal_reason: str | None = None
 
@@ -121,23 +128,33 @@ class CloseSender:
         record = self.tally.records.get(instrument_id)
         return record.evidence_from_s if record else float("-inf")
 
-    def may_send(self, instrument_id: str) -> bool:
-        """Whether a further close of the instrument makes sense: not refused for good, and tries left.
+    def may_send(self, line: PlanLine) -> bool:
+        """Whether a further close of what is open makes sense: allowed, not refused for good, and tries left.
 
         Throttled and unsent closes are no tries; the deadline bounds them. So an instrument that is only ever refused does
         not use up what another one still needs.
         """
-        record = self.tally.records.get(instrument_id)
-        return record is None or not (record.is_given_up or record.tries >= self._desk.settings.flatten.max_rounds)
+        record = self.tally.records.get(line.instrument_id)
+        if record and (record.is_given_up or record.tries >= self._desk.settings.flatten.max_rounds):
+            return False
+        return self._choose_target(line) is not None
 
-    def histories(self, held_back: dict[str, str]) -> dict[str, InstrumentHistory]:
-        """What was done to each instrument, for the verdicts."""
+    def histories(self, held_back: dict[str, str], open_lines: Iterable[PlanLine]) -> dict[str, InstrumentHistory]:
+        """What was done to each instrument, for the verdicts.
+
+        Args:
+            held_back: Why no close may be sent for an instrument, by its id.
+            open_lines: What the last read shows open.
+        """
+        left_alone = {line.instrument_id: self.targets.describe_spared(line) for line in open_lines}
         histories = {
             instrument_id: InstrumentHistory(record.attempts, record.last_reason)
             for instrument_id, record in self.tally.records.items()
         }
-        return histories | {
-            instrument_id: InstrumentHistory(held_back=reason) for instrument_id, reason in held_back.items()
+        histories |= {name: InstrumentHistory(held_back=reason) for name, reason in held_back.items()}
+        return {
+            name: replace(histories.get(name, InstrumentHistory()), left_alone=left_alone.get(name, ""))
+            for name in {*histories, *left_alone}
         }
 
     def take_over(self) -> float:
@@ -173,11 +190,20 @@ class CloseSender:
         return longest_left_s
 
     def send_round(self, round_number: int, lines: Iterable[PlanLine]) -> None:
-        """Send one close for each line, in order, until stopped, refused for good, or paused by unknown outcomes."""
-        for line in lines:
+        """Send one close for each line, in order, until stopped, refused for good, or paused by unknown outcomes.
+
+        A line that is held up lets the others go first; what is still held up when no other is left waits for the next
+        round.
+        """
+        waiting = list(lines)
+        while waiting:
             self._wait_for_room()
             if self._is_stopped() or self.fatal_reason or self.is_paused:
                 return
+            line = next((each for each in waiting if not self._is_held_up(each.instrument_id)), None)
+            if line is None:
+                return
+            waiting.remove(line)
             try:
                 self._send(round_number, line)
             except SendWithdrawn:
@@ -211,8 +237,14 @@ class CloseSender:
         while len(self._in_flight) >= self._desk.settings.flatten.max_in_flight:
             self.collect(_POLL_S)
 
+    def _choose_target(self, line: PlanLine) -> CloseTarget | None:
+        record = self.tally.records.get(line.instrument_id, InstrumentRecord())
+        return self.targets.choose(line, is_second_pass=record.had_items, may_name_ids=record.may_name_ids)
+
     def _send(self, round_number: int, line: PlanLine) -> None:
-        tally = self.tally
+        tally, target = self.tally, self._choose_target(line)
+        if target is None:
+            return
         if tally.first_slot_s is None:
             tally.first_slot_s = time.monotonic()
         intent = CloseIntent(
@@ -221,10 +253,10 @@ class CloseSender:
             product_group=line.product_group,
             round_number=round_number,
             send_number=tally.sends + 1,
-            endpoint=BATCH_CLOSE,
-            request_body=close_body(line.instrument_id),
-            quantity_contracts=line.quantity_contracts,
-            notional_usdt=line.notional_usdt,
+            endpoint=target.endpoint,
+            request_body=target.body,
+            quantity_contracts=target.quantity_contracts,
+            notional_usdt=target.notional_usdt,
         )
         if not self._take_slot(intent):
             return
@@ -294,7 +326,12 @@ class CloseSender:
             record.evidence_from_s = delivery.settled_s
         tally.refused += answer.outcome is Outcome.REFUSED
         tally.unknown_streak = tally.unknown_streak + 1 if answer.outcome is Outcome.UNKNOWN else 0
-        record.is_given_up = answer.refusal is Refusal.PARAMETER
+        record.had_items = record.had_items or answer.outcome is Outcome.PARTIAL
+        if answer.refusal is Refusal.PARAMETER and delivery.intent.endpoint == CLOSE_BY_IDS:
+            # A batch close names less and may still be taken.
+            record.may_name_ids = False
+        else:
+            record.is_given_up = answer.refusal is Refusal.PARAMETER
         self._follow_refusal(delivery)
         self._on_delivery(delivery)
 

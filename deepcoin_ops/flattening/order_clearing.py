@@ -1,0 +1,375 @@
+"""Reading and cancelling the waiting orders of a flatten's instruments, beside its closes.
+
+Level-triggered like the rounds: a list is read, what has to go is cancelled, the list is read again. It runs in threads of
+its own and in lanes of its own, so that a cancel costs the closes no slot. What goes wrong here holds up nothing: it is
+missing evidence, which the verdict names.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from deepcoin_ops.domain.errors import DeepcoinOpsError, GuardRefused, ReadFailed, ReadRefused, SendWithdrawn
+from deepcoin_ops.domain.model import Outcome, ProductGroup, Refusal, product_group_of
+from deepcoin_ops.domain.orders import Order, OrderKind, OrderList, OrdersRead
+from deepcoin_ops.domain.planning import ClosePlan
+from deepcoin_ops.exchange.orders import fetch_resting_orders, fetch_trailing_orders, fetch_trigger_orders
+from deepcoin_ops.flattening.cancel_queue import CancelQueue
+from deepcoin_ops.flattening.cancelling import (
+    MOST_IDS_PER_CANCEL,
+    CancelSender,
+    CancelTarget,
+    target_batch,
+    target_one,
+    target_product_group,
+)
+from deepcoin_ops.flattening.clock_correction import ClockCorrection
+from deepcoin_ops.flattening.desk import Desk
+from deepcoin_ops.flattening.order_watch import ListKey, OrderWatch
+from deepcoin_ops.flattening.progress import Progress
+
+logger = logging.getLogger(__name__)
+
+_POLL_S = 0.02
+_LIST_READERS = 3  # lists of single instruments that may wait for their answer at once
+_AFTER_FAILURE_S = 0.5  # a list that could not be read is tried again after this
+_PATIENCE_S = 0.2  # for a thread that may be awaiting a list
+
+
+class OrderClearing:
+    """The waiting orders of one flatten. `start` it, tell it of plans with `follow`, `close` it at the end.
+
+    Args:
+        desk: The account.
+        instruments: What the flatten is about.
+        flatten_id: Under which reads, intents and outcomes are recorded.
+        closes_settled_s: See `OrderWatch`.
+        clock: Follows an answer that refuses the timestamp.
+        report: Told what happens.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        instruments: tuple[str, ...],
+        flatten_id: str,
+        closes_settled_s: Callable[[str], float | None],
+        clock: ClockCorrection,
+        report: Callable[[Progress], None],
+    ):
+        self._desk = desk
+        self._instruments = instruments
+        self._flatten_id = flatten_id
+        self._clock = clock
+        self._report = report
+        self._max_tries = desk.settings.flatten.max_rounds
+        self.watch = OrderWatch(instruments, closes_settled_s, desk.settings.flatten.settle_s)
+        self._queue = CancelQueue(desk.account, instruments, self._max_tries)
+        self._sender = CancelSender(desk, flatten_id, lambda: not self._queue.is_allowed, clock.follow_refusal)
+        self._is_closed = threading.Event()
+        self._first_page = threading.Event()
+        self._lock = threading.RLock()
+        self._busy: set[str] = set()
+        self._not_before_s: dict[ListKey, float] = {}
+        self._takes_batches = True
+        self._seen_open: set[str] = set()
+        self._has_plan = False
+        self._is_finishing = False
+        self._threads: list[threading.Thread] = []
+
+    # -- what the controller asks and tells -------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin reading the lists. Nothing is cancelled before `allow_cancels`."""
+        steps = [self._step_resting, *[self._step_instrument] * _LIST_READERS]
+        self._threads = [threading.Thread(target=self._run, args=(step,), name="orders", daemon=True) for step in steps]
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """End the threads. A cancel that is on its way is awaited and recorded; a list that is, is of no use any more."""
+        self._queue.forbid()
+        self._is_closed.set()
+        for thread in self._threads:
+            thread.join(_PATIENCE_S)
+        while self._sender.has_in_flight:
+            time.sleep(_POLL_S)
+
+    def allow_cancels(self) -> None:
+        """Let what has to go be cancelled, from now on. Sends."""
+        self._queue.allow()
+
+    def forbid_cancels(self) -> None:
+        """Send no further cancel. Lists are still read."""
+        self._queue.forbid()
+
+    def follow(self, plan: ClosePlan, *, is_finishing: bool) -> None:
+        """Tell what the newest positions read shows.
+
+        Args:
+            plan: What is open.
+            is_finishing: Whether no close is left to be sent for now: then the lists are read for the proof.
+        """
+        with self._lock:
+            self._queue.follow(plan)
+            self._seen_open |= {line.instrument_id for line in plan.lines}
+            self._has_plan, self._is_finishing = True, is_finishing
+
+    def wait_first_page(self, limit_s: float) -> None:
+        """Wait until the first page of resting orders is there, or could not be read, for at most `limit_s` seconds."""
+        self._first_page.wait(limit_s)
+
+    def is_held_up(self, instrument_id: str) -> bool:
+        """Whether a close of the instrument has to wait for a cancel."""
+        return self._queue.is_held_up(instrument_id)
+
+    @property
+    def has_in_flight(self) -> bool:
+        """Whether a cancel is unanswered."""
+        return self._sender.has_in_flight
+
+    @property
+    def settled_s(self) -> float:
+        """When the last cancel was answered, on the monotonic clock; minus infinity when none was sent."""
+        return self._sender.settled_s
+
+    @property
+    def sends(self) -> int:
+        """How many cancels were sent, or may have been."""
+        return self._sender.sends
+
+    def is_done(self) -> bool:
+        """Whether there is nothing left to read or cancel, or no more can be done."""
+        if self.watch.broken_reason is not None or not self._threads:
+            return True
+        if self._queue.has_work() or self._sender.has_in_flight:
+            return False
+        with self._lock:
+            return not self._busy and not any(self._find_missing(name) for name in self._instruments)
+
+    def positions_from_s(self) -> float:
+        """The earliest start of a positions read that shows whatever an order did before it was gone (monotonic)."""
+        return max(each.positions_from_s for each in self.watch.evidence_of_all().values())
+
+    def needed_s(self) -> float:
+        """About how long the lists that are still missing take to be read, in seconds."""
+        with self._lock:
+            missing = sum(self._find_missing(name) is not None for name in self._instruments)
+        pace = self._desk.settings.pace
+        return missing * (pace.orders_spacing_s + pace.margin_ms / 1000)
+
+    # -- the threads ------------------------------------------------------------------------------------------------------
+
+    def _run(self, step: Callable[[], bool]) -> None:
+        while not self._is_closed.is_set() and self.watch.broken_reason is None:
+            try:
+                if not step():
+                    self._is_closed.wait(_POLL_S)
+            except SendWithdrawn:
+                continue
+            except DeepcoinOpsError as error:
+                self._break_off(str(error))
+            except Exception as error:  # a fault of this program: nothing may wait for it
+                logger.exception("looking after the orders broke off")
+                self._break_off(f"looking after them broke off: {type(error).__name__}")
+
+    def _break_off(self, reason: str) -> None:
+        self.watch.broken_reason = f"the order lists prove nothing: {reason}"
+        self._queue.forbid()
+        self._first_page.set()
+        self._report(Progress(f"waiting orders are not looked after any more: {reason}"))
+
+    def _step_resting(self) -> bool:
+        batch = self._queue.take_resting(MOST_IDS_PER_CANCEL if self._takes_batches else 1)
+        if batch:
+            self._cancel(target_batch(batch) if self._takes_batches else target_one(batch[0]), batch)
+            return True
+        if not self._is_resting_list_wanted():
+            return False
+        self._read(OrderList.RESTING, None)
+        return True
+
+    def _step_instrument(self) -> bool:
+        wanted = self._take_list()
+        if wanted is not None:
+            try:
+                self._read(*wanted)
+                self._cancel_singles()
+            finally:
+                with self._lock:
+                    self._busy.discard(wanted[1])
+            return True
+        group = self._queue.take_group()
+        if group is None:
+            return self._cancel_singles()
+        try:
+            self._cancel(target_product_group(group, self._instruments), [])
+        finally:
+            self._queue.note_group_answered()
+        return True
+
+    # -- reading ----------------------------------------------------------------------------------------------------------
+
+    def _read(self, order_list: OrderList, instrument_id: str | None) -> None:
+        """Read one list, record it, and note what has to go."""
+        purpose = "verify" if self._is_finishing else "clear"
+        started_at, started_s = datetime.now(UTC), time.monotonic()
+        ledger = self._desk.ledger
+        try:
+            read = self._fetch(order_list, instrument_id)
+        except ReadFailed as failure:
+            if self._is_closed.is_set():
+                return
+            ended_at = datetime.now(UTC)
+            ledger.record_failed_orders_read(
+                self._flatten_id, purpose, order_list, instrument_id, started_at, ended_at, str(failure), failure.raw
+            )
+            self._follow_failure((order_list, instrument_id), failure, started_s)
+            return
+        if self._is_closed.is_set():
+            return
+        ledger.record_orders_read(self._flatten_id, purpose, read)
+        self._queue.note_list(order_list, instrument_id, read.orders)
+        self.watch.note_read(read)
+        self._first_page.set()
+
+    def _fetch(self, order_list: OrderList, instrument_id: str | None) -> OrdersRead:
+        client, is_stopped = self._desk.client, self._is_closed.is_set
+        if instrument_id is None:
+            return fetch_resting_orders(client, is_stopped, self._note_page)
+        if order_list is OrderList.TRAILING:
+            return fetch_trailing_orders(client, instrument_id, is_stopped)
+        return fetch_trigger_orders(client, instrument_id, is_stopped)
+
+    def _note_page(self, orders: tuple[Order, ...]) -> None:
+        self._queue.hold_up(orders)
+        self._first_page.set()
+
+    def _follow_failure(self, key: ListKey, failure: ReadFailed, started_s: float) -> None:
+        order_list, instrument_id = key
+        failed = self.watch.note_failure(order_list, instrument_id, str(failure))
+        refusal = failure.refusal if isinstance(failure, ReadRefused) else None
+        if order_list is OrderList.RESTING:
+            self._queue.note_failed_list()
+        with self._lock:
+            is_given_up = refusal is Refusal.PARAMETER or failed >= self._max_tries
+            self._not_before_s[key] = float("inf") if is_given_up else time.monotonic() + _AFTER_FAILURE_S
+        self._first_page.set()
+        if refusal is Refusal.FATAL:
+            raise GuardRefused(str(failure))
+        if refusal is Refusal.TIMESTAMP:
+            self._clock.follow_refusal(started_s, str(failure))
+
+    def _is_resting_list_wanted(self) -> bool:
+        """Whether to read the list of resting orders: at first, for the proof, and to see what cancels have done."""
+        now_s = time.monotonic()
+        with self._lock:
+            if now_s < self._not_before_s.get((OrderList.RESTING, None), 0.0):
+                return False
+            if not self.watch.was_tried(OrderList.RESTING, None):
+                return True
+            recheck_s = self.watch.recheck_from_s()
+            if recheck_s is not None:
+                return now_s >= recheck_s
+            if not self._is_finishing:
+                return False
+            missing = [name for name in self._instruments if not self.watch.is_evidence(OrderList.RESTING, name)]
+            # One read for all of them, once it counts for all.
+            counts_from = [self.watch.counts_from_s(OrderList.RESTING, name) for name in missing]
+            is_due = all(from_s is not None and from_s <= now_s for from_s in counts_from)
+            return bool(missing) and is_due and all(self.watch.was_tried(OrderList.TRIGGER, name) for name in missing)
+
+    def _take_list(self) -> tuple[OrderList, str] | None:
+        """The list of one instrument that is read next: what is open first, largest first, then what was never read."""
+        with self._lock:
+            if not self._may_read_lists():
+                return None
+            wanted = []
+            for index, name in enumerate(self._instruments):
+                order_list = None if name in self._busy else self._find_due(name)
+                if order_list is not None:
+                    key = (order_list, name)
+                    is_late = key in self._not_before_s or self.watch.was_tried(*key)
+                    wanted.append((is_late, self._queue.rank(name), index, key))
+            if not wanted:
+                return None
+            chosen = min(wanted)[-1]
+            self._busy.add(chosen[1])
+            return chosen
+
+    def _may_read_lists(self) -> bool:
+        if not self._has_plan:
+            return False
+        if self._is_finishing:
+            return not (self._queue.is_allowed and self._queue.awaits_group_cancel)
+        # With one budget for everything the closes go first; and what one call is about to cancel need not be read before.
+        return not (self._queue.awaits_group_cancel or self._desk.client.has_shared_pace())
+
+    def _find_due(self, instrument_id: str) -> OrderList | None:
+        """The list of an instrument that is missing and would count if it were read now."""
+        order_list, now_s = self._find_missing_of_instrument(instrument_id), time.monotonic()
+        if order_list is None or now_s < self._not_before_s.get((order_list, instrument_id), 0.0):
+            return None
+        from_s = self.watch.counts_from_s(order_list, instrument_id)
+        return order_list if from_s is not None and from_s <= now_s else None
+
+    def _find_missing(self, instrument_id: str) -> OrderList | None:
+        """A list that is missing for an instrument and was not given up."""
+        is_given_up = self._is_given_up((OrderList.RESTING, None))
+        if not is_given_up and not self.watch.is_evidence(OrderList.RESTING, instrument_id):
+            return OrderList.RESTING
+        return self._find_missing_of_instrument(instrument_id)
+
+    def _find_missing_of_instrument(self, instrument_id: str) -> OrderList | None:
+        wanted = [OrderList.TRIGGER, *([OrderList.TRAILING] if self._is_trailing_wanted(instrument_id) else [])]
+        for order_list in wanted:
+            is_given_up = self._is_given_up((order_list, instrument_id))
+            if not is_given_up and not self.watch.is_evidence(order_list, instrument_id):
+                return order_list
+        return None
+
+    def _is_given_up(self, key: ListKey) -> bool:
+        return self._not_before_s.get(key) == float("inf")
+
+    def _is_trailing_wanted(self, instrument_id: str) -> bool:
+        """Whether trailing exits are looked for: where a position was, and is no more. They can only close one."""
+        is_contract = product_group_of(instrument_id) is not ProductGroup.SPOT
+        was_open = instrument_id in self._seen_open and not self._queue.is_open(instrument_id)
+        return is_contract and was_open and self._queue.is_allowed and self._queue.takes_all
+
+    # -- cancelling -------------------------------------------------------------------------------------------------------
+
+    def _cancel_singles(self) -> bool:
+        """Cancel what takes a call of its own, until nothing of that kind is left."""
+        order = self._queue.take_single()
+        if order is None:
+            return False
+        while order is not None:
+            self._cancel(target_one(order), [order])
+            order = self._queue.take_single()
+        return True
+
+    def _cancel(self, target: CancelTarget, orders: list[Order]) -> None:
+        try:
+            answer = self._sender.send(target)
+        except SendWithdrawn:
+            self._queue.put_back(orders)
+            raise
+        except DeepcoinOpsError:
+            self._note_answered(target, orders)
+            raise
+        self._note_answered(target, orders)
+        if answer.refusal is Refusal.PARAMETER and target.kind is OrderKind.RESTING:
+            # The pages spell its parameter in two ways; cancelling one order at a time has only one spelling.
+            self._takes_batches = False
+        if answer.outcome is not Outcome.ACCEPTED or len(target.order_ids) != 1:
+            self._report(Progress(f"cancelling {target.describe()}: {answer.outcome}, {answer.reason}"))
+
+    def _note_answered(self, target: CancelTarget, orders: list[Order]) -> None:
+        # The evidence is void before the queue says that nothing is at work, so that nobody takes it for a proof between.
+        self.watch.note_cancel(target.kind.order_list, target.instrument_ids)
+        self._queue.note_answered(orders)
