@@ -87,6 +87,14 @@ BAD_FILES = {
     ),
     "item of another type": (_account("[5]"), "instruments[0]", "found 5"),
     "spot without close_spot": (_account("[SOL-USDT]"), "instruments[0]", "set close_spot: true"),
+    "misspelt word": (_account("[BTC-USDT-SWAP]", "cancel_orders: opening_only,"), "main.cancel_orders", "all, opening, none"),
+    "near word": (_account("[BTC-USDT-SWAP]", "cancel_orders: openin,"), "main.cancel_orders", "did you mean opening?"),
+    "no word": (_account("[BTC-USDT-SWAP]", "cancel_orders: false,"), "main.cancel_orders", "one of all"),
+    "all triggers but not all orders": (
+        _account("[BTC-USDT-SWAP]", "cancel_orders: opening, cancel_triggers: by_product_group,"),
+        "main.cancel_triggers",
+        "as long as cancel_orders is not all",
+    ),
     "text for a switch": (_account("[BTC-USDT-SWAP]", 'close_spot: "yes",'), "main.close_spot", "true or false"),
     "wrong timezone": (ACCOUNT + "schedule: {timezone: Europe/Lodnon}", "schedule.timezone", "mean Europe/London?"),
     "timezone in lower case": (ACCOUNT + "schedule: {timezone: utc}", "schedule.timezone", "did you mean UTC?"),
@@ -349,7 +357,7 @@ def test_the_deadline_is_three_closes_for_each_open_instrument_with_a_ceiling(se
     settings = _load(settings_path, ACCOUNT)
     assert settings.deadline_s(40) == 240
     assert settings.deadline_s(1000) == 1800
-    assert settings.max_run_time_s == 1800 + 1800 + 1800 + 120
+    assert settings.max_run_time_s == 1800 + 1800 + 1800 + 3 * len(settings.account().instruments) + 120
 
 
 def test_the_calendar_is_the_desks(settings_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepcoin_ops.domain.model import Instrument, Position, PositionSide, product_group_of
+from deepcoin_ops.domain.model import Instrument, Position, PositionSide, ResidualCause, product_group_of
 from deepcoin_ops.domain.planning import (
     MarketData,
     describe_lines,
@@ -73,6 +74,57 @@ NO_MARKET = MarketData({}, {})
 def test_a_notional_follows_the_kind_of_contract(position: Position, notional: Decimal | None) -> None:
     """Linear: size x contract x price. Inverse: the contract is dollars already. A gap is unknown, never zero."""
     assert notional_of(position, MARKET) == notional
+
+
+def sized(state: str = "live", lot: str = "1", largest: str = "100", name: str = "BTC-USDT-SWAP") -> MarketData:
+    """A market of one instrument with these rules."""
+    size, group = Decimal(1), product_group_of(name)
+    instrument = Instrument(name, group, size, Decimal(lot), Decimal(lot), Decimal(largest), state)
+    return MarketData({name: instrument}, {name: Decimal(10)})
+
+
+@pytest.mark.parametrize(
+    ("quantity", "market", "concerns"),
+    [
+        ("5", sized(), {}),
+        ("100", sized(), {}),
+        ("101", sized(), {ResidualCause.OVERSIZED: "larger than one market order of 100"}),
+        ("5.5", sized(), {ResidualCause.ODD_LOT: "not a multiple of the lot 1"}),
+        ("5.5", sized(lot="0.1"), {}),
+        ("5", sized("suspend"), {ResidualCause.NOT_TRADING: "not trading: state suspend"}),
+        ("5", sized("2"), {}),
+        ("5", sized(""), {}),
+        ("5", NO_MARKET, {}),
+    ],
+)
+def test_a_plan_says_what_a_close_may_not_close_whole(
+    quantity: str, market: MarketData, concerns: dict[ResidualCause, str]
+) -> None:
+    """Before anything is sent: a desk can still do something about it then."""
+    (line,) = plan_closes(["BTC-USDT-SWAP"], [held("BTC-USDT-SWAP", quantity)], market).lines
+    assert line.concerns == concerns
+    assert all(words in describe_lines([line]) for words in concerns.values())
+
+
+def test_the_largest_market_order_bounds_each_row_and_not_their_sum() -> None:
+    """Rows are closed one by one: long and short of 60 each are two orders of 60."""
+    rows = [held("BTC-USDT-SWAP", "60"), held("BTC-USDT-SWAP", "60", SHORT, "2")]
+    (line,) = plan_closes(["BTC-USDT-SWAP"], rows, sized()).lines
+    assert line.concerns == {}
+
+
+@pytest.mark.parametrize(("quantity", "is_odd"), [("4.25", False), ("4.3", False), ("4.29", False)])
+def test_what_a_spot_sale_leaves_below_the_minimum_is_no_concern(quantity: str, is_odd: bool) -> None:
+    """It counts as flat afterwards, so a warning before every sale of spot would be noise."""
+    (line,) = plan_closes(["SOL-USDT"], [held("SOL-USDT", quantity)], sized(lot="0.1", name="SOL-USDT")).lines
+    assert (ResidualCause.ODD_LOT in line.concerns) == is_odd
+
+
+def test_rows_of_copy_trading_are_named_in_the_plan() -> None:
+    """They are somebody else's money, or follow somebody else's trades."""
+    copied = replace(held("BTC-USDT-SWAP", "5", position_id="77"), is_following=True)
+    (line,) = plan_closes(["BTC-USDT-SWAP"], [held("BTC-USDT-SWAP", "5"), copied], sized()).lines
+    assert line.concerns == {ResidualCause.COPY_TRADING: "copy-trading position(s) 77"}
 
 
 def test_an_inverse_contract_needs_no_price() -> None:

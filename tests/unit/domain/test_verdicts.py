@@ -8,10 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepcoin_ops.domain.model import FlattenResult, InstrumentVerdict, Position, PositionSide, ProductGroup, Verdict
+from deepcoin_ops.domain.model import (
+    FlattenResult,
+    InstrumentVerdict,
+    Position,
+    PositionSide,
+    ProductGroup,
+    ResidualCause,
+    Verdict,
+)
+from deepcoin_ops.domain.orders import Order, OrderKind
 from deepcoin_ops.domain.planning import ClosePlan, PlanLine
 from deepcoin_ops.domain.verdicts import (
     InstrumentHistory,
+    OrderEvidence,
     ProofRead,
     are_apart,
     describe_verdicts,
@@ -23,6 +33,7 @@ from deepcoin_ops.domain.verdicts import (
 GAP_S = 1.1
 BTC, ETH, SOL = "BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP"
 IDS = (BTC, ETH, SOL)
+NO_ORDERS = OrderEvidence()
 SENT_ONCE = InstrumentHistory(attempts=1, last_reason="code 0 and an empty errorList")
 
 
@@ -45,10 +56,13 @@ def read(started_s: float, *lines: PlanLine) -> ProofRead:
 
 
 def judge_btc(
-    before: ClosePlan | None, proofs: list[ProofRead], history: InstrumentHistory = SENT_ONCE
+    before: ClosePlan | None,
+    proofs: list[ProofRead],
+    history: InstrumentHistory = SENT_ONCE,
+    orders: OrderEvidence = NO_ORDERS,
 ) -> InstrumentVerdict:
-    """The verdict on one instrument that was closed once, unless a history says otherwise."""
-    (verdict,) = judge([BTC], before, proofs, GAP_S, {BTC: history})
+    """The verdict on one instrument that was closed once and has no orders, unless told otherwise."""
+    (verdict,) = judge([BTC], before, proofs, GAP_S, {BTC: history}, {BTC: orders})
     return verdict
 
 
@@ -132,6 +146,88 @@ def test_nothing_is_called_reopened_without_knowing_what_was_there(before: Close
     assert judge_btc(before, [read(0, line(BTC))]).reopened_position_ids == ()
 
 
+def order(side: str, kind: OrderKind = OrderKind.RESTING, order_id: str = "71") -> Order:
+    """An order about the long side of BTC."""
+    return Order(kind, BTC, order_id, side, PositionSide.LONG, Decimal(3), Decimal(80000))
+
+
+PROVEN = [read(0), read(2)]
+OPENING, CLOSING = order("buy"), order("sell")
+
+
+@pytest.mark.parametrize(
+    ("orders", "verdict"),
+    [
+        pytest.param(NO_ORDERS, Verdict.FLAT, id="lists read, nothing there"),
+        pytest.param(OrderEvidence(left=(OPENING,)), Verdict.RESTING_ORDER_LEFT, id="an order that can open"),
+        pytest.param(OrderEvidence(left=(CLOSING, OPENING)), Verdict.RESTING_ORDER_LEFT, id="one of two can open"),
+        pytest.param(OrderEvidence(left=(CLOSING,)), Verdict.FLAT, id="one that can only close"),
+        pytest.param(OrderEvidence(missing="no list"), Verdict.UNVERIFIED, id="a list is missing"),
+        pytest.param(OrderEvidence((OPENING,), "no list"), Verdict.RESTING_ORDER_LEFT, id="one list is missing, one shows it"),
+        pytest.param(OrderEvidence(positions_from_s=2.0), Verdict.FLAT, id="the last read is newer than the lists"),
+        pytest.param(OrderEvidence(positions_from_s=2.1), Verdict.UNVERIFIED, id="the last read is older than the lists"),
+    ],
+)
+def test_no_position_is_flat_only_without_an_order_that_can_open_one(orders: OrderEvidence, verdict: Verdict) -> None:
+    """What opens a second later was not flat; and an order that fired before its list was read shows in a later read."""
+    assert judge_btc(OPEN, PROVEN, orders=orders).verdict is verdict
+
+
+def test_an_instrument_whose_order_lists_nobody_read_is_not_proven() -> None:
+    """A missing piece of evidence must not look like an empty list."""
+    (verdict,) = judge([BTC], OPEN, PROVEN, GAP_S, {}, {})
+    assert (verdict.verdict, verdict.reason) == (Verdict.UNVERIFIED, "no position is open; the order lists were not read")
+
+
+def test_what_is_still_waiting_is_named_with_every_verdict() -> None:
+    """A closing order may act on tomorrow's position, and an opening one is what has to be cancelled by hand."""
+    for orders in (OrderEvidence(left=(CLOSING,)), OrderEvidence(left=(OPENING,))):
+        assert f"still waiting: {orders.left[0].describe()}" in judge_btc(OPEN, PROVEN, orders=orders).reason
+
+
+def residual(*positions: Position, concerns: dict[ResidualCause, str] | None = None) -> list[ProofRead]:
+    """A last read that shows these rows."""
+    size = sum((row.quantity_contracts for row in positions), Decimal(0))
+    return [read(0, PlanLine(BTC, ProductGroup.SWAP_U, size, Decimal(90), positions, "live", concerns or {}))]
+
+
+def row(position_id: str, *, is_copied: bool = False) -> Position:
+    """An open row of BTC, known from the first read when its id is 1."""
+    side = PositionSide.LONG
+    return Position(
+        BTC, ProductGroup.SWAP_U, position_id, side, Decimal(5), "cross", "split", None, "USDT", is_leading=is_copied
+    )
+
+
+@pytest.mark.parametrize(
+    ("proofs", "orders", "cause"),
+    [
+        (residual(row("1")), NO_ORDERS, ResidualCause.OTHER),
+        (residual(row("1"), concerns={ResidualCause.NOT_TRADING: "state suspend"}), NO_ORDERS, ResidualCause.NOT_TRADING),
+        (residual(row("1"), concerns={ResidualCause.OVERSIZED: "large"}), NO_ORDERS, ResidualCause.OVERSIZED),
+        (residual(row("1"), concerns={ResidualCause.ODD_LOT: "odd"}), NO_ORDERS, ResidualCause.ODD_LOT),
+        (residual(row("1", is_copied=True)), NO_ORDERS, ResidualCause.COPY_TRADING),
+        (residual(row("1", is_copied=True), row("1")), NO_ORDERS, ResidualCause.OTHER),
+        (residual(row("1")), OrderEvidence(left=(CLOSING,)), ResidualCause.FROZEN),
+        (residual(row("1")), OrderEvidence(left=(OPENING,)), ResidualCause.OTHER),
+        (residual(row("1")), OrderEvidence(left=(order("sell", OrderKind.PROTECTION),)), ResidualCause.OTHER),
+        (residual(row("99")), NO_ORDERS, ResidualCause.REOPENED),
+        (residual(row("1"), row("99")), NO_ORDERS, ResidualCause.OTHER),
+    ],
+)
+def test_a_residual_is_classified_by_what_is_left(
+    proofs: list[ProofRead], orders: OrderEvidence, cause: ResidualCause
+) -> None:
+    """The owner of the break has to do something else for each; a cause of a part of it is not the cause of it."""
+    assert judge_btc(OPEN, proofs, orders=orders).cause is cause
+
+
+def test_only_what_is_open_has_a_cause() -> None:
+    """A cause beside a proof would be read as a residual."""
+    assert judge_btc(OPEN, PROVEN).cause is None
+    assert judge_btc(OPEN, []).cause is None
+
+
 def test_reads_are_apart_only_if_all_their_pages_are() -> None:
     """A read of swaps and spot has two pages; the second must not lean on the first one's distance."""
     earlier = ProofRead(plan(), (0.0, 1.0))
@@ -150,6 +246,7 @@ def test_reads_are_apart_only_if_all_their_pages_are() -> None:
         ([Verdict.FLAT, Verdict.UNVERIFIED], FlattenResult.UNVERIFIED),
         ([Verdict.FLAT, Verdict.UNVERIFIED, Verdict.RESIDUAL], FlattenResult.NOT_FLAT),
         ([Verdict.RESIDUAL], FlattenResult.NOT_FLAT),
+        ([Verdict.FLAT, Verdict.UNVERIFIED, Verdict.RESTING_ORDER_LEFT], FlattenResult.NOT_FLAT),
         ([], FlattenResult.UNVERIFIED),
     ],
 )
@@ -198,24 +295,41 @@ def build_reads(story: list[tuple[float, set[str]]]) -> list[ProofRead]:
     return reads
 
 
-@given(befores, steps, histories_strategy)
+orders_strategy = st.dictionaries(
+    st.sampled_from(IDS),
+    st.builds(
+        OrderEvidence,
+        st.sampled_from([(), (OPENING,), (CLOSING,)]),
+        st.sampled_from([None, "missing"]),
+        st.sampled_from([float("-inf"), 1.0, 4.0]),
+    ),
+)
+
+
+@given(befores, steps, histories_strategy, orders_strategy)
 def test_every_instrument_has_exactly_one_verdict_in_the_order_asked(
-    before: set[str] | None, story: list[tuple[float, set[str]]], histories: dict[str, InstrumentHistory]
+    before: set[str] | None,
+    story: list[tuple[float, set[str]]],
+    histories: dict[str, InstrumentHistory],
+    orders: dict[str, OrderEvidence],
 ) -> None:
     """An instrument without a verdict would be missing from the failure, and nobody would look at it."""
     opened = None if before is None else plan(*(line(name) for name in sorted(before)))
-    verdicts = judge(IDS, opened, build_reads(story), GAP_S, histories)
+    verdicts = judge(IDS, opened, build_reads(story), GAP_S, histories, orders)
     assert tuple(verdict.instrument_id for verdict in verdicts) == IDS
 
 
-@given(befores, steps, histories_strategy)
+@given(befores, steps, histories_strategy, orders_strategy)
 def test_flat_is_said_only_with_two_proofs_apart_and_nothing_open_since(
-    before: set[str] | None, story: list[tuple[float, set[str]]], histories: dict[str, InstrumentHistory]
+    before: set[str] | None,
+    story: list[tuple[float, set[str]]],
+    histories: dict[str, InstrumentHistory],
+    orders: dict[str, OrderEvidence],
 ) -> None:
     """The promise of the whole project, over any story of reads."""
     opened = None if before is None else plan(*(line(name) for name in sorted(before)))
     reads = build_reads(story)
-    for verdict in judge(IDS, opened, reads, GAP_S, histories):
+    for verdict in judge(IDS, opened, reads, GAP_S, histories, orders):
         flat_since = []
         for proof in reversed(reads):
             if proof.open_line(verdict.instrument_id) is not None:
@@ -223,6 +337,9 @@ def test_flat_is_said_only_with_two_proofs_apart_and_nothing_open_since(
             flat_since.append(proof.started_monotonic_s[0])
         is_proven = bool(flat_since) and flat_since[0] - flat_since[-1] >= GAP_S
         is_held_back = histories.get(verdict.instrument_id, UNTOUCHED).held_back is not None
-        assert verdict.verdict.is_flat == (is_proven and not is_held_back)
+        evidence = orders.get(verdict.instrument_id)
+        is_quiet = evidence is not None and not evidence.opening and evidence.missing is None
+        is_followed = evidence is not None and bool(flat_since) and flat_since[0] >= evidence.positions_from_s
+        assert verdict.verdict.is_flat == (is_proven and not is_held_back and is_quiet and is_followed)
         is_open_last = bool(reads) and reads[-1].open_line(verdict.instrument_id) is not None
         assert (verdict.verdict is Verdict.RESIDUAL) == is_open_last
