@@ -210,12 +210,18 @@ class PaceSection(_Section):
     """Seconds between two sends of a lane, and the margin in milliseconds on top.
 
     Source: https://www.deepcoin.com/docs/DeepCoinTrade/batchClosePosition (1 per second; market data 5 per second).
-    Newer pages of the exchange allow 10 positions reads per second, hence the lower bound of that one.
+    Newer pages of the exchange allow 10 positions reads and 10 reads of resting orders per second, hence the lower bounds
+    of those two; but the list of trigger orders 5 times per second and 150 times per minute, which is 0.4 s in the long
+    run. A single trigger order may be cancelled 60 times in 2 s for each user and instrument, anything else once per second
+    (https://www.deepcoin.com/docs/DeepCoinTrade/cancelTriggerOrder and its neighbours).
     """
 
     close_spacing_s: Annotated[float, Field(gt=0, le=60), _on_live_at_least(1.0)] = 1.0
     positions_spacing_s: Annotated[float, Field(gt=0, le=60), _on_live_at_least(0.1)] = 1.0
     account_spacing_s: Annotated[float, Field(gt=0, le=60), _on_live_at_least(1.0)] = 1.0
+    orders_spacing_s: Annotated[float, Field(gt=0, le=60), _on_live_at_least(0.1)] = 1.0
+    cancel_spacing_s: Annotated[float, Field(gt=0, le=60), _on_live_at_least(1.0)] = 1.0
+    trigger_cancel_spacing_s: Annotated[float, Field(gt=0, le=60), _on_live_at_least(0.034)] = 0.05
     market_spacing_s: Annotated[float, Field(gt=0, le=60), _on_live_at_least(0.2)] = 0.2
     margin_ms: Annotated[float, Field(ge=0, le=10_000)] = 60.0
 

@@ -2,8 +2,9 @@
 
 Sources: "codes page" is https://www.deepcoin.com/docs (error codes), "close page" is
 https://www.deepcoin.com/docs/DeepCoinTrade/batchClosePosition, "by-ids page" is
-https://www.deepcoin.com/docs/DeepCoinTrade/closePositionByIds; "observed" was seen on the live service or in other
-clients and stands in no official table.
+https://www.deepcoin.com/docs/DeepCoinTrade/closePositionByIds, "cancel pages" are .../DeepCoinTrade/batchCancelOrder,
+cancelTriggerOrder and cancelPositionSlTp; "observed" was seen on the live service or in other clients and stands in no
+official table.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class CodeMeaning:
 
 
 _READS_DECIDE = "The positions reads decide whether it is flat or its size is frozen by resting orders."
+_ORDERS_DECIDE = "The next order list decides whether it still waits; the next positions reads, whether it has filled."
 _STOP = "The whole flatten stops; mend the key, its permissions or its bound addresses."
 _UNLISTED = CodeMeaning("A code this version does not know.", "Look at the raw item and at the exchange's page.", "none")
 
@@ -51,6 +53,10 @@ _MEANINGS: dict[str, CodeMeaning] = {
     "51020": CodeMeaning("Insufficient position.", _READS_DECIDE, "close page"),
     "51008": CodeMeaning("The order does not exist.", _READS_DECIDE, "close page"),
     "51404": CodeMeaning("The position does not exist or is closed already.", _READS_DECIDE, "by-ids page"),
+    "24": CodeMeaning("The order to cancel is not found.", _ORDERS_DECIDE, "cancel pages"),
+    "51400": CodeMeaning("The take profit or stop loss to cancel does not exist.", _ORDERS_DECIDE, "cancel pages"),
+    "51401": CodeMeaning("The take profit or stop loss is executed or cancelled already.", _ORDERS_DECIDE, "cancel pages"),
+    "1033201232": CodeMeaning("The trigger order to cancel is not found.", _ORDERS_DECIDE, "cancel pages"),
     "51": CodeMeaning("A parameter is missing or out of range.", "Mend this instrument's settings.", "observed"),
     "50": CodeMeaning("The instrument is unknown.", "Mend this instrument's settings.", "observed"),
     "14": CodeMeaning("Duplicate action.", "Look at the exchange's page before sending again by hand.", "observed"),

@@ -11,8 +11,8 @@
     ├── LedgerError            the record cannot be trusted or written; nothing is sent without it
     └── FlattenFailed          the flatten ended and the account is not proven flat
 
-What a close request did is never an exception: `exchange.client` returns it as a `CloseAnswer`, because an unknown
-outcome has to be recorded like any other.
+What a close or a cancel did is never an exception: `exchange.client` returns it as an answer, because an unknown outcome
+has to be recorded like any other.
 """
 
 from __future__ import annotations

@@ -1,18 +1,18 @@
 """The signed REST client of one account. It sends each request once, paced, and says truthfully what became of it.
 
-Reads raise when they bring no proof. A close never raises for what the exchange did: its `CloseAnswer` is recorded, then
-judged by a positions read. Decisions about what to send live in `flattening`, not here.
+Reads raise when they bring no proof. A close or cancel never raises for what the exchange did: its answer is recorded, then
+judged by a read. Decisions about what to send live in `flattening`, not here.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 from deepcoin_ops.domain.error_codes import explain_code, refusal_of
@@ -27,33 +27,41 @@ from deepcoin_ops.domain.model import (
     Refusal,
     Venue,
 )
-from deepcoin_ops.exchange import wire
+from deepcoin_ops.domain.orders import CancelAnswer
+from deepcoin_ops.exchange import wire, wire_cancels
 from deepcoin_ops.exchange.pacing import Pace, never
-from deepcoin_ops.exchange.signing import format_timestamp, sign
+from deepcoin_ops.exchange.signing import ApiCredentials, signed_headers
 from deepcoin_ops.exchange.transport import HttpAnswer, Transport, TransportFailed
 from deepcoin_ops.exchange.wire_values import UnreadableAnswer
 
 BATCH_CLOSE = "/deepcoin/trade/batch-close-position"
 CLOSE_BY_IDS = "/deepcoin/trade/close-position-by-ids"
 CLOSE_LANES = {BATCH_CLOSE: "batch-close", CLOSE_BY_IDS: "close-by-ids"}
+CANCEL_LANES = {
+    wire_cancels.BATCH_CANCEL: "cancel-orders",
+    wire_cancels.CANCEL_ORDER: "cancel-order",
+    wire_cancels.CANCEL_TRIGGER: "cancel-trigger",
+    wire_cancels.CANCEL_TRIGGER_GROUP: "cancel-trigger-all",
+    wire_cancels.CANCEL_PROTECTION: "cancel-protection",
+    wire_cancels.CANCEL_TRAILING: "cancel-trailing",
+}
 _PAPER_MARK = "x-paper"
 _Parsed = TypeVar("_Parsed")
+_Read = TypeVar("_Read", bound=wire.Reading)
 
 
-class ApiCredentials(Protocol):
-    """The three values that sign a request; the settings bring them."""
+@dataclass(frozen=True)
+class Fetched(Generic[_Parsed]):
+    """A read that was answered whole: what it says, the bytes it came in, and when it was sent and finished.
 
-    @property
-    def api_key(self) -> str:
-        """The key's name at the exchange."""
+    Both beginnings are moments after the wait for the slot: a read proves something about the time from then on.
+    """
 
-    @property
-    def secret_key(self) -> str:
-        """What the signature is made with."""
-
-    @property
-    def passphrase(self) -> str:
-        """The passphrase chosen when the key was made."""
+    parsed: _Parsed
+    raw: RawAnswer
+    started_at: datetime
+    finished_at: datetime
+    started_monotonic_s: float
 
 
 def _utc_now() -> datetime:
@@ -95,6 +103,15 @@ class DeepcoinClient:
         """How far the exchange's clock was ahead of this machine's when it was last corrected."""
         return self._clock_offset
 
+    @property
+    def has_shared_pace(self) -> bool:
+        """Whether all lanes of the account share one budget at present, because a throttle was seen.
+
+        Raises:
+            GuardRefused: The pace cannot be read.
+        """
+        return self._account_pace.is_shared()
+
     def close(self) -> None:
         """Close the kept connections."""
         self._transport.close()
@@ -125,7 +142,7 @@ class DeepcoinClient:
         Raises:
             ReadFailed: No readable answer.
         """
-        return self._fetch_account("account", "/deepcoin/account/uid", {}, wire.parse_uid, is_stopped)
+        return self.fetch_page("account", "/deepcoin/account/uid", {}, wire.parse_uid, is_stopped).parsed
 
     def fetch_positions(self, instrument_type: InstrumentType, is_stopped: Callable[[], bool] = never) -> PositionsRead:
         """One complete read of all positions of one instrument type.
@@ -135,20 +152,17 @@ class DeepcoinClient:
 
         Source: https://www.deepcoin.com/docs/DeepCoinAccount/accountPositions (no paging is documented).
         """
-        path = "/deepcoin/account/positions?" + urlencode({"instType": instrument_type.value})
-        self._account_pace.take_slot("positions", is_stopped=is_stopped)
-        started_at, started_monotonic_s = self._now(), time.monotonic()
-        answer = self._send_fetch(path, signed=True)
-        self._note_read("positions", self._account_pace, answer)
+        query = {"instType": instrument_type.value}
         parse = partial(wire.parse_positions, instrument_type=instrument_type)
-        positions, notes = self._parse_answer(path, answer, parse)
+        page = self.fetch_page("positions", "/deepcoin/account/positions", query, parse, is_stopped)
+        positions, notes = page.parsed
         return PositionsRead(
             instrument_type=instrument_type,
             positions=positions,
-            started_at=started_at,
-            finished_at=self._now(),
-            started_monotonic_s=started_monotonic_s,
-            raw=answer.raw,
+            started_at=page.started_at,
+            finished_at=page.finished_at,
+            started_monotonic_s=page.started_monotonic_s,
+            raw=page.raw,
             notes=notes,
         )
 
@@ -181,8 +195,8 @@ class DeepcoinClient:
         query: Mapping[str, str],
         parse: Callable[[Any], _Parsed],
         is_stopped: Callable[[], bool] = never,
-    ) -> tuple[_Parsed, RawAnswer]:
-        """One page of one of the account's lists, parsed, with the bytes it came in.
+    ) -> Fetched[_Parsed]:
+        """One page of one of the account's lists, parsed, with the bytes it came in and the moment it was asked for.
 
         Args:
             lane: Its lane in the account's pace.
@@ -216,60 +230,85 @@ class DeepcoinClient:
             The outcome, whatever it was. Nothing is sent again here: the exchange offers no key that would make a
             repeat recognisable.
         """
-        sent_at = self._now()
-        try:
-            answer = self._transport.send("POST", endpoint, self._headers("POST", endpoint, body), body)
-        except TransportFailed as failure:
-            outcome = Outcome.NOT_SENT if failure.is_not_sent else Outcome.UNKNOWN
-            return CloseAnswer(
-                outcome=outcome,
-                reason=str(failure),
-                sent_at=None if failure.is_not_sent else sent_at,
-                answered_at=self._now(),
-                raw=failure.raw,
-            )
-        return self._judge_close(answer, sent_at)
+        common, reading = self._send_write(endpoint, body, wire.read_close_answer)
+        return CloseAnswer(**common, close_errors=reading.close_errors if reading else ())
 
     def note_close_answer(self, endpoint: str, answer: CloseAnswer) -> None:
         """Tell the pace of a close's answer, after it has been recorded: nothing comes between an answer and its record."""
         self._note_pace(CLOSE_LANES[endpoint], self._account_pace, answer.is_throttled, answer.retry_after_s)
 
-    def _judge_close(self, answer: HttpAnswer, sent_at: datetime) -> CloseAnswer:
-        reading = wire.read_close_answer(answer.http_status, answer.raw.body)
-        close_answer = CloseAnswer(
-            outcome=reading.outcome,
-            reason=reading.reason,
-            sent_at=sent_at,
-            answered_at=self._now(),
-            refusal=reading.refusal,
-            error_code=reading.error_code,
-            retry_after_s=_retry_after_s(answer),
-            close_errors=reading.close_errors,
-            raw=answer.raw,
-            is_throttled=reading.refusal is Refusal.THROTTLED or answer.http_status == 429,
-            notes=reading.notes,
-        )
+    def take_cancel_slot(self, endpoint: str, prepare: Callable[[], None], is_stopped: Callable[[], bool]) -> None:
+        """Wait until the pace allows the next cancel of this kind; as `take_close_slot`.
+
+        Raises:
+            SendWithdrawn: Stopping was asked for; no slot was used.
+        """
+        self._account_pace.take_slot(CANCEL_LANES[endpoint], prepare=prepare, is_stopped=is_stopped)
+
+    def send_cancel(self, endpoint: str, body: str) -> CancelAnswer:
+        """Send one cancel, once. The slot was taken before. Sends a request that changes orders.
+
+        Args:
+            endpoint: One of `CANCEL_LANES`.
+            body: The exact text to sign and send, from the body of that endpoint in `wire_cancels`.
+
+        Returns:
+            The outcome, whatever it was. Whether an order is gone is for the next order list to say.
+        """
+        read = partial(wire_cancels.read_cancel_answer, endpoint, body)
+        common, reading = self._send_write(endpoint, body, read)
+        return CancelAnswer(**common, cancel_errors=reading.cancel_errors if reading else ())
+
+    def note_cancel_answer(self, endpoint: str, answer: CancelAnswer) -> None:
+        """Tell the pace of a cancel's answer, after it has been recorded."""
+        self._note_pace(CANCEL_LANES[endpoint], self._account_pace, answer.is_throttled, answer.retry_after_s)
+
+    def _send_write(
+        self, endpoint: str, body: str, read: Callable[[int, bytes], _Read]
+    ) -> tuple[dict[str, Any], _Read | None]:
+        """Send a request that changes something.
+
+        Returns:
+            The fields that every kind of answer has, and the reading; None when nothing whole came back.
+        """
+        sent_at = self._now()
+        try:
+            answer = self._transport.send("POST", endpoint, self._headers("POST", endpoint, body), body)
+        except TransportFailed as failure:
+            return {
+                "outcome": Outcome.NOT_SENT if failure.is_not_sent else Outcome.UNKNOWN,
+                "reason": str(failure),
+                "sent_at": None if failure.is_not_sent else sent_at,
+                "answered_at": self._now(),
+                "raw": failure.raw,
+            }, None
+        read_as_told = read(answer.http_status, answer.raw.body)
+        reading = self._distrust_other_venue(answer, read_as_told)
+        return {
+            "outcome": reading.outcome,
+            "reason": reading.reason,
+            "sent_at": sent_at,
+            "answered_at": self._now(),
+            "refusal": reading.refusal,
+            "error_code": reading.error_code,
+            "retry_after_s": _retry_after_s(answer),
+            "raw": answer.raw,
+            "is_throttled": read_as_told.refusal is Refusal.THROTTLED or answer.http_status == 429,
+            "notes": reading.notes,
+        }, reading
+
+    def _distrust_other_venue(self, answer: HttpAnswer, reading: _Read) -> _Read:
         # An unreadable answer may have lost its headers on the way; only a readable one can come from another venue.
         if reading.error_code is None or self._is_from_this_venue(answer):
-            return close_answer
+            return reading
         # Whoever answered may have done anything; the flatten stops and the reads decide.
         reason = f"the answer does not come from the {self._venue} venue; {reading.reason}"
-        return replace(close_answer, outcome=Outcome.UNKNOWN, refusal=Refusal.FATAL, reason=reason)
-
-    def _fetch_account(
-        self,
-        lane: str,
-        path: str,
-        query: Mapping[str, str],
-        parse: Callable[[Any], _Parsed],
-        is_stopped: Callable[[], bool],
-    ) -> _Parsed:
-        return self._fetch(lane, self._account_pace, path, query, parse, is_stopped, signed=True)[0]
+        return replace(reading, outcome=Outcome.UNKNOWN, refusal=Refusal.FATAL, reason=reason)
 
     def _fetch_market(
         self, path: str, query: Mapping[str, str], parse: Callable[[Any], _Parsed], is_stopped: Callable[[], bool]
     ) -> _Parsed:
-        return self._fetch("market", self._market_pace, path, query, parse, is_stopped, signed=False)[0]
+        return self._fetch("market", self._market_pace, path, query, parse, is_stopped, signed=False).parsed
 
     def _fetch(
         self,
@@ -281,12 +320,14 @@ class DeepcoinClient:
         is_stopped: Callable[[], bool],
         *,
         signed: bool,
-    ) -> tuple[_Parsed, RawAnswer]:
+    ) -> Fetched[_Parsed]:
         path_and_query = f"{path}?{urlencode(query)}" if query else path
         pace.take_slot(lane, is_stopped=is_stopped)
+        started_at, started_monotonic_s = self._now(), time.monotonic()
         answer = self._send_fetch(path_and_query, signed=signed)
         self._note_read(lane, pace, answer)
-        return self._parse_answer(path_and_query, answer, parse), answer.raw
+        parsed = self._parse_answer(path_and_query, answer, parse)
+        return Fetched(parsed, answer.raw, started_at, self._now(), started_monotonic_s)
 
     def _send_fetch(self, path_and_query: str, *, signed: bool) -> HttpAnswer:
         headers = self._headers("GET", path_and_query, "") if signed else {}
@@ -329,14 +370,7 @@ class DeepcoinClient:
         return (_PAPER_MARK in answer.headers) == (self._venue is Venue.PAPER)
 
     def _headers(self, method: str, path_and_query: str, body: str) -> dict[str, str]:
-        timestamp = format_timestamp(self._now() + self._clock_offset)
-        return {
-            "DC-ACCESS-KEY": self._credentials.api_key,
-            "DC-ACCESS-SIGN": sign(self._credentials.secret_key, timestamp, method, path_and_query, body),
-            "DC-ACCESS-TIMESTAMP": timestamp,
-            "DC-ACCESS-PASSPHRASE": self._credentials.passphrase,
-            "Content-Type": "application/json",
-        }
+        return signed_headers(self._credentials, self._now() + self._clock_offset, method, path_and_query, body)
 
 
 def _refusal_of_read(answer: HttpAnswer) -> Refusal | None:

@@ -175,15 +175,18 @@ class _Walk:
             return self._list.parse(data, self._question.instrument_type)
 
         try:
-            (rows, notes), raw = self._client.fetch_page(self._list.lane, self._list.path, query, parse, self._is_stopped)
+            answered = self._client.fetch_page(self._list.lane, self._list.path, query, parse, self._is_stopped)
         except ReadFailed as failure:
             if failure.raw is not None:
                 self.pages.append(EvidencePage(asked, failure.raw))
             raise
-        self.pages.append(EvidencePage(asked, raw))
+        rows, notes = answered.parsed
+        self.pages.append(EvidencePage(asked, answered.raw))
         self.notes.update(notes)
         if any(_is_outside(row, window) for row in rows):
-            raise ReadFailed(f"{self._list.path} shows rows from outside the window {asked}: it does not keep to it", raw)
+            raise ReadFailed(
+                f"{self._list.path} shows rows from outside the window {asked}: it does not keep to it", answered.raw
+            )
         return rows
 
 

@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 STOP_POLL_S: Final = 0.050
 # The lock is held for a commit and a small write, about 2 ms; polling it slowly would waste slots.
 LOCK_POLL_S: Final = 0.005
+# Nobody keeps the lock this long but a process that records its intent on a slow disk, or one that is frozen.
+LOOK_LIMIT_S: Final = 1.0
 # One page: a shorter lease leaves nothing of a longer one behind it.
 LEASE_BYTES: Final = 4096
 
@@ -62,6 +64,13 @@ class Pace(Protocol):
 
     def record_clean(self, lane: str) -> None:
         """Count an answer of this lane that was no throttle; enough of them narrow a widened margin again."""
+
+    def is_shared(self) -> bool:
+        """Whether all lanes share one budget at present, so that each request holds up all the others.
+
+        Raises:
+            GuardRefused: The pace cannot be read.
+        """
 
 
 def no_op() -> None:
@@ -143,6 +152,19 @@ class FilePace:
     def record_clean(self, lane: str) -> None:
         """Count a clean answer while the margin is wider than configured; see `Pace.record_clean`."""
         self._change(lane, lambda state: state.answered_cleanly(self._margin_s))
+
+    def is_shared(self) -> bool:
+        """Whether the lanes share one budget because a throttle was seen; see `Pace.is_shared`. Changes nothing.
+
+        Not to be asked while a slot is prepared, when the lease is locked. A lease that stays locked is taken for shared:
+        then nobody sends, and the slower answer harms nobody.
+
+        Raises:
+            GuardRefused: The lease cannot be read.
+        """
+        give_up_s = self._clock.now_s() + LOOK_LIMIT_S
+        with self._locked(lambda: self._clock.now_s() > give_up_s) as is_locked:
+            return self._read().is_merged if is_locked else True
 
     def _try_slot(self, lane: str, prepare: Callable[[], None], is_stopped: Callable[[], bool]) -> float:
         """Use the slot if it is there; else the seconds until it may be."""

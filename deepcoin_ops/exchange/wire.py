@@ -7,7 +7,7 @@ passed over but noticed, because a new field is the first sign of a changed exch
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -61,15 +61,26 @@ class Envelope:
 
 
 @dataclass(frozen=True)
-class CloseReading:
-    """What an HTTP answer to a close request amounts to."""
+class Reading:
+    """What an HTTP answer to a request that changes something amounts to."""
 
     outcome: Outcome
     reason: str
     refusal: Refusal | None = None
     error_code: str | None = None
-    close_errors: tuple[CloseError, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CloseReading(Reading):
+    """What an HTTP answer to a close request amounts to, with the items of its errorList."""
+
+    close_errors: tuple[CloseError, ...] = ()
+
+
+def write_body(fields: Mapping[str, Any]) -> str:
+    """The exact text of a request's body, in the order given: it is signed, recorded and sent as it is."""
+    return json.dumps(fields, separators=(",", ":"))
 
 
 def close_body(instrument_id: str) -> str:
@@ -77,7 +88,7 @@ def close_body(instrument_id: str) -> str:
 
     Source: https://www.deepcoin.com/docs/DeepCoinTrade/batchClosePosition.
     """
-    return _compact({"productGroup": product_group_of(instrument_id).value, "instId": instrument_id})
+    return write_body({"productGroup": product_group_of(instrument_id).value, "instId": instrument_id})
 
 
 def close_by_ids_body(instrument_id: str, position_ids: Iterable[str]) -> str:
@@ -86,7 +97,7 @@ def close_by_ids_body(instrument_id: str, position_ids: Iterable[str]) -> str:
     Source: https://www.deepcoin.com/docs/DeepCoinTrade/closePositionByIds.
     """
     group = product_group_of(instrument_id).value
-    return _compact({"productGroup": group, "instId": instrument_id, "positionIds": list(position_ids)})
+    return write_body({"productGroup": group, "instId": instrument_id, "positionIds": list(position_ids)})
 
 
 def parse_envelope(body: bytes) -> Envelope:
@@ -113,40 +124,69 @@ def read_close_answer(http_status: int, body: bytes) -> CloseReading:
     Source: https://www.deepcoin.com/docs/DeepCoinTrade/batchClosePosition for the two readable shapes;
     `domain.error_codes.refusal_of` for what proves a refusal.
     """
+    outer = read_outer(http_status, body)
+    if isinstance(outer, Reading):
+        return CloseReading(**vars(outer))
+    reading, items = read_error_list("close", outer.data, _ERROR_ITEM_FIELDS, _ERROR_ITEM_VALUES)
+    errors = tuple(_parse_close_error(index, item) for index, item in enumerate(items))
+    return CloseReading(**vars(reading), close_errors=errors)
+
+
+def read_outer(
+    http_status: int, body: bytes, is_answer: Callable[[Envelope], bool] = lambda envelope: envelope.is_success
+) -> Envelope | Reading:
+    """What the outside of an answer to a request that changes something proves.
+
+    Args:
+        http_status: Status of the answer.
+        body: Its bytes.
+        is_answer: Whether an envelope says by its code that the request was processed and its `data` tells how it went.
+
+    Returns:
+        The envelope, if its `data` decides; else the whole reading: REFUSED for a proven refusal, or UNKNOWN.
+    """
     try:
         envelope = parse_envelope(body)
     except UnreadableAnswer as error:
-        return CloseReading(Outcome.UNKNOWN, f"HTTP {http_status}: {error}")
+        return Reading(Outcome.UNKNOWN, f"HTTP {http_status}: {error}")
     code = envelope.code
     refusal = refusal_of(http_status, code, is_data_null=envelope.has_data and envelope.data is None)
     if refusal is not None:
         reason = f"HTTP {http_status}, code {code}: {explain_code(code).meaning} {envelope.message}".strip()
-        return CloseReading(Outcome.REFUSED, reason, refusal, code)
-    if http_status != 200 or not envelope.is_success:
+        return Reading(Outcome.REFUSED, reason, refusal, code)
+    if http_status != 200 or not is_answer(envelope):
         reason = f"HTTP {http_status}, code {code}, which does not prove that nothing was done: {envelope.message}"
-        return CloseReading(Outcome.UNKNOWN, reason.rstrip(": "), None, code)
-    return _read_error_list(envelope.data)
+        return Reading(Outcome.UNKNOWN, reason.rstrip(": "), None, code)
+    return envelope
 
 
-def _read_error_list(data: Any) -> CloseReading:
+def read_error_list(
+    what: str, data: Any, fields: frozenset[str], values: Mapping[str, Callable[[Any], Any]]
+) -> tuple[Reading, list[Any]]:
+    """What the errorList inside a processed answer amounts to, and its items as they came.
+
+    Args:
+        what: The kind of request, for the notes.
+        data: The answer's `data`.
+        fields: The fields of an item that are known.
+        values: A reader for each of those whose values are read.
+    """
     items = data.get("errorList") if isinstance(data, dict) else None
     if not isinstance(items, list):
         reason = "code 0, but errorList is missing or not a list"
-        return CloseReading(Outcome.UNKNOWN, reason, None, "0", notes=(f"close answer with {reason}",))
+        return Reading(Outcome.UNKNOWN, reason, None, "0", (f"{what} answer with {reason}",)), []
     if not items:
-        return CloseReading(Outcome.ACCEPTED, "code 0 and an empty errorList", None, "0")
-    errors = tuple(_parse_close_error(index, item) for index, item in enumerate(items))
-    codes = ", ".join(sorted({error.error_code or "no code" for error in errors}))
-    return CloseReading(
-        Outcome.PARTIAL, f"{len(errors)} errorList item(s): {codes}", None, "0", errors, _notice_items(items)
-    )
-
-
-def _notice_items(items: list[Any]) -> tuple[str, ...]:
+        return Reading(Outcome.ACCEPTED, "code 0 and an empty errorList", None, "0"), []
     known = [item for item in items if isinstance(item, dict)]
+    named = {parse_text(item.get("errorCode")) or "no code" for item in known}
+    codes = ", ".join(sorted(named | ({"no code"} if len(known) < len(items) else set())))
     strange = ("errorList item that is no object",) if len(known) < len(items) else ()
-    fields = notice_fields("errorList item", known, _ERROR_ITEM_FIELDS)
-    return (*strange, *fields, *notice_values("errorList item", known, _ERROR_ITEM_VALUES))
+    notes = (
+        *strange,
+        *notice_fields("errorList item", known, fields),
+        *notice_values("errorList item", known, values),
+    )
+    return Reading(Outcome.PARTIAL, f"{len(items)} errorList item(s): {codes}", None, "0", notes), items
 
 
 def _parse_close_error(index: int, item: Any) -> CloseError:
@@ -284,10 +324,6 @@ def parse_uid(data: Any) -> str:
     if not uid:
         raise UnreadableAnswer("the answer has no uid")
     return uid
-
-
-def _compact(fields: Mapping[str, Any]) -> str:
-    return json.dumps(fields, separators=(",", ":"))
 
 
 def _refuse(constant: str) -> None:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from deepcoin_ops.domain.errors import NotArmed
 from deepcoin_ops.domain.model import Venue
-from deepcoin_ops.exchange.client import DeepcoinClient
+from deepcoin_ops.exchange.client import CANCEL_LANES, DeepcoinClient
 from deepcoin_ops.exchange.evidence import EVIDENCE_LANES
+from deepcoin_ops.exchange.orders import ORDER_LANES
 from deepcoin_ops.exchange.pacing import FilePace
 from deepcoin_ops.exchange.transport import Transport
+from deepcoin_ops.exchange.wire_cancels import CANCEL_TRIGGER
 from deepcoin_ops.ledger.journal import Ledger
 from deepcoin_ops.settings import AccountSettings, Settings, resolve_credentials
 
@@ -74,6 +76,9 @@ def build_client(settings: Settings, account: AccountSettings, environ: Mapping[
         "positions": pace.positions_spacing_s,
         "account": pace.account_spacing_s,
         **dict.fromkeys(EVIDENCE_LANES, pace.account_spacing_s),
+        **dict.fromkeys(ORDER_LANES, pace.orders_spacing_s),
+        **dict.fromkeys(CANCEL_LANES.values(), pace.cancel_spacing_s),
+        CANCEL_LANES[CANCEL_TRIGGER]: pace.trigger_cancel_spacing_s,
     }
     market_lanes = {"market": pace.market_spacing_s}
     return DeepcoinClient(

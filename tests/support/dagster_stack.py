@@ -113,6 +113,7 @@ def build_settings_text(
             f'           cron: "{fires.minute} {fires.hour} * * *",',
             f'           day_boundary: "{ends:%H:%M}"}}',
             f"pace: {{close_spacing_s: {PERIOD_S}, positions_spacing_s: {PERIOD_S}, account_spacing_s: {PERIOD_S},",
+            f"       orders_spacing_s: {PERIOD_S}, cancel_spacing_s: {PERIOD_S}, trigger_cancel_spacing_s: {PERIOD_S},",
             f"       market_spacing_s: {PERIOD_S / 5}, margin_ms: 60}}",
             "flatten: {settle_s: 0.3, read_gap_s: 0.3, max_rounds: 2, unknown_hold_s: 2, interrupt_read_s: 3}",
         ]

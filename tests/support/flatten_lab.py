@@ -35,6 +35,7 @@ accounts:
     close_spot: true
     instruments: [BTC-USDT-SWAP, ETH-USDT-SWAP, SOL-USDT-SWAP, BTC-USD-SWAP, XRP-USDT-SWAP, SOL-USDT]
 pace: {{close_spacing_s: {PERIOD_S}, positions_spacing_s: {PERIOD_S}, account_spacing_s: {PERIOD_S},
+        orders_spacing_s: {PERIOD_S}, cancel_spacing_s: {PERIOD_S}, trigger_cancel_spacing_s: {PERIOD_S},
         market_spacing_s: {PERIOD_S}, margin_ms: 30}}
 flatten: {{settle_s: {SETTLE_S}, read_gap_s: 0.06, max_rounds: 5, unknown_hold_s: 2, lock_wait_s: 0.3,
           interrupt_read_s: 2, max_deadline_s: 60}}

@@ -139,6 +139,13 @@ LIVE_ONLY = {
     "close_spacing_s": (ACCOUNT + "pace: {close_spacing_s: 0.9}", "pace.close_spacing_s", "at least 1.0"),
     "positions_spacing_s": (ACCOUNT + "pace: {positions_spacing_s: 0.05}", "pace.positions_spacing_s", "at least 0.1"),
     "account_spacing_s": (ACCOUNT + "pace: {account_spacing_s: 0.5}", "pace.account_spacing_s", "at least 1.0"),
+    "orders_spacing_s": (ACCOUNT + "pace: {orders_spacing_s: 0.09}", "pace.orders_spacing_s", "at least 0.1"),
+    "cancel_spacing_s": (ACCOUNT + "pace: {cancel_spacing_s: 0.9}", "pace.cancel_spacing_s", "at least 1.0"),
+    "trigger_cancel_spacing_s": (
+        ACCOUNT + "pace: {trigger_cancel_spacing_s: 0.03}",
+        "pace.trigger_cancel_spacing_s",
+        "at least 0.034",
+    ),
     "market_spacing_s": (ACCOUNT + "pace: {market_spacing_s: 0.1}", "pace.market_spacing_s", "at least 0.2"),
     "read_gap_s": (ACCOUNT + "flatten: {read_gap_s: 1.0}", "flatten.read_gap_s", "at least 1.1"),
 }

@@ -85,6 +85,10 @@ def test_the_list_is_closed(http_status: int, code: int, is_data_null: bool) -> 
         "51020",
         "51008",
         "51404",
+        "24",
+        "51400",
+        "51401",
+        "1033201232",
         "14",
         "31",
         "36",
@@ -97,7 +101,7 @@ def test_the_list_is_closed(http_status: int, code: int, is_data_null: bool) -> 
 def test_a_known_code_has_meaning_advice_and_source(code: str) -> None:
     """An operator reads these in the middle of the night; "observed" warns that no page stands behind it."""
     explained = explain_code(code)
-    assert explained.source in {"codes page", "close page", "by-ids page", "observed"}
+    assert explained.source in {"codes page", "close page", "by-ids page", "cancel pages", "observed"}
     assert explained.meaning.endswith(".")
     assert explained.advice.endswith(".")
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from paces import RecordingPace
 from raw_server import PATIENCE_S, RawServer, answer, saying
 
 from deepcoin_ops.domain.errors import ReadFailed, ReadRefused, SendWithdrawn
@@ -50,29 +51,6 @@ SCENARIO = Scenario(
 )
 POSITIONS = "account/positions"
 BTC_CLOSE = close_body("BTC-USDT-SWAP")
-
-
-class RecordingPace:
-    """A pace without waits that remembers what it was told. `on_slot` is called when a slot is given."""
-
-    def __init__(self) -> None:
-        self.slots: list[str] = []
-        self.pushes: list[tuple[str, float | None]] = []
-        self.clean: list[str] = []
-        self.on_slot: Callable[[], None] = no_op
-
-    def take_slot(self, lane: str, *, prepare: Callable[[], None] = no_op, is_stopped: Callable[[], bool] = never) -> None:
-        if is_stopped():
-            raise SendWithdrawn(lane)
-        self.on_slot()
-        prepare()
-        self.slots.append(lane)
-
-    def push(self, lane: str, retry_after_s: float | None) -> None:
-        self.pushes.append((lane, retry_after_s))
-
-    def record_clean(self, lane: str) -> None:
-        self.clean.append(lane)
 
 
 class Bench:
@@ -449,6 +427,13 @@ def test_a_stop_withdraws_slot_and_read(bench: Bench) -> None:
     with pytest.raises(SendWithdrawn):
         client.fetch_positions(InstrumentType.SWAP, lambda: True)
     assert bench.exchange.arrivals() == []
+
+
+@pytest.mark.parametrize("is_merged", [False, True])
+def test_the_client_tells_whether_the_accounts_lanes_share_a_budget(is_merged: bool, bench: Bench) -> None:
+    """Then every request holds up the closes; market data is metered elsewhere and says nothing about it."""
+    bench.account_pace.is_merged, bench.market_pace.is_merged = is_merged, not is_merged
+    assert bench.client().has_shared_pace is is_merged
 
 
 def test_threads_share_a_client(bench: Bench) -> None:

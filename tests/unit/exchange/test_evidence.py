@@ -53,6 +53,9 @@ class CountingPace:
     def record_clean(self, lane: str) -> None:
         pass
 
+    def is_shared(self) -> bool:
+        return False
+
 
 class ListedExchange:
     """The network's far end as a function: a list of fills, in one of the ways in which a page may be cut from it."""

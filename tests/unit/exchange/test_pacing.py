@@ -348,6 +348,50 @@ def test_the_first_throttle_makes_every_process_share_one_budget(
     assert wait_for_slot_s(pace, clock, POSITIONS) == pytest.approx(GAP_S + 0.05)
 
 
+def test_a_shared_budget_is_told_to_every_process_and_after_a_reboot(
+    pace: FilePace, build_pace: Callable[..., FilePace], tmp_path: Path
+) -> None:
+    """Whoever has many orders to cancel one by one must know that each of them holds up the closes."""
+    other = build_pace()
+    pace.take_slot(CLOSE)
+    assert not other.is_shared()
+    pace.push(CLOSE, None)
+    lease = (tmp_path / "pace.json").read_bytes()
+    assert other.is_shared()
+    assert build_pace(clock=VirtualClock("boot-2", 1.0)).is_shared()
+    assert (tmp_path / "pace.json").read_bytes() == lease
+
+
+def test_without_a_lease_nothing_is_shared_and_none_is_made(pace: FilePace, tmp_path: Path) -> None:
+    """Asking is no send: it must not leave a stamp behind that somebody waits for."""
+    assert not pace.is_shared()
+    assert not (tmp_path / "pace.json").exists()
+
+
+def test_a_pace_that_does_not_merge_is_never_shared(build_pace: Callable[..., FilePace]) -> None:
+    """A throttle of the market data keeps its lanes apart."""
+    pace = build_pace({"market": 0.2}, merges_lanes=False)
+    pace.push("market", None)
+    assert not pace.is_shared()
+
+
+def test_a_lease_that_stays_locked_counts_as_shared_before_long(
+    pace: FilePace, clock: VirtualClock, tmp_path: Path
+) -> None:
+    """A frozen process must not freeze whoever only asks, and the slower answer harms nobody."""
+    asked_s = clock.now_s()
+    with FileLock(tmp_path / "pace.lock"):
+        assert pace.is_shared()
+    assert clock.now_s() - asked_s == pytest.approx(1.0, abs=0.06)
+
+
+def test_a_lease_that_cannot_be_read_is_told_like_a_refused_slot(pace: FilePace, tmp_path: Path) -> None:
+    """Whether it is shared is not guessed from a broken disk."""
+    (tmp_path / "pace.json").mkdir()
+    with pytest.raises(GuardRefused, match="cannot be kept"):
+        pace.is_shared()
+
+
 def test_a_shared_budget_has_the_largest_spacing_of_its_lanes(
     build_pace: Callable[..., FilePace], clock: VirtualClock
 ) -> None:
