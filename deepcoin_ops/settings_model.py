@@ -72,7 +72,7 @@ def _one_of(words: type[_Word]) -> Any:
         if isinstance(found, str) and found in list(words):
             return words(found)
         cure = did_you_mean(found, words) if isinstance(found, str) else "put the word in quotes"
-        refuse(problem(f"one of {', '.join(words)}", describe(found), cure))
+        return refuse(problem(f"one of {', '.join(words)}", describe(found), cure))
 
     return BeforeValidator(parse)
 

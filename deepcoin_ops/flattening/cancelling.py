@@ -16,21 +16,10 @@ from datetime import UTC, datetime
 from deepcoin_ops.domain.errors import GuardRefused
 from deepcoin_ops.domain.model import Outcome, ProductGroup, Refusal, product_group_of
 from deepcoin_ops.domain.orders import CancelAnswer, CancelIntent, Order, OrderKind
-from deepcoin_ops.exchange import wire_orders
-from deepcoin_ops.exchange.client import (
-    BATCH_CANCEL,
-    CANCEL_ORDER,
-    CANCEL_PROTECTION,
-    CANCEL_TRAILING,
-    CANCEL_TRIGGER,
-    CANCEL_TRIGGER_ALL,
-)
+from deepcoin_ops.exchange import wire_cancels
 from deepcoin_ops.flattening.desk import Desk
 
 logger = logging.getLogger(__name__)
-
-# Source: https://www.deepcoin.com/docs/DeepCoinTrade/batchCancelOrder.
-MOST_IDS_PER_CANCEL = 50
 
 
 @dataclass(frozen=True)
@@ -53,7 +42,7 @@ def target_batch(orders: list[Order]) -> CancelTarget:
     """One call for up to fifty resting orders of any instruments."""
     ids = tuple(order.order_id for order in orders)
     names = tuple(dict.fromkeys(order.instrument_id for order in orders))
-    return CancelTarget(OrderKind.RESTING, names, ids, BATCH_CANCEL, wire_orders.batch_cancel_body(ids))
+    return CancelTarget(OrderKind.RESTING, names, ids, wire_cancels.BATCH_CANCEL, wire_cancels.batch_cancel_body(ids))
 
 
 def target_one(order: Order) -> CancelTarget:
@@ -65,16 +54,16 @@ def target_one(order: Order) -> CancelTarget:
     name, order_id = order.instrument_id, order.order_id
     match order.kind:
         case OrderKind.RESTING:
-            endpoint, body = CANCEL_ORDER, wire_orders.cancel_order_body(name, order_id)
+            endpoint, body = wire_cancels.CANCEL_ORDER, wire_cancels.cancel_order_body(name, order_id)
         case OrderKind.TRIGGER:
-            endpoint, body = CANCEL_TRIGGER, wire_orders.cancel_trigger_body(name, order_id)
+            endpoint, body = wire_cancels.CANCEL_TRIGGER, wire_cancels.cancel_trigger_body(name, order_id)
         case OrderKind.PROTECTION:
-            endpoint, body = CANCEL_PROTECTION, wire_orders.cancel_protection_body(name, order_id)
+            endpoint, body = wire_cancels.CANCEL_PROTECTION, wire_cancels.cancel_protection_body(name, order_id)
         case OrderKind.TRAILING:
             if order.position_side is None:
                 raise ValueError(f"a trailing exit of {name} names no side")
-            body = wire_orders.cancel_trailing_body(name, order.position_side, order.retrace_point)
-            endpoint = CANCEL_TRAILING
+            body = wire_cancels.cancel_trailing_body(name, order.position_side, order.retrace_point)
+            endpoint = wire_cancels.CANCEL_TRAILING
     return CancelTarget(order.kind, (name,), (order_id,) if order_id else (), endpoint, body)
 
 
@@ -86,8 +75,8 @@ def target_product_group(group: ProductGroup, instrument_ids: tuple[str, ...]) -
         instrument_ids: Those of its instruments that the flatten is about.
     """
     names = tuple(name for name in instrument_ids if product_group_of(name) is group)
-    body = wire_orders.cancel_trigger_group_body(group)
-    return CancelTarget(OrderKind.TRIGGER, names, (), CANCEL_TRIGGER_ALL, body)
+    body = wire_cancels.cancel_trigger_group_body(group)
+    return CancelTarget(OrderKind.TRIGGER, names, (), wire_cancels.CANCEL_TRIGGER_GROUP, body)
 
 
 class CancelSender:

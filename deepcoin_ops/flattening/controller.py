@@ -136,9 +136,7 @@ class Flatten:
             self._market_reads.start_missing()
             if not self.request.is_dry_run:
                 self._orders.start()
-            read = self._reader.fetch_snapshot(
-                self.request.account, self._desk.settings.deadline_s(0), self._stop.is_set
-            )
+            read = self._reader.fetch_snapshot(self.request.account, self._desk.settings.deadline_s(0), self._stop.is_set)
             ends_s = time.monotonic() + _PATIENCE_S
             self._market_reads.wait(_PATIENCE_S)
             if not self.request.is_dry_run:
@@ -198,8 +196,7 @@ class Flatten:
         self._orders.forbid_cancels()
         if self._last_plan is not None:
             self._orders.follow(self._last_plan, is_finishing=True)
-        starts_s = self._proof.next_start_s()
-        is_over = build_verify_limit(starts_s, self._orders.needed_s(), self._stop.is_set, self._limits)
+        is_over = build_verify_limit(self._proof.next_start_s(), self._orders.needed_s(), self._stop.is_set, self._limits)
         while self._reader.blind_reason is None and not self._are_verdicts_settled() and not is_over():
             starts_s = self._proof.next_read_at()
             if starts_s is None:

@@ -18,9 +18,9 @@ from deepcoin_ops.domain.model import Outcome, ProductGroup, Refusal, product_gr
 from deepcoin_ops.domain.orders import Order, OrderKind, OrderList, OrdersRead
 from deepcoin_ops.domain.planning import ClosePlan
 from deepcoin_ops.exchange.orders import fetch_resting_orders, fetch_trailing_orders, fetch_trigger_orders
+from deepcoin_ops.exchange.wire_cancels import MOST_CANCEL_IDS
 from deepcoin_ops.flattening.cancel_queue import CancelQueue
 from deepcoin_ops.flattening.cancelling import (
-    MOST_IDS_PER_CANCEL,
     CancelSender,
     CancelTarget,
     target_batch,
@@ -184,7 +184,7 @@ class OrderClearing:
         self._report(Progress(f"waiting orders are not looked after any more: {reason}"))
 
     def _step_resting(self) -> bool:
-        batch = self._queue.take_resting(MOST_IDS_PER_CANCEL if self._takes_batches else 1)
+        batch = self._queue.take_resting(MOST_CANCEL_IDS if self._takes_batches else 1)
         if batch:
             self._cancel(target_batch(batch) if self._takes_batches else target_one(batch[0]), batch)
             return True
@@ -307,7 +307,7 @@ class OrderClearing:
         if self._is_finishing:
             return not (self._queue.is_allowed and self._queue.awaits_group_cancel)
         # With one budget for everything the closes go first; and what one call is about to cancel need not be read before.
-        return not (self._queue.awaits_group_cancel or self._desk.client.has_shared_pace())
+        return not (self._queue.awaits_group_cancel or self._desk.client.has_shared_pace)
 
     def _find_due(self, instrument_id: str) -> OrderList | None:
         """The list of an instrument that is missing and would count if it were read now."""

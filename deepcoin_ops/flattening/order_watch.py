@@ -2,8 +2,8 @@
 
 A list is evidence about an instrument when it was begun late enough: a settle time after the instrument's last close and
 after the last cancel of such orders of it, because lists trail the writes as the positions do. A trigger order that fires
-may leave a resting order behind it, so the list of resting orders has to be newer than the first one without trigger orders.
-May be shared by threads.
+may leave a resting order behind it, so the list of resting orders has to be newer than the first list without trigger
+orders. May be shared by threads.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The reads that may prove an account flat: which ones count, when the next one may be begun, whether they suffice.
 
 A read counts when it was begun a settle time after the last answer or timeout of any send, closes and cancels alike, with
-nothing in flight: the exchange's reads were seen to lag its writes by seconds. Two clean ones, far enough apart, are a proof
-of the positions; the order lists (`order_watch`) have to be read too, and the last positions read has to be newer than the
-first list without an order that can open one.
+nothing in flight: the exchange's reads were seen to lag its writes by seconds. Two clean ones, far enough apart, are a
+proof of the positions; the order lists (`order_watch`) have to be read too, and the last positions read has to be newer
+than the first list without an order that can open one.
 """
 
 from __future__ import annotations

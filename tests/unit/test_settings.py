@@ -87,7 +87,11 @@ BAD_FILES = {
     ),
     "item of another type": (_account("[5]"), "instruments[0]", "found 5"),
     "spot without close_spot": (_account("[SOL-USDT]"), "instruments[0]", "set close_spot: true"),
-    "misspelt word": (_account("[BTC-USDT-SWAP]", "cancel_orders: opening_only,"), "main.cancel_orders", "all, opening, none"),
+    "misspelt word": (
+        _account("[BTC-USDT-SWAP]", "cancel_orders: opening_only,"),
+        "main.cancel_orders",
+        "all, opening, none",
+    ),
     "near word": (_account("[BTC-USDT-SWAP]", "cancel_orders: openin,"), "main.cancel_orders", "did you mean opening?"),
     "no word": (_account("[BTC-USDT-SWAP]", "cancel_orders: false,"), "main.cancel_orders", "one of all"),
     "all triggers but not all orders": (

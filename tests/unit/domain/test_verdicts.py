@@ -163,7 +163,7 @@ OPENING, CLOSING = order("buy"), order("sell")
         pytest.param(OrderEvidence(left=(CLOSING, OPENING)), Verdict.RESTING_ORDER_LEFT, id="one of two can open"),
         pytest.param(OrderEvidence(left=(CLOSING,)), Verdict.FLAT, id="one that can only close"),
         pytest.param(OrderEvidence(missing="no list"), Verdict.UNVERIFIED, id="a list is missing"),
-        pytest.param(OrderEvidence((OPENING,), "no list"), Verdict.RESTING_ORDER_LEFT, id="one list is missing, one shows it"),
+        pytest.param(OrderEvidence((OPENING,), "no list"), Verdict.RESTING_ORDER_LEFT, id="one list is missing, one not"),
         pytest.param(OrderEvidence(positions_from_s=2.0), Verdict.FLAT, id="the last read is newer than the lists"),
         pytest.param(OrderEvidence(positions_from_s=2.1), Verdict.UNVERIFIED, id="the last read is older than the lists"),
     ],
