@@ -230,7 +230,8 @@ def test_lines_are_described_without_exponents() -> None:
     rows = [held("BTC-USD-SWAP", "30"), held("ETH-USDT-SWAP", "0.30"), held("GAP-USDT-SWAP", "1", SHORT)]
     plan = plan_closes([row.instrument_id for row in rows], rows, MARKET)
     assert describe_lines(plan.lines) == (
-        "GAP-USDT-SWAP short 1 (notional unknown); BTC-USD-SWAP long 30 (3,000 USDT); ETH-USDT-SWAP long 0.3 (90 USDT)"
+        "GAP-USDT-SWAP short 1 (notional unknown); BTC-USD-SWAP long 30 (3,000 USDT); ETH-USDT-SWAP long 0.3 (90 USDT, "
+        "not trading: state suspend)"
     )
     assert describe_lines([]) == "nothing"
     assert describe_notional(Decimal("1234567.89")) == "1,234,568 USDT"
