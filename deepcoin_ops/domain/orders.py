@@ -58,9 +58,9 @@ class CancelOrders(StrEnum):
 class Order:
     """One waiting order.
 
-    `order_id` is empty for trailing exits. `side` is `buy` or `sell`, as far as it is told. `quantity_contracts` is what has
-    not filled yet; 0 for a protection of a whole position, None where the list has no readable size. `retrace_point` is the
-    distance of a trailing exit, which its cancel has to repeat.
+    `order_id` is empty for trailing exits. `side` is `buy` or `sell`, as far as it is told. `quantity_contracts` is what
+    has not filled yet; 0 for a protection of a whole position, None where the list has no readable size. `retrace_point`
+    is the distance of a trailing exit, which its cancel has to repeat.
     """
 
     kind: OrderKind
