@@ -19,6 +19,7 @@ from deepcoin_ops.domain.model import (
     InstrumentVerdict,
     Position,
 )
+from deepcoin_ops.domain.orders import CancelAttempt, Order, OrderList
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,29 @@ class PositionPage:
 
 
 @dataclass(frozen=True)
+class OrderPage:
+    """A complete read of one order list, as recorded. `instrument_id` is None for the list of all instruments.
+
+    What a list shows is there; what one that is not exhaustive leaves out may be there all the same.
+    """
+
+    purpose: str
+    order_list: OrderList
+    instrument_id: str | None
+    started_at: datetime
+    finished_at: datetime
+    is_exhaustive: bool
+    orders: tuple[Order, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class DayFlatten:
     """One flatten with everything that was recorded for it.
 
     `configured` is what the account's settings named when it was opened. `before` and `after` are the pages of its
     snapshot and of its last complete read, one for each instrument type; `notes` are what parsers noticed in answers.
+    `orders_after` is the last complete read of each order list: the one of all instruments, and two for each instrument.
     """
 
     request: FlattenRequest
@@ -52,6 +71,8 @@ class DayFlatten:
     before: tuple[PositionPage, ...] = ()
     after: tuple[PositionPage, ...] = ()
     notes: tuple[str, ...] = ()
+    cancels: tuple[CancelAttempt, ...] = ()
+    orders_after: tuple[OrderPage, ...] = ()
 
     @property
     def is_refused(self) -> bool:
@@ -63,7 +84,7 @@ class DayFlatten:
         """Whether it can say anything about the account: it read it or sent something, and was not a dry run."""
         if self.request.is_dry_run or self.is_refused:
             return False
-        return self.closing is not None or bool(self.after or self.attempts)
+        return self.closing is not None or bool(self.after or self.attempts or self.cancels or self.orders_after)
 
     @property
     def stands_at(self) -> datetime:
@@ -73,8 +94,9 @@ class DayFlatten:
         """
         if self.closed_at is not None and self.has_looked:
             return self.closed_at
-        read_at = [page.finished_at for page in self.after]
+        read_at = [page.finished_at for page in self.after] + [page.finished_at for page in self.orders_after]
         sent_at = [attempt.answered_at or attempt.intent_at for attempt in self.attempts]
+        sent_at += [cancel.answered_at or cancel.intent_at for cancel in self.cancels]
         return max([self.opened_at, *(read_at + sent_at if self.has_looked else [])])
 
 

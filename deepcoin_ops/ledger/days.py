@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from deepcoin_ops.domain.day import AccountDay, DayFlatten, DueTick, PositionPage
+from deepcoin_ops.domain.day import AccountDay, DayFlatten, DueTick, OrderPage, PositionPage
 from deepcoin_ops.domain.model import CloseAttempt
+from deepcoin_ops.domain.orders import CancelAttempt
 from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.records import FlattenRecord
 
@@ -34,8 +35,9 @@ def read_account_days(
     records = ledger.read_flattens(trading_day, up_to_seq) if ledger else []
     ticks = ledger.read_skipped_ticks(trading_day, up_to_seq) if ledger else []
     attempts = ledger.read_attempts(trading_day, up_to_seq) if ledger else []
+    cancels = ledger.read_cancels(trading_day, up_to_seq) if ledger else []
     evidence = ledger.read_evidence(trading_day, up_to_seq) if ledger else []
-    flattens = [_read_flatten(ledger, record, attempts, up_to_seq) for record in records] if ledger else []
+    flattens = [_read_flatten(ledger, record, attempts, cancels, up_to_seq) for record in records] if ledger else []
     named = {*configured, *(flatten.request.account for flatten in flattens), *(tick.account for tick in ticks)}
     days = []
     for account in sorted(named):
@@ -56,10 +58,19 @@ def read_account_days(
     return days
 
 
-def _read_flatten(ledger: History, record: FlattenRecord, attempts: Iterable[CloseAttempt], up_to_seq: int) -> DayFlatten:
+def _read_flatten(
+    ledger: History,
+    record: FlattenRecord,
+    attempts: Iterable[CloseAttempt],
+    cancels: Iterable[CancelAttempt],
+    up_to_seq: int,
+) -> DayFlatten:
     request = record.request
     pages = ledger.read_position_pages(request.flatten_id, up_to_seq)
-    notes = dict.fromkeys(note for page in pages for note in page.notes)
+    lists = ledger.read_order_pages(request.flatten_id, up_to_seq)
+    notes = dict.fromkeys(
+        note for notes in [page.notes for page in pages] + [page.notes for page in lists] for note in notes
+    )
     return DayFlatten(
         request=request,
         opened_at=record.opened_at,
@@ -71,6 +82,8 @@ def _read_flatten(ledger: History, record: FlattenRecord, attempts: Iterable[Clo
         before=_find_last_pages([page for page in pages if page.purpose == "snapshot"]),
         after=_find_last_pages(pages),
         notes=tuple(notes),
+        cancels=tuple(cancel for cancel in cancels if cancel.flatten_id == request.flatten_id),
+        orders_after=_find_last_lists(lists),
     )
 
 
@@ -78,6 +91,11 @@ def _find_last_pages(pages: Sequence[PositionPage]) -> tuple[PositionPage, ...]:
     """The last page of each instrument type: a page that failed is not among them, and the one before it counts."""
     last = {page.instrument_type: page for page in pages}
     return tuple(last[kind] for kind in sorted(last, reverse=True))
+
+
+def _find_last_lists(pages: Sequence[OrderPage]) -> tuple[OrderPage, ...]:
+    """The last page of each order list, in the order in which the lists were first read."""
+    return tuple({(page.order_list, page.instrument_id): page for page in pages}.values())
 
 
 def _read_configured(record: FlattenRecord) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """Everything that reads the ledger: flattens, attempts, verdicts, heads of days, and whether the chain holds.
 
+What is about waiting orders is read by `order_history`, of which `History` is the rest.
+
 Writes nothing. State is a fold over entries: an intent without an outcome reads as UNKNOWN, a flatten without a closing
 as still open. Reads of a day take `up_to_seq`, so that tables built one after the other are all of one moment; whatever
 was recorded later does not exist for them.
@@ -14,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, select, true
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, select
 
 from deepcoin_ops.domain.day import PositionPage
 from deepcoin_ops.domain.errors import LedgerError
@@ -31,6 +33,8 @@ from deepcoin_ops.domain.model import (
     Venue,
 )
 from deepcoin_ops.ledger.chain import FIRST_PREVIOUS_HASH, build_misfit
+from deepcoin_ops.ledger.order_history import OrderHistory
+from deepcoin_ops.ledger.queries import Row, Rows, fetch, is_up_to
 from deepcoin_ops.ledger.records import AlteredEntry, DayHead, EvidenceRecord, FlattenRecord, LedgerHead, SkippedTick
 from deepcoin_ops.ledger.rows import build_record, build_utc_text
 from deepcoin_ops.ledger.schema import (
@@ -57,11 +61,8 @@ NO_OUTCOME_REASON = "no outcome is on record: the process ended or still waits; 
 # A read transaction holds up every writer's commit, so that a long walk is done in short ones.
 _CHAIN_BATCH = 200
 
-_Row = dict[str, Any]
-_Rows = list[_Row]
 
-
-class History:
+class History(OrderHistory):
     """The ledger as something to read. Open it with `open_existing` where nothing is to be written.
 
     Attributes:
@@ -69,7 +70,7 @@ class History:
     """
 
     def __init__(self, store: Store):
-        self._store = store
+        super().__init__(store)
         self.path = store.path
 
     @classmethod
@@ -159,41 +160,41 @@ class History:
     def read_verdicts(self, flatten_id: str, up_to_seq: int | None = None) -> list[InstrumentVerdict]:
         """The newest verdicts recorded for a flatten, in the order given; empty when there are none."""
         newest = select(func.max(entries.c.seq)).join(verdicts, verdicts.c.seq == entries.c.seq)
-        newest = newest.where(entries.c.flatten_id == flatten_id, _is_up_to(entries, up_to_seq))
+        newest = newest.where(entries.c.flatten_id == flatten_id, is_up_to(entries, up_to_seq))
         query = select(verdicts).where(verdicts.c.seq == newest.scalar_subquery()).order_by(verdicts.c.item_index)
         return [build_record(InstrumentVerdict, row) for row in self._read(query)]
 
     def read_position_pages(self, flatten_id: str, up_to_seq: int | None = None) -> list[PositionPage]:
         """The pages of the positions reads of a flatten that were complete, with their rows, in the order of the reads."""
-        wanted = [entries.c.flatten_id == flatten_id, position_reads.c.is_complete == 1, _is_up_to(entries, up_to_seq)]
+        wanted = [entries.c.flatten_id == flatten_id, position_reads.c.is_complete == 1, is_up_to(entries, up_to_seq)]
         columns = [column for column in position_reads.c if column.name != "body"]
         query = select(*columns).join(entries, entries.c.seq == position_reads.c.seq).where(*wanted)
         items = select(position_rows).join(entries, entries.c.seq == position_rows.c.seq).where(*wanted)
         items = items.join(position_reads, position_reads.c.seq == position_rows.c.seq)
         with self._store.reading() as connection:
-            pages = _fetch(connection, query.order_by(position_reads.c.seq))
+            pages = fetch(connection, query.order_by(position_reads.c.seq))
             rows = defaultdict(list)
-            for row in _fetch(connection, items.order_by(position_rows.c.seq, position_rows.c.item_index)):
+            for row in fetch(connection, items.order_by(position_rows.c.seq, position_rows.c.item_index)):
                 rows[row["seq"]].append(build_record(Position, row))
         return [build_record(PositionPage, page, positions=tuple(rows[page["seq"]])) for page in pages]
 
     def read_skipped_ticks(self, trading_day: str, up_to_seq: int | None = None) -> list[SkippedTick]:
         """The day's ticks that launched nothing, oldest first."""
         query = select(entries, skipped_ticks).join(skipped_ticks, skipped_ticks.c.seq == entries.c.seq)
-        query = query.where(entries.c.trading_day == trading_day, _is_up_to(entries, up_to_seq)).order_by(entries.c.seq)
+        query = query.where(entries.c.trading_day == trading_day, is_up_to(entries, up_to_seq)).order_by(entries.c.seq)
         return [build_record(SkippedTick, row) for row in self._read(query)]
 
     def read_evidence(self, trading_day: str, up_to_seq: int | None = None) -> list[EvidenceRecord]:
         """What the exchange was asked about a day and answered, oldest first, of every account."""
         query = select(entries, evidence_reads).join(evidence_reads, evidence_reads.c.seq == entries.c.seq)
-        query = query.where(entries.c.trading_day == trading_day, _is_up_to(entries, up_to_seq)).order_by(entries.c.seq)
+        query = query.where(entries.c.trading_day == trading_day, is_up_to(entries, up_to_seq)).order_by(entries.c.seq)
         with self._store.reading() as connection:
-            reads = _fetch(connection, query)
-            rows: dict[Table, dict[int, _Rows]] = {}
+            reads = fetch(connection, query)
+            rows: dict[Table, dict[int, Rows]] = {}
             for table in (closed_positions, fills):
                 rows[table] = defaultdict(list)
                 of_reads = select(table).where(table.c.seq.in_([row["seq"] for row in reads]))
-                for row in _fetch(connection, of_reads.order_by(*table.primary_key)):
+                for row in fetch(connection, of_reads.order_by(*table.primary_key)):
                     rows[table][row["seq"]].append(row)
         return [_build_evidence(row, rows[closed_positions][row["seq"]], rows[fills][row["seq"]]) for row in reads]
 
@@ -250,57 +251,49 @@ class History:
                     found[entry["account"]] = build_record(AlteredEntry, entry, reason=misfit)
         return list(found.values())
 
-    def _read(self, query: Select[Any]) -> _Rows:
+    def _read(self, query: Select[Any]) -> Rows:
         with self._store.reading() as connection:
-            return _fetch(connection, query)
+            return fetch(connection, query)
 
     def _read_flattens(self, condition: ColumnElement[bool], up_to_seq: int | None = None) -> list[FlattenRecord]:
         query = select(entries, flattens).join(flattens, flattens.c.seq == entries.c.seq)
-        query = query.where(condition, _is_up_to(entries, up_to_seq)).order_by(entries.c.seq)
+        query = query.where(condition, is_up_to(entries, up_to_seq)).order_by(entries.c.seq)
         closed = select(entries.c.recorded_at.label("closed_at"), flatten_closings)
         closed = closed.join(flatten_closings, flatten_closings.c.seq == entries.c.seq)
         with self._store.reading() as connection:
-            openings = _fetch(connection, query)
+            openings = fetch(connection, query)
             ids = [row["flatten_id"] for row in openings]
-            closed = closed.where(flatten_closings.c.flatten_id.in_(ids), _is_up_to(entries, up_to_seq))
-            closings = {row["flatten_id"]: row for row in _fetch(connection, closed)}
+            closed = closed.where(flatten_closings.c.flatten_id.in_(ids), is_up_to(entries, up_to_seq))
+            closings = {row["flatten_id"]: row for row in fetch(connection, closed)}
         return [_build_flatten(row, closings.get(row["flatten_id"])) for row in openings]
 
     def _read_attempts(self, condition: ColumnElement[bool], up_to_seq: int | None = None) -> list[CloseAttempt]:
-        is_outcome = and_(close_outcomes.c.attempt_id == close_intents.c.attempt_id, _is_up_to(close_outcomes, up_to_seq))
+        is_outcome = and_(close_outcomes.c.attempt_id == close_intents.c.attempt_id, is_up_to(close_outcomes, up_to_seq))
         outcome_columns = [column.label(f"outcome_{column.name}") for column in close_outcomes.c if column.name != "body"]
         query = select(entries, close_intents, *outcome_columns)
         query = query.join(close_intents, close_intents.c.seq == entries.c.seq).outerjoin(close_outcomes, is_outcome)
-        query = query.where(condition, _is_up_to(entries, up_to_seq)).order_by(entries.c.seq)
+        query = query.where(condition, is_up_to(entries, up_to_seq)).order_by(entries.c.seq)
         with self._store.reading() as connection:
-            rows = _fetch(connection, query)
+            rows = fetch(connection, query)
             items = query.with_only_columns(close_errors).join(close_errors, close_errors.c.seq == close_outcomes.c.seq)
             errors = defaultdict(list)
-            for row in _fetch(connection, items.order_by(close_errors.c.item_index)):
+            for row in fetch(connection, items.order_by(close_errors.c.item_index)):
                 errors[row["seq"]].append(build_record(CloseError, row))
         return [_build_attempt(row, tuple(errors[row["outcome_seq"]])) for row in rows]
 
 
-def _fetch(connection: Connection, query: Select[Any]) -> _Rows:
-    return [dict(row) for row in connection.execute(query).mappings()]
-
-
-def _fetch_with_details(connection: Connection, query: Select[Any]) -> list[tuple[_Row, Mapping[str, _Rows]]]:
+def _fetch_with_details(connection: Connection, query: Select[Any]) -> list[tuple[Row, Mapping[str, Rows]]]:
     """Entries with their detail rows by table name, in the order of their index."""
-    found = _fetch(connection, query)
-    details: dict[int, dict[str, _Rows]] = defaultdict(lambda: defaultdict(list))
+    found = fetch(connection, query)
+    details: dict[int, dict[str, Rows]] = defaultdict(lambda: defaultdict(list))
     for table in DETAIL_TABLES:
         of_entries = select(table).where(table.c.seq.in_([entry["seq"] for entry in found]))
-        for row in _fetch(connection, of_entries.order_by(*table.primary_key)):
+        for row in fetch(connection, of_entries.order_by(*table.primary_key)):
             details[row["seq"]][table.name].append(row)
     return [(entry, details[entry["seq"]]) for entry in found]
 
 
-def _is_up_to(table: Any, up_to_seq: int | None) -> ColumnElement[bool]:
-    return true() if up_to_seq is None else table.c.seq <= up_to_seq
-
-
-def _build_flatten(opening: _Row, closing: _Row | None) -> FlattenRecord:
+def _build_flatten(opening: Row, closing: Row | None) -> FlattenRecord:
     return build_record(
         FlattenRecord,
         opening | {"opened_at": opening["recorded_at"], "closed_at": closing and closing["closed_at"]},
@@ -309,14 +302,14 @@ def _build_flatten(opening: _Row, closing: _Row | None) -> FlattenRecord:
     )
 
 
-def _build_evidence(row: _Row, closed: _Rows, filled: _Rows) -> EvidenceRecord:
+def _build_evidence(row: Row, closed: Rows, filled: Rows) -> EvidenceRecord:
     closed_rows = tuple(build_record(ClosedPosition, each) for each in closed)
     fill_rows = tuple(build_record(Fill, each) for each in filled)
     read = build_record(EvidenceRead, row, closed_positions=closed_rows, fills=fill_rows)
     return build_record(EvidenceRecord, row, read=read)
 
 
-def _build_attempt(row: _Row, errors: tuple[CloseError, ...]) -> CloseAttempt:
+def _build_attempt(row: Row, errors: tuple[CloseError, ...]) -> CloseAttempt:
     is_open = row["outcome_seq"] is None
     told = {
         "intent_at": row["recorded_at"],

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import Column, Connection, Table, func, select
 from sqlalchemy.exc import IntegrityError
 
 from deepcoin_ops.domain.errors import LedgerError
@@ -31,7 +31,8 @@ from deepcoin_ops.domain.model import (
     RawAnswer,
     Venue,
 )
-from deepcoin_ops.ledger import schema
+from deepcoin_ops.domain.orders import CancelAnswer, CancelIntent, OrderList, OrdersRead
+from deepcoin_ops.ledger import orders_schema, schema
 from deepcoin_ops.ledger.chain import FIRST_PREVIOUS_HASH, build_entry_hash
 from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.rows import Row, build_raw_row, build_row, build_stored, build_utc_text
@@ -167,7 +168,66 @@ class Ledger(History):
             schema.close_outcomes: [outcome | build_raw_row(answer.raw)],
             schema.close_errors: [build_row(item) for item in answer.close_errors],
         }
-        return self._record(EntryKind.CLOSE_OUTCOME, self._owner_of_attempt(attempt_id), rows)
+        return self._record(EntryKind.CLOSE_OUTCOME, self._owner_of_close(attempt_id), rows)
+
+    def record_orders_read(self, flatten_id: str, purpose: str, read: OrdersRead) -> int:
+        """Record a read of an order list that was answered whole: its orders and the raw pages.
+
+        Args:
+            flatten_id: The flatten it belongs to.
+            purpose: What it was for, as with a positions read.
+            read: The read.
+        """
+        details = build_row(read, without=("orders", "started_monotonic_s", "pages"))
+        rows: dict[Table, list[Row]] = {
+            orders_schema.order_reads: [details | {"purpose": build_stored(purpose), "is_complete": 1}],
+            orders_schema.order_pages: [{"item_index": i} | build_raw_row(raw) for i, raw in enumerate(read.pages)],
+            orders_schema.order_rows: [{"item_index": i} | build_row(order) for i, order in enumerate(read.orders)],
+        }
+        return self._record(EntryKind.ORDER_READ, self._owner(flatten_id), rows)
+
+    def record_failed_orders_read(
+        self,
+        flatten_id: str,
+        purpose: str,
+        order_list: OrderList,
+        instrument_id: str | None,
+        started_at: datetime,
+        finished_at: datetime,
+        reason: str,
+        raw: RawAnswer | None,
+    ) -> int:
+        """Record a read of an order list that proves nothing, with why and with the answer that it failed at."""
+        values = {
+            "purpose": purpose,
+            "order_list": order_list,
+            "instrument_id": instrument_id,
+            "started_at": started_at,
+            "finished_at": finished_at,
+            "is_complete": False,
+            "is_exhaustive": False,
+            "failure": reason,
+            "notes": (),
+        }
+        rows: dict[Table, list[Row]] = {
+            orders_schema.order_reads: [{name: build_stored(value) for name, value in values.items()}],
+            orders_schema.order_pages: [{"item_index": 0} | build_raw_row(raw)] if raw is not None else [],
+        }
+        return self._record(EntryKind.ORDER_READ, self._owner(flatten_id), rows)
+
+    def record_cancel_intent(self, flatten_id: str, intent: CancelIntent) -> int:
+        """Record a cancel that is about to be sent, durable when this returns, like the intent of a close."""
+        rows = {orders_schema.cancel_intents: [build_row(intent)]}
+        return self._record(EntryKind.CANCEL_INTENT, self._owner(flatten_id), rows)
+
+    def record_cancel_outcome(self, cancel_id: str, answer: CancelAnswer) -> int:
+        """Record what became of a cancel, its error items with it. A second outcome of a cancel is refused."""
+        outcome = build_row(answer, without=("cancel_errors", "raw")) | {"cancel_id": cancel_id}
+        rows = {
+            orders_schema.cancel_outcomes: [outcome | build_raw_row(answer.raw)],
+            orders_schema.cancel_errors: [build_row(item) for item in answer.cancel_errors],
+        }
+        return self._record(EntryKind.CANCEL_OUTCOME, self._owner_of_cancel(cancel_id), rows)
 
     def record_verdicts(self, flatten_id: str, verdicts: Sequence[InstrumentVerdict]) -> int:
         """Record what was proven about each configured instrument. Recorded again, the newest set counts."""
@@ -244,17 +304,21 @@ class Ledger(History):
             self._owners[flatten_id] = _Owner(opening.request.account, opening.request.trading_day, flatten_id)
         return self._owners[flatten_id]
 
-    def _owner_of_attempt(self, attempt_id: str) -> _Owner:
-        query = (
-            select(schema.entries.c.flatten_id)
-            .join(schema.close_intents, schema.close_intents.c.seq == schema.entries.c.seq)
-            .where(schema.close_intents.c.attempt_id == attempt_id)
-        )
+    def _owner_of_close(self, attempt_id: str) -> _Owner:
+        cure = "Whatever was sent for it may have happened. Read the positions."
+        return self._owner_of(schema.close_intents.c.attempt_id, attempt_id, "close", cure)
+
+    def _owner_of_cancel(self, cancel_id: str) -> _Owner:
+        cure = "Whatever was sent for it may have happened. Read the order lists."
+        return self._owner_of(orders_schema.cancel_intents.c.cancel_id, cancel_id, "cancel", cure)
+
+    def _owner_of(self, id_column: Column[str], sent_id: str, what: str, cure: str) -> _Owner:
+        """Whose intent it was, by its id."""
+        query = select(schema.entries.c.flatten_id).join(id_column.table, id_column.table.c.seq == schema.entries.c.seq)
         with self._store.reading() as connection:
-            flatten_id = connection.execute(query).scalar()
+            flatten_id = connection.execute(query.where(id_column == sent_id)).scalar()
         if flatten_id is None:
             raise LedgerError(
-                f"The ledger {self.path} has no close intent {attempt_id}, so its outcome was not written. Whatever "
-                f"was sent for it may have happened. Read the positions."
+                f"The ledger {self.path} has no {what} intent {sent_id}, so its outcome was not written. {cure}"
             )
         return self._owner(flatten_id)

@@ -1,7 +1,8 @@
 """The ledger's tables, as this version reads and writes them.
 
 `entries` is the spine: one write is one entry, and each other table holds the details of its entries under the same
-`seq`. Nothing here creates a table: the migrations do, and a test holds the two together.
+`seq`. Those about waiting orders are in `orders_schema`. Nothing here creates a table: the migrations do, and a test holds
+the two together.
 
 Types are portable on purpose: amounts are decimal text, instants are UTC text of fixed width with microseconds,
 booleans are 0 or 1, lists and mappings are JSON text, raw bodies are zlib-compressed. Columns carry the names of the
@@ -12,9 +13,25 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text
 
-metadata = MetaData()
+from deepcoin_ops.ledger.columns import (
+    integer_column,
+    item_index_column,
+    metadata,
+    raw_answer_columns,
+    seconds_column,
+    seq_column,
+    text_column,
+)
+from deepcoin_ops.ledger.orders_schema import (
+    cancel_errors,
+    cancel_intents,
+    cancel_outcomes,
+    order_pages,
+    order_reads,
+    order_rows,
+)
 
 
 class EntryKind(StrEnum):
@@ -28,59 +45,30 @@ class EntryKind(StrEnum):
     CLOSE_OUTCOME = "close_outcome"
     VERDICTS = "verdicts"
     EVIDENCE = "evidence"
-
-
-def _text(name: str, *, nullable: bool = False, unique: bool = False) -> Column[str]:
-    return Column(name, Text, nullable=nullable, unique=unique or None)
-
-
-def _integer(name: str, *, nullable: bool = False) -> Column[int]:
-    return Column(name, Integer, nullable=nullable)
-
-
-def _seconds(name: str) -> Column[float]:
-    return Column(name, Float, nullable=True)
-
-
-def _seq(parent: str = "entries") -> Column[int]:
-    return Column("seq", Integer, ForeignKey(f"{parent}.seq"), primary_key=True, autoincrement=False)
-
-
-def _item_index() -> Column[int]:
-    return Column("item_index", Integer, primary_key=True, autoincrement=False)
-
-
-def _raw_answer() -> list[Column[object]]:
-    # `body_length` counts what was received, `body_sha256` is over what was kept, before compression.
-    columns: list[Column[object]] = [
-        Column("http_status", Integer, nullable=True),
-        Column("body", LargeBinary, nullable=True),
-        Column("body_length", Integer, nullable=True),
-        Column("body_sha256", Text, nullable=True),
-        Column("is_body_truncated", Integer, nullable=True),
-    ]
-    return columns
+    ORDER_READ = "order_read"
+    CANCEL_INTENT = "cancel_intent"
+    CANCEL_OUTCOME = "cancel_outcome"
 
 
 ledger_identity = Table(
     "ledger_identity",
     metadata,
     Column("ledger_id", Text, primary_key=True),
-    _text("venue"),
-    _text("created_at"),
+    text_column("venue"),
+    text_column("created_at"),
 )
 
 entries = Table(
     "entries",
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=True),
-    _text("account"),
-    _text("trading_day"),
-    _text("kind"),
-    _text("flatten_id", nullable=True),
-    _text("recorded_at"),
-    _text("previous_hash"),
-    _text("entry_hash"),
+    text_column("account"),
+    text_column("trading_day"),
+    text_column("kind"),
+    text_column("flatten_id", nullable=True),
+    text_column("recorded_at"),
+    text_column("previous_hash"),
+    text_column("entry_hash"),
     Index("entries_by_account", "account", "seq"),
     Index("entries_by_trading_day", "trading_day", "seq"),
     Index("entries_by_flatten", "flatten_id", "seq"),
@@ -90,191 +78,199 @@ entries = Table(
 flattens = Table(
     "flattens",
     metadata,
-    _seq(),
-    _text("flatten_id", unique=True),
-    _text("launched_by"),
-    _text("instruments"),
-    _integer("is_dry_run"),
-    _text("scheduled_at", nullable=True),
-    _text("run_id", nullable=True),
-    _text("parent_flatten_id", nullable=True),
-    _text("settings_json"),
-    _text("tool_version"),
+    seq_column(),
+    text_column("flatten_id", unique=True),
+    text_column("launched_by"),
+    text_column("instruments"),
+    integer_column("is_dry_run"),
+    text_column("scheduled_at", nullable=True),
+    text_column("run_id", nullable=True),
+    text_column("parent_flatten_id", nullable=True),
+    text_column("settings_json"),
+    text_column("tool_version"),
 )
 
 flatten_closings = Table(
     "flatten_closings",
     metadata,
-    _seq(),
+    seq_column(),
     Column("flatten_id", Text, ForeignKey("flattens.flatten_id"), nullable=False, unique=True),
-    _text("result"),
-    _text("reason"),
-    _integer("rounds"),
-    _integer("sends"),
-    _integer("refused_sends"),
-    _text("residual_notional_usdt", nullable=True),
-    _seconds("time_to_last_close_s"),
-    _seconds("time_to_proven_flat_s"),
-    _text("exposure_usdt_s", nullable=True),
-    _text("unconfigured"),
+    text_column("result"),
+    text_column("reason"),
+    integer_column("rounds"),
+    integer_column("sends"),
+    integer_column("refused_sends"),
+    text_column("residual_notional_usdt", nullable=True),
+    seconds_column("time_to_last_close_s"),
+    seconds_column("time_to_proven_flat_s"),
+    text_column("exposure_usdt_s", nullable=True),
+    text_column("unconfigured"),
 )
 
-skipped_ticks = Table("skipped_ticks", metadata, _seq(), _text("scheduled_at"), _text("reason"))
+skipped_ticks = Table("skipped_ticks", metadata, seq_column(), text_column("scheduled_at"), text_column("reason"))
 
 position_reads = Table(
     "position_reads",
     metadata,
-    _seq(),
-    _text("purpose"),
-    _integer("round_number"),
-    _text("instrument_type"),
-    _text("started_at"),
-    _text("finished_at"),
-    _integer("is_complete"),
-    _text("failure", nullable=True),
-    _text("notes"),
-    *_raw_answer(),
+    seq_column(),
+    text_column("purpose"),
+    integer_column("round_number"),
+    text_column("instrument_type"),
+    text_column("started_at"),
+    text_column("finished_at"),
+    integer_column("is_complete"),
+    text_column("failure", nullable=True),
+    text_column("notes"),
+    *raw_answer_columns(),
 )
 
 position_rows = Table(
     "position_rows",
     metadata,
-    _seq("position_reads"),
-    _item_index(),
-    _text("instrument_id"),
-    _text("product_group", nullable=True),
-    _text("position_id"),
-    _text("position_side", nullable=True),
-    _text("quantity_contracts"),
-    _text("margin_mode"),
-    _text("merge_mode"),
-    _text("average_price", nullable=True),
-    _text("margin_currency"),
-    _integer("is_leading", nullable=True),
-    _integer("is_following", nullable=True),
+    seq_column("position_reads"),
+    item_index_column(),
+    text_column("instrument_id"),
+    text_column("product_group", nullable=True),
+    text_column("position_id"),
+    text_column("position_side", nullable=True),
+    text_column("quantity_contracts"),
+    text_column("margin_mode"),
+    text_column("merge_mode"),
+    text_column("average_price", nullable=True),
+    text_column("margin_currency"),
+    integer_column("is_leading", nullable=True),
+    integer_column("is_following", nullable=True),
 )
 
 close_intents = Table(
     "close_intents",
     metadata,
-    _seq(),
-    _text("attempt_id", unique=True),
-    _text("instrument_id"),
-    _text("product_group"),
-    _integer("round_number"),
-    _integer("send_number"),
-    _text("endpoint"),
-    _text("request_body"),
-    _text("quantity_contracts"),
-    _text("notional_usdt", nullable=True),
+    seq_column(),
+    text_column("attempt_id", unique=True),
+    text_column("instrument_id"),
+    text_column("product_group"),
+    integer_column("round_number"),
+    integer_column("send_number"),
+    text_column("endpoint"),
+    text_column("request_body"),
+    text_column("quantity_contracts"),
+    text_column("notional_usdt", nullable=True),
 )
 
 close_outcomes = Table(
     "close_outcomes",
     metadata,
-    _seq(),
+    seq_column(),
     Column("attempt_id", Text, ForeignKey("close_intents.attempt_id"), nullable=False, unique=True),
-    _text("outcome"),
-    _text("reason"),
-    _text("sent_at", nullable=True),
-    _text("answered_at"),
-    _text("refusal", nullable=True),
-    _text("error_code", nullable=True),
-    _seconds("retry_after_s"),
-    _integer("is_throttled"),
-    _text("notes"),
-    *_raw_answer(),
+    text_column("outcome"),
+    text_column("reason"),
+    text_column("sent_at", nullable=True),
+    text_column("answered_at"),
+    text_column("refusal", nullable=True),
+    text_column("error_code", nullable=True),
+    seconds_column("retry_after_s"),
+    integer_column("is_throttled"),
+    text_column("notes"),
+    *raw_answer_columns(),
 )
 
 close_errors = Table(
     "close_errors",
     metadata,
-    _seq("close_outcomes"),
-    _item_index(),
-    _text("instrument_id"),
-    _text("position_side", nullable=True),
-    _text("error_code"),
-    _text("error_message"),
-    _text("member_id"),
-    _text("exchange_account_id"),
-    _text("trade_unit_id"),
-    _text("raw_json"),
+    seq_column("close_outcomes"),
+    item_index_column(),
+    text_column("instrument_id"),
+    text_column("position_side", nullable=True),
+    text_column("error_code"),
+    text_column("error_message"),
+    text_column("member_id"),
+    text_column("exchange_account_id"),
+    text_column("trade_unit_id"),
+    text_column("raw_json"),
 )
 
 verdicts = Table(
     "verdicts",
     metadata,
-    _seq(),
-    _item_index(),
-    _text("instrument_id"),
-    _text("verdict"),
-    _text("quantity_before_contracts", nullable=True),
-    _text("notional_before_usdt", nullable=True),
-    _text("quantity_after_contracts", nullable=True),
-    _text("notional_after_usdt", nullable=True),
-    _integer("attempts"),
-    _text("reason"),
-    _text("reopened_position_ids"),
+    seq_column(),
+    item_index_column(),
+    text_column("instrument_id"),
+    text_column("verdict"),
+    text_column("quantity_before_contracts", nullable=True),
+    text_column("notional_before_usdt", nullable=True),
+    text_column("quantity_after_contracts", nullable=True),
+    text_column("notional_after_usdt", nullable=True),
+    integer_column("attempts"),
+    text_column("reason"),
+    text_column("reopened_position_ids"),
+    text_column("cause", nullable=True),
 )
 
 evidence_reads = Table(
     "evidence_reads",
     metadata,
-    _seq(),
-    _text("source"),
-    _text("instrument_type"),
-    _text("starts_at"),
-    _text("ends_at"),
-    _text("status"),
-    _text("reason"),
-    _text("started_at"),
-    _text("finished_at"),
-    _text("notes"),
+    seq_column(),
+    text_column("source"),
+    text_column("instrument_type"),
+    text_column("starts_at"),
+    text_column("ends_at"),
+    text_column("status"),
+    text_column("reason"),
+    text_column("started_at"),
+    text_column("finished_at"),
+    text_column("notes"),
 )
 
-evidence_pages = Table("evidence_pages", metadata, _seq("evidence_reads"), _item_index(), _text("query"), *_raw_answer())
+evidence_pages = Table(
+    "evidence_pages",
+    metadata,
+    seq_column("evidence_reads"),
+    item_index_column(),
+    text_column("query"),
+    *raw_answer_columns(),
+)
 
 closed_positions = Table(
     "closed_positions",
     metadata,
-    _seq("evidence_reads"),
-    _item_index(),
-    _text("instrument_id"),
-    _text("product_group", nullable=True),
-    _text("position_id"),
-    _text("position_side", nullable=True),
-    _text("quantity_contracts", nullable=True),
-    _text("closed_contracts"),
-    _text("average_open_price", nullable=True),
-    _text("average_close_price", nullable=True),
-    _text("pnl", nullable=True),
-    _text("fee", nullable=True),
-    _text("funding_fee", nullable=True),
-    _text("currency"),
-    _text("margin_mode"),
-    _text("merge_mode"),
-    _text("opened_at"),
-    _text("closed_at"),
+    seq_column("evidence_reads"),
+    item_index_column(),
+    text_column("instrument_id"),
+    text_column("product_group", nullable=True),
+    text_column("position_id"),
+    text_column("position_side", nullable=True),
+    text_column("quantity_contracts", nullable=True),
+    text_column("closed_contracts"),
+    text_column("average_open_price", nullable=True),
+    text_column("average_close_price", nullable=True),
+    text_column("pnl", nullable=True),
+    text_column("fee", nullable=True),
+    text_column("funding_fee", nullable=True),
+    text_column("currency"),
+    text_column("margin_mode"),
+    text_column("merge_mode"),
+    text_column("opened_at"),
+    text_column("closed_at"),
 )
 
 fills = Table(
     "fills",
     metadata,
-    _seq("evidence_reads"),
-    _item_index(),
-    _text("instrument_id"),
-    _text("product_group", nullable=True),
-    _text("trade_id"),
-    _text("order_id"),
-    _text("bill_id"),
-    _text("side"),
-    _text("position_side", nullable=True),
-    _text("price"),
-    _text("quantity_contracts"),
-    _text("execution_type"),
-    _text("fee", nullable=True),
-    _text("fee_currency"),
-    _text("filled_at"),
+    seq_column("evidence_reads"),
+    item_index_column(),
+    text_column("instrument_id"),
+    text_column("product_group", nullable=True),
+    text_column("trade_id"),
+    text_column("order_id"),
+    text_column("bill_id"),
+    text_column("side"),
+    text_column("position_side", nullable=True),
+    text_column("price"),
+    text_column("quantity_contracts"),
+    text_column("execution_type"),
+    text_column("fee", nullable=True),
+    text_column("fee_currency"),
+    text_column("filled_at"),
 )
 
 DETAIL_TABLES: tuple[Table, ...] = (
@@ -291,4 +287,10 @@ DETAIL_TABLES: tuple[Table, ...] = (
     evidence_pages,
     closed_positions,
     fills,
+    order_reads,
+    order_pages,
+    order_rows,
+    cancel_intents,
+    cancel_outcomes,
+    cancel_errors,
 )

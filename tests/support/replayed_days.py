@@ -35,6 +35,7 @@ from deepcoin_ops.domain.model import (
     PositionsRead,
     RawAnswer,
 )
+from deepcoin_ops.domain.orders import CancelAnswer, CancelError, CancelIntent, Order, OrderList, OrdersRead
 from deepcoin_ops.flattening.evidence import collect_evidence
 from deepcoin_ops.ledger import schema
 from deepcoin_ops.ledger.journal import Ledger, utc_now
@@ -246,6 +247,31 @@ def _build_evidence(_flatten_id: str, details: _Details) -> tuple[Any, ...]:
     return "record_evidence", build_record(EvidenceRead, row, closed_positions=closed, fills=fills), pages
 
 
+def _build_orders_read(flatten_id: str, details: _Details) -> tuple[Any, ...]:
+    [row] = details["order_reads"]
+    pages = tuple(_build_raw(each) for each in details["order_pages"])
+    if row["is_complete"]:
+        orders = _all(Order, details["order_rows"])
+        read = build_record(OrdersRead, row, orders=orders, pages=pages, started_monotonic_s=0.0)
+        return "record_orders_read", flatten_id, row["purpose"], read
+    instants = datetime.fromisoformat(row["started_at"]), datetime.fromisoformat(row["finished_at"])
+    told = (flatten_id, row["purpose"], OrderList(row["order_list"]), row["instrument_id"])
+    return "record_failed_orders_read", *told, *instants, row["failure"], pages[0] if pages else None
+
+
+def _build_cancel_intent(flatten_id: str, details: _Details) -> tuple[Any, ...]:
+    return "record_cancel_intent", flatten_id, *_all(CancelIntent, details["cancel_intents"])
+
+
+def _build_cancel_outcome(_flatten_id: str, details: _Details) -> tuple[Any, ...]:
+    [row], errors = details["cancel_outcomes"], _all(CancelError, details["cancel_errors"])
+    return (
+        "record_cancel_outcome",
+        row["cancel_id"],
+        build_record(CancelAnswer, row, cancel_errors=errors, raw=_build_raw(row)),
+    )
+
+
 _STEP_BUILDERS: Mapping[EntryKind, Callable[[str, _Details], tuple[Any, ...]]] = {
     EntryKind.POSITION_READ: _build_read,
     EntryKind.CLOSE_INTENT: _build_intent,
@@ -253,6 +279,9 @@ _STEP_BUILDERS: Mapping[EntryKind, Callable[[str, _Details], tuple[Any, ...]]] =
     EntryKind.VERDICTS: _build_verdicts,
     EntryKind.FLATTEN_CLOSING: _build_closing,
     EntryKind.EVIDENCE: _build_evidence,
+    EntryKind.ORDER_READ: _build_orders_read,
+    EntryKind.CANCEL_INTENT: _build_cancel_intent,
+    EntryKind.CANCEL_OUTCOME: _build_cancel_outcome,
 }
 
 

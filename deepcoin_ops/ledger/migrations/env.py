@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from alembic import context
 
-from deepcoin_ops.ledger.schema import metadata
+from deepcoin_ops.ledger.schema import entries
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    target_metadata=entries.metadata,
     render_as_batch=True,
 )
 with context.begin_transaction():

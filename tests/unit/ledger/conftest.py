@@ -35,8 +35,18 @@ from deepcoin_ops.domain.model import (
     ProductGroup,
     RawAnswer,
     Refusal,
+    ResidualCause,
     Venue,
     Verdict,
+)
+from deepcoin_ops.domain.orders import (
+    CancelAnswer,
+    CancelError,
+    CancelIntent,
+    Order,
+    OrderKind,
+    OrderList,
+    OrdersRead,
 )
 from deepcoin_ops.ledger.journal import Ledger
 
@@ -117,6 +127,7 @@ VERDICT = InstrumentVerdict(
     attempts=1,
     reason="one contract is left",
     reopened_position_ids=("1002",),
+    cause=ResidualCause.FROZEN,
 )
 CLOSING = FlattenClosing(
     flatten_id="F1",
@@ -184,6 +195,74 @@ FILLS = dataclasses.replace(
     fills=(FILL, dataclasses.replace(FILL, position_side=None, fee=None)),
     notes=(),
 )
+RESTING_ORDER = Order(
+    kind=OrderKind.RESTING,
+    instrument_id="BTC-USDT-SWAP",
+    order_id="7001",
+    side="buy",
+    position_side=PositionSide.LONG,
+    quantity_contracts=Decimal("3.50"),
+    price=Decimal("60000.0"),
+    margin_mode="cross",
+    state="partially_filled",
+)
+TRIGGER_ORDER = Order(
+    kind=OrderKind.TRIGGER,
+    instrument_id="ETH-USDT-SWAP",
+    order_id="7002",
+    side="sell",
+    position_side=None,
+    quantity_contracts=None,
+    price=None,
+    trigger_price=Decimal("3000.5"),
+    trigger_type="mark",
+    margin_mode="isolated",
+    state="live",
+    retrace_point="0.1",
+)
+ORDERS_READ = OrdersRead(
+    order_list=OrderList.RESTING,
+    instrument_id=None,
+    orders=(RESTING_ORDER, dataclasses.replace(TRIGGER_ORDER, kind=OrderKind.RESTING)),
+    started_at=START,
+    finished_at=START + timedelta(seconds=1),
+    started_monotonic_s=17.0,
+    pages=(READ.raw, RawAnswer(http_status=200, body=b'{"code":"0","data":[]}', length=22)),
+    notes=("orders row with unknown field(s): foo",),
+)
+TRIGGERS_READ = dataclasses.replace(
+    ORDERS_READ,
+    order_list=OrderList.TRIGGER,
+    instrument_id="ETH-USDT-SWAP",
+    orders=(TRIGGER_ORDER,),
+    is_exhaustive=False,
+    notes=(),
+)
+CANCEL_INTENT = CancelIntent(
+    cancel_id="C1",
+    kind=OrderKind.RESTING,
+    instrument_ids=("BTC-USDT-SWAP", "ETH-USDT-SWAP"),
+    order_ids=("7001", "7002"),
+    send_number=1,
+    endpoint="/deepcoin/trade/batch-cancel-order",
+    request_body='{"orderSysIDs":["7001","7002"]}',
+)
+CANCEL_ANSWER = CancelAnswer(
+    outcome=Outcome.PARTIAL,
+    reason="errorList has 2 items",
+    sent_at=START + timedelta(seconds=2),
+    answered_at=START + timedelta(seconds=3),
+    refusal=Refusal.PARAMETER,
+    error_code="0",
+    retry_after_s=2,
+    cancel_errors=tuple(
+        CancelError(index, order_id, "24", "OrderNotFound", "100", "200", f'{{"orderSysID":"{order_id}"}}')
+        for index, order_id in enumerate(("7001", "7002"))
+    ),
+    raw=RawAnswer(http_status=200, body=b'{"code":"0"}', length=12),
+    is_throttled=True,
+    notes=("a cancel's item with unknown field(s): bar",),
+)
 
 
 class Clock:
@@ -210,15 +289,19 @@ class Samples:
     start: datetime = START
     history: EvidenceRead = HISTORY
     fills: EvidenceRead = FILLS
+    orders_read: OrdersRead = ORDERS_READ
+    triggers_read: OrdersRead = TRIGGERS_READ
+    cancel_intent: CancelIntent = CANCEL_INTENT
+    cancel_answer: CancelAnswer = CANCEL_ANSWER
 
-    def record_everything(self, ledger: Ledger) -> None:
-        """Put an entry of each kind into the ledger: nine of them, the tenth an intent that stays open."""
+    def record_everything(self, ledger: Ledger, verdict: InstrumentVerdict | None = None) -> None:
+        """Put entries about positions and closes into the ledger: nine of them, the tenth an intent that stays open."""
         ledger.record_flatten(self.request, '{"rounds": 10}')
         ledger.record_read("F1", "snapshot", 0, self.read)
         ledger.record_failed_read("F1", "round", 1, InstrumentType.SPOT, self.start, self.start, "timed out", self.read.raw)
         ledger.record_intent("F1", self.intent)
         ledger.record_outcome("A1", self.answer)
-        ledger.record_verdicts("F1", [self.verdict, self.verdict])
+        ledger.record_verdicts("F1", [verdict or self.verdict] * 2)
         ledger.record_closing(self.closing)
         ledger.record_skipped_tick("main", "2026-03-01", self.start, "31 min late")
         ledger.record_flatten(dataclasses.replace(self.request, flatten_id="F2", parent_flatten_id="F1"), "{}")
@@ -229,6 +312,22 @@ class Samples:
         pages = [EvidencePage("limit=100", self.read.raw), EvidencePage("limit=100", self.answer.raw)]
         ledger.record_evidence("main", "2026-03-01", self.history, pages)
         ledger.record_evidence("main", "2026-03-01", self.fills, pages)
+
+    def record_orders(self, ledger: Ledger) -> None:
+        """Put two reads of order lists and two cancels of flatten F1 into the ledger, the second cancel without outcome."""
+        ledger.record_orders_read("F1", "snapshot", self.orders_read)
+        ledger.record_cancel_intent("F1", self.cancel_intent)
+        ledger.record_cancel_outcome("C1", self.cancel_answer)
+        failed = (OrderList.TRAILING, "BTC-USDT-SWAP", self.start, self.start, "timed out", self.read.raw)
+        ledger.record_failed_orders_read("F1", "verify", *failed)
+        ledger.record_orders_read("F1", "verify", self.triggers_read)
+        ledger.record_cancel_intent("F1", dataclasses.replace(self.cancel_intent, cancel_id="C2"))
+
+    def record_all_tables(self, ledger: Ledger) -> None:
+        """Put a row into each table."""
+        self.record_everything(ledger)
+        self.record_evidence(ledger)
+        self.record_orders(ledger)
 
 
 @pytest.fixture

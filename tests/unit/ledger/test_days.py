@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deepcoin_ops.domain.day import DueTick
-from deepcoin_ops.domain.model import InstrumentType
+from deepcoin_ops.domain.model import InstrumentType, Outcome
 from deepcoin_ops.ledger.days import read_account_days
 from deepcoin_ops.ledger.journal import Ledger
 
@@ -69,6 +69,41 @@ def test_before_is_the_snapshot_and_after_the_last_page_of_each_type(ledger: Led
     assert [(page.instrument_type, page.purpose) for page in flatten.before] == [("SWAP", "snapshot"), ("SPOT", "snapshot")]
     assert [(page.instrument_type, page.purpose) for page in flatten.after] == [("SWAP", "round"), ("SPOT", "snapshot")]
     assert flatten.notes == samples.read.notes
+
+
+def test_the_last_complete_read_of_each_order_list_is_what_was_left(ledger: Ledger, samples: Any) -> None:
+    """A list that failed leaves the one before it as the last word; each instrument has lists of its own."""
+    triggers = samples.triggers_read
+    other = dataclasses.replace(triggers, instrument_id="BTC-USDT-SWAP", orders=())
+    ledger.record_flatten(samples.request, "{}")
+    for read in (samples.orders_read, triggers, other, dataclasses.replace(samples.orders_read, orders=())):
+        head = ledger.record_orders_read("F1", "snapshot", read)
+    failed = (triggers.order_list, triggers.instrument_id, samples.start, samples.start, "timed out", None)
+    ledger.record_failed_orders_read("F1", "verify", *failed)
+    ledger.record_orders_read("F1", "verify", dataclasses.replace(other, orders=triggers.orders))
+    [flatten] = read_account_days(ledger, DAY, ALL, {}, None, DAY_END)[0].flattens
+    assert [(page.order_list, page.instrument_id, page.purpose, page.orders) for page in flatten.orders_after] == [
+        ("RESTING", None, "snapshot", ()),
+        ("TRIGGER", "ETH-USDT-SWAP", "snapshot", triggers.orders),
+        ("TRIGGER", "BTC-USDT-SWAP", "verify", triggers.orders),
+    ]
+    assert flatten.notes == samples.orders_read.notes
+    [early] = read_account_days(ledger, DAY, head, {}, None, DAY_END)[0].flattens
+    assert [page.purpose for page in early.orders_after] == ["snapshot"] * 3
+
+
+def test_a_flatten_has_its_own_cancels(ledger: Ledger, samples: Any) -> None:
+    """Two flattens of a day may cancel the same instrument's orders."""
+    ledger.record_flatten(samples.request, "{}")
+    ledger.record_flatten(dataclasses.replace(samples.request, flatten_id="F2"), "{}")
+    ledger.record_cancel_intent("F1", samples.cancel_intent)
+    head = ledger.record_cancel_intent("F2", dataclasses.replace(samples.cancel_intent, cancel_id="C2"))
+    ledger.record_cancel_outcome("C2", samples.cancel_answer)
+    first, second = read_account_days(ledger, DAY, ALL, {}, None, DAY_END)[0].flattens
+    assert [[cancel.intent.cancel_id for cancel in each.cancels] for each in (first, second)] == [["C1"], ["C2"]]
+    assert second.cancels[0].notes == samples.cancel_answer.notes
+    _first, early = read_account_days(ledger, DAY, head, {}, None, DAY_END)[0].flattens
+    assert early.cancels[0].outcome is Outcome.UNKNOWN
 
 
 def test_evidence_belongs_to_the_account_that_was_asked_about(ledger: Ledger, samples: Any) -> None:

@@ -76,11 +76,13 @@ def test_the_last_closed_flatten_is_neither_open_nor_a_dry_run(ledger: Ledger, s
 @pytest.fixture
 def old_path(ledger: Ledger, samples: Any, path: Path) -> Path:
     """A ledger as the version before evidence left it, with entries."""
-    samples.record_everything(ledger)
+    samples.record_everything(ledger, dataclasses.replace(samples.verdict, cause=None))
     ledger.close()
     with closing(sqlite3.connect(path)) as connection, connection:
-        for table in ("fills", "closed_positions", "evidence_pages", "evidence_reads"):
+        orders = ("cancel_errors", "cancel_outcomes", "cancel_intents", "order_rows", "order_pages", "order_reads")
+        for table in (*orders, "fills", "closed_positions", "evidence_pages", "evidence_reads"):
             connection.execute(f"DROP TABLE {table}")
+        connection.execute("ALTER TABLE verdicts DROP COLUMN cause")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
     return path
 

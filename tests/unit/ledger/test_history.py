@@ -132,8 +132,7 @@ def test_a_change_in_any_column_of_the_file_is_found(
     table: Any, ledger: Ledger, samples: Any, sql: Callable[..., list[Any]], drop_triggers: Callable[[], None]
 ) -> None:
     """Whoever has the file can drop the triggers; the chain still tells what was edited."""
-    samples.record_everything(ledger)
-    samples.record_evidence(ledger)
+    samples.record_all_tables(ledger)
     drop_triggers()
     [seq] = sql(f"SELECT seq FROM {table.name} ORDER BY seq LIMIT 1")[0]
     for column in set(table.c.keys()) - {"seq", "item_index"}:

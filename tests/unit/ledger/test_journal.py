@@ -151,6 +151,5 @@ def test_threads_record_at_once_without_losing_an_entry(ledger: Ledger, samples:
 
 def test_the_samples_fill_every_detail_table(ledger: Ledger, samples: Any, sql: Callable[..., list[Any]]) -> None:
     """The tests over all tables prove nothing about an empty one."""
-    samples.record_everything(ledger)
-    samples.record_evidence(ledger)
+    samples.record_all_tables(ledger)
     assert [table.name for table in DETAIL_TABLES if not sql(f"SELECT 1 FROM {table.name}")] == []

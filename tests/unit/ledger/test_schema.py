@@ -1,8 +1,7 @@
 """The tables that the code speaks of are the tables that the migrations make."""
 
-import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -10,26 +9,37 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import StaticPool, create_engine
 
+from deepcoin_ops.ledger.columns import metadata
 from deepcoin_ops.ledger.journal import Ledger
-from deepcoin_ops.ledger.schema import metadata
+
+_PRAGMAS = ("table_xinfo", "foreign_key_list", "index_xinfo")
 
 
-def _statements(rows: list[Any]) -> dict[str, str]:
-    return {name: re.sub(r"\s+", " ", sql) for name, sql in rows}
+def _describe(run: Callable[[str], Iterable[Any]]) -> dict[tuple[str, str], Any]:
+    """Every table and index as the database itself sees it: an added column stands elsewhere in its text, and is the same."""
+    asked = (
+        "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'index') "
+        "AND name NOT IN ('alembic_version', 'sqlite_sequence') AND tbl_name <> 'alembic_version'"
+    )
+    told: dict[tuple[str, str], Any] = {}
+    for name, sql in run(asked):
+        for pragma in _PRAGMAS:
+            told[name, pragma] = [tuple(row) for row in run(f"PRAGMA {pragma}('{name}')")]
+        # Without their numbers, which follow the order of creation.
+        told[name, "indexes"] = sorted(tuple(row[1:]) for row in run(f"PRAGMA index_list('{name}')"))
+        told[name, "is autoincrement"] = "AUTOINCREMENT" in (sql or "")
+    return told
 
 
 def test_the_migrated_schema_is_the_schema_of_the_code(ledger: Ledger, sql: Callable[..., list[Any]]) -> None:
     """A column that exists on one side only would fail at the first write of it, on a night that matters."""
-    asked = (
-        "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'index') AND sql IS NOT NULL "
-        "AND name NOT IN ('alembic_version', 'sqlite_sequence')"
-    )
     engine = create_engine("sqlite://", poolclass=StaticPool)
     metadata.create_all(engine)
     with engine.connect() as connection:
-        declared = _statements([tuple(row) for row in connection.exec_driver_sql(asked)])
+        declared = _describe(lambda statement: [tuple(row) for row in connection.exec_driver_sql(statement)])
     engine.dispose()
-    assert _statements(sql(asked)) == declared
+    assert _describe(sql) == declared
+    assert declared["verdicts", "table_xinfo"]
 
 
 def test_alembic_finds_nothing_to_migrate(ledger: Ledger) -> None:
@@ -46,8 +56,7 @@ def test_no_row_of_any_table_can_be_changed_or_deleted(
     table: str, change: str, ledger: Ledger, samples: Any, sql: Callable[..., list[Any]]
 ) -> None:
     """The database itself refuses, so that no mistake of this code or of a person with a shell can edit the record."""
-    samples.record_everything(ledger)
-    samples.record_evidence(ledger)
+    samples.record_all_tables(ledger)
     column = metadata.tables[table].c.keys()[0]
     with pytest.raises(sqlite3.IntegrityError, match="the ledger is append-only"):
         sql(change.format(table, column))

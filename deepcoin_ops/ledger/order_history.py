@@ -1,0 +1,75 @@
+"""Everything that reads waiting orders from the ledger: what the order lists showed, and what became of each cancel.
+
+As in `history`: state is a fold over entries, so that a cancel without an outcome reads as UNKNOWN, and nothing that was
+recorded after `up_to_seq` exists.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from sqlalchemy import and_, select
+
+from deepcoin_ops.domain.day import OrderPage
+from deepcoin_ops.domain.model import Outcome
+from deepcoin_ops.domain.orders import CancelAttempt, CancelError, CancelIntent, Order
+from deepcoin_ops.ledger.orders_schema import cancel_errors, cancel_intents, cancel_outcomes, order_reads, order_rows
+from deepcoin_ops.ledger.queries import Row, fetch, is_up_to
+from deepcoin_ops.ledger.rows import build_record
+from deepcoin_ops.ledger.schema import entries
+from deepcoin_ops.ledger.store import Store
+
+NO_CANCEL_OUTCOME_REASON = "no outcome is on record: the process ended or still waits; the order may have been cancelled"
+
+
+class OrderHistory:
+    """What the ledger has about waiting orders."""
+
+    def __init__(self, store: Store):
+        self._store = store
+
+    def read_cancels(self, trading_day: str, up_to_seq: int | None = None) -> list[CancelAttempt]:
+        """The day's cancels with their outcomes and error items, in the order in which they were recorded."""
+        is_outcome = and_(cancel_outcomes.c.cancel_id == cancel_intents.c.cancel_id, is_up_to(cancel_outcomes, up_to_seq))
+        outcome_columns = [column.label(f"outcome_{column.name}") for column in cancel_outcomes.c if column.name != "body"]
+        # Not the whole entry: its kind is another one than the order's.
+        entry_columns = (entries.c.account, entries.c.flatten_id, entries.c.recorded_at)
+        query = select(*entry_columns, cancel_intents, *outcome_columns)
+        query = query.join(cancel_intents, cancel_intents.c.seq == entries.c.seq).outerjoin(cancel_outcomes, is_outcome)
+        query = query.where(entries.c.trading_day == trading_day, is_up_to(entries, up_to_seq)).order_by(entries.c.seq)
+        with self._store.reading() as connection:
+            rows = fetch(connection, query)
+            items = query.with_only_columns(cancel_errors).join(cancel_errors, cancel_errors.c.seq == cancel_outcomes.c.seq)
+            errors = defaultdict(list)
+            for row in fetch(connection, items.order_by(cancel_errors.c.item_index)):
+                errors[row["seq"]].append(build_record(CancelError, row))
+        return [_build_cancel(row, tuple(errors[row["outcome_seq"]])) for row in rows]
+
+    def read_order_pages(self, flatten_id: str, up_to_seq: int | None = None) -> list[OrderPage]:
+        """The order lists that a flatten read whole, each with its orders, in the order of the reads."""
+        wanted = [entries.c.flatten_id == flatten_id, order_reads.c.is_complete == 1, is_up_to(entries, up_to_seq)]
+        query = select(order_reads).join(entries, entries.c.seq == order_reads.c.seq).where(*wanted)
+        items = select(order_rows).join(entries, entries.c.seq == order_rows.c.seq).where(*wanted)
+        items = items.join(order_reads, order_reads.c.seq == order_rows.c.seq)
+        with self._store.reading() as connection:
+            pages = fetch(connection, query.order_by(order_reads.c.seq))
+            rows = defaultdict(list)
+            for row in fetch(connection, items.order_by(order_rows.c.seq, order_rows.c.item_index)):
+                rows[row["seq"]].append(build_record(Order, row))
+        return [build_record(OrderPage, page, orders=tuple(rows[page["seq"]])) for page in pages]
+
+
+def _build_cancel(row: Row, errors: tuple[CancelError, ...]) -> CancelAttempt:
+    is_open = row["outcome_seq"] is None
+    told = {
+        "intent_at": row["recorded_at"],
+        "outcome": Outcome.UNKNOWN if is_open else row["outcome_outcome"],
+        "reason": NO_CANCEL_OUTCOME_REASON if is_open else row["outcome_reason"],
+        "sent_at": row["outcome_sent_at"],
+        "answered_at": row["outcome_answered_at"],
+        "error_code": row["outcome_error_code"],
+        "http_status": row["outcome_http_status"],
+        "is_throttled": bool(row["outcome_is_throttled"]),
+        "notes": row["outcome_notes"] or "[]",
+    }
+    return build_record(CancelAttempt, row | told, intent=build_record(CancelIntent, row), cancel_errors=errors)
