@@ -75,6 +75,7 @@ class Flatten:
         self._seen_open: set[str] = set()
         self._held_back: dict[str, str] = {}
         self._rounds = 0
+        self._is_verifying = False
         self._started_s = time.monotonic()
         self._deadline_s = self._orders_deadline_s = float("inf")
         self.outcome: FlattenOutcome | None = None
@@ -194,8 +195,8 @@ class Flatten:
             self._market_reads.start_missing()
             self._market_reads.wait(_PATIENCE_S)
         self._orders.forbid_cancels()
-        if self._last_plan is not None:
-            self._orders.follow(self._last_plan, is_finishing=True)
+        self._is_verifying = True
+        self._orders.follow(self._known_plan(), is_finishing=True)
         is_over = build_verify_limit(self._proof.next_start_s(), self._orders.needed_s(), self._stop.is_set, self._limits)
         while self._reader.blind_reason is None and not self._are_verdicts_settled() and not is_over():
             starts_s = self._proof.next_read_at()
@@ -307,7 +308,8 @@ class Flatten:
         self._seen_open |= {line.instrument_id for line in plan.lines}
         self._held_back = find_held_back(asked_for, self._seen_open, self._market)
         self._last_plan = plan
-        self._orders.follow(plan, is_finishing=not plan.lines and not self._sender.has_in_flight)
+        is_finishing = self._is_verifying or not (plan.lines or self._sender.has_in_flight)
+        self._orders.follow(plan, is_finishing=is_finishing)
         self._proof.note(read, plan, time.monotonic())
         return plan
 

@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 _POLL_S = 0.02
 _LIST_READERS = 3  # lists of single instruments that may wait for their answer at once
 _AFTER_FAILURE_S = 0.5  # a list that could not be read is tried again after this
+_SHARED_FOR_S = 0.5  # that the lanes share one budget, or not, is believed for so long
 _PATIENCE_S = 0.2  # for a thread that may be awaiting a list
 
 
@@ -76,6 +77,8 @@ class OrderClearing:
         self._busy: set[str] = set()
         self._not_before_s: dict[ListKey, float] = {}
         self._takes_batches = True
+        self._is_pace_shared = False
+        self._shared_until_s = 0.0
         self._seen_open: set[str] = set()
         self._has_plan = False
         self._is_finishing = False
@@ -286,7 +289,7 @@ class OrderClearing:
     def _take_list(self) -> tuple[OrderList, str] | None:
         """The list of one instrument that is read next: what is open first, largest first, then what was never read."""
         with self._lock:
-            if not self._may_read_lists():
+            if not self._has_plan or self._awaits_group_cancel():
                 return None
             wanted = []
             for index, name in enumerate(self._instruments):
@@ -295,19 +298,23 @@ class OrderClearing:
                     key = (order_list, name)
                     is_late = key in self._not_before_s or self.watch.was_tried(*key)
                     wanted.append((is_late, self._queue.rank(name), index, key))
-            if not wanted:
-                return None
+            if not wanted or (not self._is_finishing and self._shares_pace()):
+                return None  # with one budget for everything the closes go first
             chosen = min(wanted)[-1]
             self._busy.add(chosen[1])
             return chosen
 
-    def _may_read_lists(self) -> bool:
-        if not self._has_plan:
-            return False
-        if self._is_finishing:
-            return not (self._queue.is_allowed and self._queue.awaits_group_cancel)
-        # With one budget for everything the closes go first; and what one call is about to cancel need not be read before.
-        return not (self._queue.awaits_group_cancel or self._desk.client.has_shared_pace)
+    def _awaits_group_cancel(self) -> bool:
+        """Whether one call is about to cancel what the lists show, so that they need not be read before it."""
+        return self._queue.awaits_group_cancel and (self._queue.is_allowed or not self._is_finishing)
+
+    def _shares_pace(self) -> bool:
+        """Whether closes and lists share one budget; asked of the lease now and then, as that takes its lock."""
+        now_s = time.monotonic()
+        if now_s >= self._shared_until_s:
+            self._is_pace_shared = self._desk.client.has_shared_pace
+            self._shared_until_s = now_s + _SHARED_FOR_S
+        return self._is_pace_shared
 
     def _find_due(self, instrument_id: str) -> OrderList | None:
         """The list of an instrument that is missing and would count if it were read now."""

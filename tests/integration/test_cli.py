@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 import requests
-from flatten_lab import SETTINGS, build_scenario, position
+from flatten_lab import SETTINGS, build_scenario, position, stubborn
 from processes import start_process
 
 from deepcoin_ops.paper.faults import Fault, FaultAction
@@ -109,8 +109,8 @@ def test_flatten_exits_with_1_and_names_the_error_items_when_something_stays_ope
     paper: StartPaper, settings_file: WriteSettings
 ) -> None:
     """What the exchange refuses to close again and again is a residual, and its error items are what a desk needs."""
-    fault = Fault(FaultAction.ERROR_ITEMS, instrument_id="ETH-USDT-SWAP", call=None, error_message="no\x1b[2J margin")
-    exchange = paper(build_scenario(POSITIONS, [fault]))
+    faults = stubborn("ETH-USDT-SWAP", error_message="no\x1b[2J margin")
+    exchange = paper(build_scenario(POSITIONS, faults))
     variables = settings_file(exchange.url, SETTINGS.replace("max_rounds: 5", "max_rounds: 2"))
     code, document = run_json(variables, "flatten")
     assert (code, document["result"]) == (1, "NOT_FLAT")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from dagster_stack import DagsterStack, build_scenario, build_settings_text, run_dagster
+from flatten_lab import stubborn
 
 from deepcoin_ops.domain.model import FlattenResult
 from deepcoin_ops.paper.faults import Fault, FaultAction
@@ -16,7 +17,7 @@ FAULTS = (
     # As many calls as a flatten has rounds: the first flatten fails, the next one is spared.
     Fault(FaultAction.ERROR_ITEMS, account="again", instrument_id=BTC, call=1, until_call=2),
     Fault(FaultAction.AUTH_ERROR, account="refused", endpoint="account/positions"),
-    Fault(FaultAction.ERROR_ITEMS, account="looked-at", instrument_id=BTC, call=None),
+    *stubborn(BTC, account="looked-at"),
 )
 
 

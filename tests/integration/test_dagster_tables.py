@@ -11,6 +11,7 @@ from functools import partial
 import pandas as pd
 import pytest
 from dagster_stack import BIN, DagsterStack, build_scenario, build_settings_text, run_dagster
+from flatten_lab import stubborn
 from waiting import stays, wait_for
 
 from deepcoin_ops.domain.model import FlattenResult, Outcome
@@ -20,7 +21,7 @@ ACCOUNTS = ("plain", "stubborn", "interrupted", "outside", "killed")
 TABLES = ("close_attempts", "close_errors")
 IN_FLIGHT = 3
 FAULTS = (
-    Fault(FaultAction.ERROR_ITEMS, account="stubborn", instrument_id="BTC-USDT-SWAP", call=None),
+    *stubborn("BTC-USDT-SWAP", account="stubborn"),
     Fault(FaultAction.DELAY, account="interrupted", call=None, delay_s=5.0),
     Fault(FaultAction.DELAY, account="killed", call=2, delay_s=60.0),
 )

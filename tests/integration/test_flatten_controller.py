@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from flatten_lab import SETTINGS, Lab, build_scenario, open_lab, position, wait_for, with_settings
+from flatten_lab import SETTINGS, Lab, build_scenario, open_lab, position, stubborn, wait_for, with_settings
 
 from deepcoin_ops.domain.errors import GuardRefused, LockTimeout, NotArmed, SettingsError
 from deepcoin_ops.domain.model import CloseIntent, FlattenResult, Outcome, ProductGroup, Venue, Verdict
@@ -146,8 +146,7 @@ def test_an_instrument_that_the_exchange_does_not_list_is_never_called_flat(tmp_
 def test_without_prices_everything_is_closed_all_the_same(tmp_path: Path) -> None:
     """Prices only decide the order; an unknown notional left open is not called zero."""
     blind = Fault(FaultAction.SERVER_ERROR, endpoint="market/tickers", call=None)
-    stubborn = Fault(FaultAction.ERROR_ITEMS, instrument_id="ETH-USDT-SWAP", call=None)
-    with open_lab(tmp_path, build_scenario(POSITIONS, [blind, stubborn])) as lab:
+    with open_lab(tmp_path, build_scenario(POSITIONS, [blind, *stubborn("ETH-USDT-SWAP")])) as lab:
         result = lab.flatten()
         assert lab.truly_open() == {"ETH-USDT-SWAP"}
         assert result.closing.residual_notional_usdt is None

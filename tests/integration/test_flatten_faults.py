@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from flatten_lab import build_scenario, open_lab, position, with_settings
+from flatten_lab import build_scenario, open_lab, position, stubborn, with_settings
 
 from deepcoin_ops.domain.model import FlattenResult, Outcome, Verdict
 from deepcoin_ops.paper.faults import Fault, FaultAction
@@ -72,8 +72,7 @@ def test_every_fault_of_a_close_ends_flat_and_true(tmp_path: Path, fault: Fault,
 
 def test_what_stays_open_is_residual_and_named_with_its_last_answer(tmp_path: Path) -> None:
     """An instrument that cannot be closed uses up its rounds and is named; the others are flat all the same."""
-    stubborn = Fault(A.ERROR_ITEMS, instrument_id="ETH-USDT-SWAP", call=None)
-    with open_lab(tmp_path, build_scenario(POSITIONS, [stubborn])) as lab:
+    with open_lab(tmp_path, build_scenario(POSITIONS, stubborn("ETH-USDT-SWAP"))) as lab:
         result = lab.flatten()
         verdicts = {verdict.instrument_id: verdict for verdict in result.verdicts}
         assert verdicts["ETH-USDT-SWAP"].verdict is Verdict.RESIDUAL

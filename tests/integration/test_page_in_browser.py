@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from browser import Browser, open_browser
 from dagster_stack import INSTRUMENTS, DagsterStack, build_scenario, build_settings_text, run_dagster
+from flatten_lab import stubborn
 from waiting import wait_for
 
 from deepcoin_ops.domain.tables import RECONCILIATION
@@ -28,9 +29,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[DagsterStack]:
     """A Dagster after a flatten that left one instrument open, with the day's tables and its report built."""
-    stays_open = Fault(FaultAction.ERROR_ITEMS, instrument_id=STUCK, call=None)
+    stays_open = stubborn(STUCK)
     folder = tmp_path_factory.mktemp("dagster-browser")
-    with run_dagster(folder, build_settings_text([ACCOUNT]), build_scenario([ACCOUNT], [stays_open])) as running:
+    with run_dagster(folder, build_settings_text([ACCOUNT]), build_scenario([ACCOUNT], stays_open)) as running:
         run = running.page.wait_for_end(running.page.launch_flatten(ACCOUNT))
         assert run.status == "FAILURE"
         for asset in (RECONCILIATION.name, FLATTEN_REPORT):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from flatten_lab import Lab, build_scenario, open_lab, position, read_days, with_settings
+from flatten_lab import Lab, build_scenario, open_lab, position, read_days, stubborn, with_settings
 
 from deepcoin_ops.domain.day_frames import (
     build_flatten_summary,
@@ -50,7 +50,7 @@ def row_of(frame: pd.DataFrame, instrument_id: str) -> pd.Series:
 @pytest.mark.parametrize(
     ("faults", "break_type", "severity"),
     [
-        pytest.param([Fault(A.ERROR_ITEMS, call=None)], "RESIDUAL_POSITION", "ERROR", id="an item every time"),
+        pytest.param(stubborn(), "RESIDUAL_POSITION", "ERROR", id="an item every time"),
         pytest.param([Fault(A.ERROR_ITEMS)], "PARTIAL_FAILURE", "INFO", id="an item once"),
         pytest.param([Fault(A.ERROR_ITEMS), BLIND], "PARTIAL_FAILURE", "ERROR", id="an item, then blind"),
         pytest.param([Fault(A.RESET)], "UNKNOWN_OUTCOME", "INFO", id="no answer"),
@@ -75,7 +75,7 @@ def test_what_goes_wrong_with_a_close_is_this_break(
 def test_a_residual_names_its_codes_sizes_and_what_to_do(tmp_path: Path) -> None:
     """What a person needs the next morning stands in one row."""
     with open_lab(
-        tmp_path, build_scenario([BTC, ETH], [Fault(A.ERROR_ITEMS, instrument_id="ETH-USDT-SWAP", call=None)])
+        tmp_path, build_scenario([BTC, ETH], stubborn("ETH-USDT-SWAP"))
     ) as lab:
         frame = reconcile_after(lab)
         row = row_of(frame, "ETH-USDT-SWAP")
@@ -156,7 +156,7 @@ def test_a_strange_value_in_an_answer_is_reported_as_drift(tmp_path: Path) -> No
 
 def test_a_break_says_since_when_and_how_old_it_was_at_the_days_end(tmp_path: Path) -> None:
     """Something open since noon is another matter than something open since a minute."""
-    with open_lab(tmp_path, build_scenario([BTC], [Fault(A.ERROR_ITEMS, call=None)])) as lab:
+    with open_lab(tmp_path, build_scenario([BTC], stubborn())) as lab:
         since = datetime.now(UTC)
         frame = reconcile_after(lab)
         row, ends_at = row_of(frame, "BTC-USDT-SWAP"), read_days(lab, since)[1][0].ends_at

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from itertools import cycle
 from pathlib import Path
 
-from flatten_lab import build_scenario, position
+from flatten_lab import build_scenario, position, stubborn
 from replayed_days import RecordedFlatten, record_evening, replay_days
 
 from deepcoin_ops.paper.faults import Fault, FaultAction
@@ -23,7 +23,7 @@ _POSITIONS = (
 _EVENINGS: Mapping[str, tuple[Fault, ...]] = {
     "clean": (),
     "error items": (Fault(FaultAction.ERROR_ITEMS),),
-    "residual": (Fault(FaultAction.ERROR_ITEMS, instrument_id=BTC, call=None),),
+    "residual": tuple(stubborn(BTC)),
     "lost answer": (Fault(FaultAction.RESET, instrument_id=ETH),),
 }
 # A day on which nobody flattened.

@@ -18,7 +18,7 @@ from deepcoin_ops.flattening.desk import Desk, open_desk
 from deepcoin_ops.flattening.opening import open_flatten
 from deepcoin_ops.flattening.progress import FlattenOutcome, Progress
 from deepcoin_ops.ledger.days import read_account_days
-from deepcoin_ops.paper.faults import Fault
+from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.paper.listing import LISTED
 from deepcoin_ops.paper.scenario import LimitSettings, PaperAccount, PaperPosition, Scenario
 from deepcoin_ops.paper.server import PaperExchange
@@ -52,6 +52,12 @@ def position(instrument_id: str, position_id: str, quantity: str, side: str = "l
         quantity_contracts=Decimal(quantity),
         **more,
     )
+
+
+def stubborn(instrument_id: str | None = None, **more: object) -> list[Fault]:
+    """Every close of an instrument, whole or by ids, is answered with error items and closes nothing."""
+    endpoints = ("batch-close-position", "close-position-by-ids")
+    return [Fault(FaultAction.ERROR_ITEMS, each, instrument_id=instrument_id, call=None, **more) for each in endpoints]
 
 
 def build_scenario(positions: Sequence[PaperPosition], faults: Sequence[Fault] = (), **more: object) -> Scenario:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
-from flatten_lab import SETTINGS, build_scenario, position
+from flatten_lab import SETTINGS, build_scenario, position, stubborn
 from replayed_days import record_evening, replay_days
 
 from deepcoin_ops.definitions import build_definitions
@@ -32,7 +32,7 @@ _DESK += f'schedule: {{first_trading_day: {FIRST}, cron: "30 23 * * 1-5"}}\n'
 _HELD = (position(BTC, "PAPER-1", "500"), position(ETH, "PAPER-2", "90.5", "short"))
 _EVENINGS = {
     "flat": build_scenario(_HELD),
-    "residual": build_scenario(_HELD, [Fault(FaultAction.ERROR_ITEMS, instrument_id=ETH, call=None)]),
+    "residual": build_scenario(_HELD, stubborn(ETH)),
     "unconfigured": build_scenario([*_HELD, position(DOT, "PAPER-5", "7")]),
 }
 # What main did; the second account was flat each time. A day that is not here has no flatten at all.
