@@ -21,7 +21,7 @@ SINGLES = (wire.CANCEL_ORDER, wire.CANCEL_TRIGGER, wire.CANCEL_PROTECTION)
 ENDPOINTS = (*LISTS, *SINGLES, wire.CANCEL_TRAILING)
 ITEM = {"memberId": "1", "accountId": "2", "orderSysId": ID, "errorCode": 24, "errorMsg": f"OrderNotFound:{ID}"}
 DONE = {"ordId": ID, "clOrdId": "", "sCode": "0", "sMsg": ""}
-MISSING = object()
+MISSING = ...
 
 
 def read(endpoint: str, http_status: int, body: bytes, order_id: str = ID) -> wire.CancelReading:
