@@ -13,7 +13,6 @@ from waiting import wait_for
 
 from deepcoin_ops.domain.tables import RECONCILIATION
 from deepcoin_ops.orchestration.reports import FLATTEN_REPORT
-from deepcoin_ops.paper.faults import Fault, FaultAction
 
 ACCOUNT, STUCK = "main", INSTRUMENTS[0]
 PHONE_PX = 390

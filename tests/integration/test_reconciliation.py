@@ -74,9 +74,7 @@ def test_what_goes_wrong_with_a_close_is_this_break(
 
 def test_a_residual_names_its_codes_sizes_and_what_to_do(tmp_path: Path) -> None:
     """What a person needs the next morning stands in one row."""
-    with open_lab(
-        tmp_path, build_scenario([BTC, ETH], stubborn("ETH-USDT-SWAP"))
-    ) as lab:
+    with open_lab(tmp_path, build_scenario([BTC, ETH], stubborn("ETH-USDT-SWAP"))) as lab:
         frame = reconcile_after(lab)
         row = row_of(frame, "ETH-USDT-SWAP")
         assert row["findings"] == "RESIDUAL_POSITION, PARTIAL_FAILURE"

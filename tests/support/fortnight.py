@@ -19,7 +19,6 @@ from replayed_days import record_evening, replay_days
 from deepcoin_ops.definitions import build_definitions
 from deepcoin_ops.domain.tables import RECONCILIATION
 from deepcoin_ops.orchestration.tables import TableStore
-from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.settings import Settings, load_settings
 
 BTC, ETH, DOT = "BTC-USDT-SWAP", "ETH-USDT-SWAP", "DOT-USDT-SWAP"
