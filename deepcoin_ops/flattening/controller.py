@@ -33,7 +33,8 @@ from deepcoin_ops.flattening.sending import CloseSender, Delivery
 
 # Seconds the first send waits for prices and orders; without them it goes out in another order, and may find size frozen.
 _PATIENCE_S = 3.0
-_POLL_S = 0.1
+_POLL_S = 0.05
+_FRESH_S = 5.0  # seconds for which a positions read may lead to sends that were held up
 
 
 class Flatten:
@@ -217,7 +218,7 @@ class Flatten:
                 self._teller.tell(f"round {self._rounds}: closing {size}, largest first", self._sender.tally.sends)
                 self._proof.clear()
                 self._sender.send_round(self._rounds, due)
-            newer = self._fetch_next()
+            newer = self._fetch_next(read)
             if newer is None:
                 return
             read = newer
@@ -262,10 +263,16 @@ class Flatten:
     def _is_stopping(self) -> bool:
         return self._stop.is_set() or SYSTEM_CLOCK.now_s() >= self._deadline_s
 
-    def _fetch_next(self) -> AccountRead | None:
-        """The next complete read, begun when it can bring something new; None when it is over before that."""
+    def _fetch_next(self, last: AccountRead) -> AccountRead | None:
+        """The next complete read, begun when it can bring something new; None when it is over before that.
+
+        It is the last one once more while that is fresh and shows what a cancel held up until now.
+        """
         while not (self._is_over() or self._proof.is_complete()):
             self._sender.collect()
+            is_fresh = time.monotonic() - last.started_s <= _FRESH_S and not self._sender.is_paused
+            if is_fresh and self._due_lines(last):
+                return last
             starts_s = self._next_read_at()
             if starts_s is None:
                 self._sender.collect(_POLL_S)

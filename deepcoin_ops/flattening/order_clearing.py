@@ -280,7 +280,7 @@ class OrderClearing:
                 return now_s >= recheck_s
             if not self._is_finishing:
                 return False
-            missing = [name for name in self._instruments if not self.watch.is_evidence(OrderList.RESTING, name)]
+            missing = [name for name in self._instruments if not self.watch.is_read(OrderList.RESTING, name)]
             # One read for all of them, once it counts for all.
             counts_from = [self.watch.counts_from_s(OrderList.RESTING, name) for name in missing]
             is_due = all(from_s is not None and from_s <= now_s for from_s in counts_from)
@@ -327,7 +327,7 @@ class OrderClearing:
     def _find_missing(self, instrument_id: str) -> OrderList | None:
         """A list that is missing for an instrument and was not given up."""
         is_given_up = self._is_given_up((OrderList.RESTING, None))
-        if not is_given_up and not self.watch.is_evidence(OrderList.RESTING, instrument_id):
+        if not is_given_up and not self.watch.is_read(OrderList.RESTING, instrument_id):
             return OrderList.RESTING
         return self._find_missing_of_instrument(instrument_id)
 
@@ -335,7 +335,7 @@ class OrderClearing:
         wanted = [OrderList.TRIGGER, *([OrderList.TRAILING] if self._is_trailing_wanted(instrument_id) else [])]
         for order_list in wanted:
             is_given_up = self._is_given_up((order_list, instrument_id))
-            if not is_given_up and not self.watch.is_evidence(order_list, instrument_id):
+            if not is_given_up and not self.watch.is_read(order_list, instrument_id):
                 return order_list
         return None
 

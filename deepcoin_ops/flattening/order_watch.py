@@ -118,10 +118,11 @@ class OrderWatch:
             key = (order_list, instrument_id)
             return bool(self._lists.get(key)) or key in self._failures
 
-    def is_evidence(self, order_list: OrderList, instrument_id: str) -> bool:
-        """Whether what a list shows of an instrument may be relied on."""
+    def is_read(self, order_list: OrderList, instrument_id: str) -> bool:
+        """Whether a list that counts was read, so that reading it once more would tell nothing new."""
         with self._lock:
-            return self._find_missing(order_list, instrument_id) is None
+            counting = self._find_counting(order_list, instrument_id)
+            return bool(counting) and not self._awaits_second(counting, instrument_id)
 
     def evidence(self, instrument_id: str) -> OrderEvidence:
         """What the lists show of one instrument, and what of them is missing."""
@@ -166,9 +167,15 @@ class OrderWatch:
             return None
         if not newest.read.is_exhaustive:
             return f"{name} may have been cut after {len(newest.read.orders)} orders"
-        if newest.is_of_several_pages and not (len(counting) > 1 and not counting[-2].can_open(instrument_id)):
+        if self._awaits_second(counting, instrument_id):
             return f"{name} has several pages and was read only once, while orders may have moved between them"
         return None
+
+    def _awaits_second(self, counting: list[_Seen], instrument_id: str) -> bool:
+        """Whether a list of several pages shows no order that can open one, and no list before it has shown the same."""
+        if not counting[-1].is_of_several_pages or counting[-1].can_open(instrument_id):
+            return False
+        return len(counting) < 2 or counting[-2].can_open(instrument_id)
 
     def _find_quiet_since(self, order_list: OrderList, instrument_id: str) -> float:
         """The start of the earliest list since which none has shown an order of the instrument that can open a position."""

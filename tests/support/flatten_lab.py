@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from deepcoin_ops.domain.day import AccountDay, DueTick
 from deepcoin_ops.domain.model import CloseAttempt, FlattenRequest
@@ -20,7 +21,8 @@ from deepcoin_ops.flattening.progress import FlattenOutcome, Progress
 from deepcoin_ops.ledger.days import read_account_days
 from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.paper.listing import LISTED
-from deepcoin_ops.paper.scenario import LimitSettings, PaperAccount, PaperPosition, Scenario
+from deepcoin_ops.paper.order_records import PaperOrder
+from deepcoin_ops.paper.scenario import LimitSettings, PaperAccount, PaperBot, PaperPosition, Scenario
 from deepcoin_ops.paper.server import PaperExchange
 from deepcoin_ops.settings import load_settings
 
@@ -60,15 +62,29 @@ def stubborn(instrument_id: str | None = None, **more: object) -> list[Fault]:
     return [Fault(FaultAction.ERROR_ITEMS, each, instrument_id=instrument_id, call=None, **more) for each in endpoints]
 
 
-def build_scenario(positions: Sequence[PaperPosition], faults: Sequence[Fault] = (), **more: object) -> Scenario:
+def build_scenario(
+    positions: Sequence[PaperPosition],
+    faults: Sequence[Fault] = (),
+    *,
+    orders: Sequence[PaperOrder] = (),
+    bots: Sequence[PaperBot] = (),
+    **more: object,
+) -> Scenario:
     """A fast exchange with one account."""
     return Scenario(
         instruments=LISTED,
-        accounts=(PaperAccount("main", tuple(positions)),),
+        accounts=(PaperAccount("main", tuple(positions), tuple(orders), tuple(bots)),),
         faults=tuple(faults),
         limits=LimitSettings(period_s=PERIOD_S, retry_after="0"),
         **more,
     )
+
+
+def with_account(lab: Lab, **settings: object) -> Lab:
+    """The same lab with other settings of its account."""
+    account = replace(lab.desk.account, **settings)
+    everything = replace(lab.desk.settings, accounts={account.name: account})
+    return replace(lab, desk=replace(lab.desk, account=account, settings=everything))
 
 
 @dataclass
@@ -106,6 +122,14 @@ class Lab:
     def truly_open(self) -> set[str]:
         """The instruments that the exchange itself holds an open row of."""
         return {row["instrument_id"] for row in self.exchange.truth()["accounts"]["main"]["open"]}
+
+    def truth(self) -> dict[str, Any]:
+        """What the exchange itself knows of the account."""
+        return self.exchange.truth()["accounts"]["main"]
+
+    def waiting_orders(self) -> set[str]:
+        """The ids of the orders that really still wait at the exchange."""
+        return {order["order_id"] for order in self.truth()["orders"] if order["is_working"]}
 
     def close_arrivals(self) -> list[str]:
         """The instruments of the close requests that reached the exchange, in order, refused ones too."""
