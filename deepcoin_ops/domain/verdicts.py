@@ -134,9 +134,9 @@ def _is_flat_since(instrument_id: str, proofs: Sequence[ProofRead]) -> bool:
 
 
 def result_of(verdicts: Sequence[InstrumentVerdict]) -> FlattenResult:
-    """The result of a flatten from its verdicts: one residual makes it NOT_FLAT, one doubt makes it UNVERIFIED."""
+    """The result of a flatten from its verdicts: a residual or an order left makes it NOT_FLAT, one doubt UNVERIFIED."""
     kinds = {verdict.verdict for verdict in verdicts}
-    if Verdict.RESIDUAL in kinds:
+    if kinds & {Verdict.RESIDUAL, Verdict.RESTING_ORDER_LEFT}:
         return FlattenResult.NOT_FLAT
     return FlattenResult.UNVERIFIED if Verdict.UNVERIFIED in kinds or not kinds else FlattenResult.FLAT
 
