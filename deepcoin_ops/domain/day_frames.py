@@ -14,7 +14,7 @@ from deepcoin_ops.domain.day import AccountDay, DayFlatten, PositionPage
 from deepcoin_ops.domain.error_codes import explain_code
 from deepcoin_ops.domain.frames import Table
 from deepcoin_ops.domain.model import CloseAttempt, Verdict
-from deepcoin_ops.domain.order_lists import find_orders
+from deepcoin_ops.domain.order_lists import find_orders_left
 from deepcoin_ops.domain.reconcile import reconcile
 from deepcoin_ops.domain.tables import (
     CLOSE_ATTEMPTS,
@@ -201,9 +201,9 @@ def _build_summary_row(trading_day: str, flatten: DayFlatten) -> dict[str, Any]:
 
 
 def _count_orders_left(flatten: DayFlatten) -> int | None:
-    if not flatten.orders_after:
-        return None
-    return sum(len(find_orders(flatten.orders_after, each)) for each in set(flatten.request.instruments))
+    by_instrument = [find_orders_left(flatten.orders_after, each) for each in set(flatten.request.instruments)]
+    read = [orders for orders in by_instrument if orders is not None]
+    return sum(map(len, read)) if read else None
 
 
 def _attempt_keys(trading_day: str, attempt: CloseAttempt) -> dict[str, Any]:

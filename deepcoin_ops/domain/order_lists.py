@@ -13,6 +13,12 @@ def find_orders(pages: Iterable[OrderPage], instrument_id: str) -> tuple[Order, 
     return tuple(order for page in pages for order in page.orders if order.instrument_id == instrument_id)
 
 
+def find_orders_left(pages: Iterable[OrderPage], instrument_id: str) -> tuple[Order, ...] | None:
+    """The same, or None where no list that would show them was read."""
+    read = [page for page in pages if page.instrument_id in (None, instrument_id)]
+    return find_orders(read, instrument_id) if read else None
+
+
 def merge_lists(*pages: OrderPage) -> tuple[OrderPage, ...]:
     """The newest page of each list."""
     by_age = sorted(pages, key=lambda page: page.started_at)

@@ -42,7 +42,7 @@ from deepcoin_ops.domain.errors import LockTimeout
 from deepcoin_ops.domain.evidence_match import EvidenceFinding, SizeKey, match_evidence
 from deepcoin_ops.domain.instrument_days import SIDES, TOLD_BY, InstrumentView, Sizes, find_verdict
 from deepcoin_ops.domain.model import PositionSide
-from deepcoin_ops.domain.order_lists import find_orders
+from deepcoin_ops.domain.order_lists import find_orders_left
 from deepcoin_ops.domain.position_rows import find_rows, list_open, sum_by_side
 
 
@@ -172,7 +172,7 @@ def _judge_instrument(
         _find_reopened_sides(deciding, instrument_id),
         {side: finding for (of_instrument, side), finding in evidence.items() if of_instrument == instrument_id},
         deciding.stands_at if deciding else _find_last_moment(day),
-        find_orders(deciding.orders_after, instrument_id) if deciding and deciding.orders_after else None,
+        find_orders_left(deciding.orders_after, instrument_id) if deciding else None,
     )
     rows = [view.build_row(side) for side in view.find_sides()]
     told = TOLD_BY.get(view.verdict.verdict)

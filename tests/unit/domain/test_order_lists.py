@@ -8,7 +8,7 @@ from datetime import timedelta
 from account_days import BTC, ETH, TICK, build_flatten, build_list, build_order
 
 from deepcoin_ops.domain.model import FlattenResult
-from deepcoin_ops.domain.order_lists import find_newest_list, find_orders, merge_lists
+from deepcoin_ops.domain.order_lists import find_newest_list, find_orders, find_orders_left, merge_lists
 from deepcoin_ops.domain.orders import OrderList
 
 LATER = TICK + timedelta(minutes=5)
@@ -20,6 +20,14 @@ def test_the_orders_of_an_instrument_are_picked_from_every_list() -> None:
     pages = [build_list(other, limit), build_list(trigger, instrument_id=BTC)]
     assert find_orders(pages, BTC) == (limit, trigger)
     assert find_orders([], BTC) == ()
+
+
+def test_no_list_of_an_instrument_is_not_one_without_orders() -> None:
+    """Another instrument's trigger orders say nothing about this one's."""
+    assert find_orders_left([], BTC) is None
+    assert find_orders_left([build_list(build_order(ETH), instrument_id=ETH)], BTC) is None
+    assert find_orders_left([build_list(build_order(ETH))], BTC) == ()
+    assert find_orders_left([build_list(build_order(), instrument_id=BTC)], BTC) == (build_order(),)
 
 
 def test_the_newest_page_of_each_list_counts_in_whatever_order_they_come() -> None:
