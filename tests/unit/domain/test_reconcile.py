@@ -302,6 +302,13 @@ def test_what_can_only_close_in_a_later_list_is_information_and_leaves_the_proof
     )
 
 
+def test_an_older_list_says_nothing_against_a_later_proof() -> None:
+    """The order waited when BTC was flattened by hand; the flatten of all came after it and proved ETH flat."""
+    by_hand = build_flatten(build_verdict(BTC), instruments=(BTC,), orders_after=(build_list(build_order(ETH)),))
+    whole = build_flatten(*ALL_FLAT, number=1, opened_at=TICK + timedelta(minutes=5))
+    assert breaks_of(build_day(by_hand, whole)) == []
+
+
 def test_a_later_list_without_the_order_clears_no_verdict() -> None:
     """Whoever flattened BTC proved nothing about ETH, and may have read before the order was placed again."""
     first = build_flatten(build_verdict(BTC), build_verdict(ETH, Verdict.RESTING_ORDER_LEFT), result=FlattenResult.NOT_FLAT)
@@ -336,7 +343,9 @@ def test_a_killed_flatten_tells_its_orders_and_proves_nothing() -> None:
     row = find(build_day(build_flatten(*ALL_FLAT, opened_at=EARLIER), killed), BTC, LONG)
     assert row.findings == (BreakType.RESTING_ORDER_LEFT, BreakType.UNVERIFIED)
     assert row.since_at == killed.orders_after[0].finished_at
-    only_cancelled = build_flatten(number=1, result=None, cancels=(build_cancel(),), opened_at=TICK)
+    answered_at = TICK + timedelta(seconds=9)
+    only_cancelled = build_flatten(number=1, result=None, cancels=(build_cancel(answered_at=answered_at),), opened_at=TICK)
+    assert only_cancelled.stands_at == answered_at
     assert (BTC, BreakType.UNVERIFIED) in breaks_of(build_day(build_flatten(*ALL_FLAT, opened_at=EARLIER), only_cancelled))
 
 
