@@ -22,11 +22,14 @@ from deepcoin_ops.domain.day_frames import (
     build_reconciliation,
 )
 from deepcoin_ops.domain.frames import Table
+from deepcoin_ops.domain.order_frames import build_cancel_attempts, build_orders_after
 from deepcoin_ops.domain.table_head import TableHead
 from deepcoin_ops.domain.tables import (
+    CANCEL_ATTEMPTS,
     CLOSE_ATTEMPTS,
     CLOSE_ERRORS,
     FLATTEN_SUMMARY,
+    ORDERS_AFTER,
     POSITIONS_AFTER,
     POSITIONS_BEFORE,
     RECONCILIATION,
@@ -47,8 +50,10 @@ DayBuilder = Callable[[str, LedgerDays], tuple[pd.DataFrame, Mapping[str, Any]]]
 _BUILDERS: dict[Table, _FrameBuilder] = {
     CLOSE_ATTEMPTS: lambda day, days: build_close_attempts(day, [attempt for each in days for attempt in each.attempts]),
     CLOSE_ERRORS: lambda day, days: build_close_errors(day, [attempt for each in days for attempt in each.attempts]),
+    CANCEL_ATTEMPTS: build_cancel_attempts,
     POSITIONS_BEFORE: build_positions_before,
     POSITIONS_AFTER: build_positions_after,
+    ORDERS_AFTER: build_orders_after,
     RECONCILIATION: build_reconciliation,
     FLATTEN_SUMMARY: build_flatten_summary,
 }

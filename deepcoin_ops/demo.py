@@ -86,8 +86,8 @@ def compare(
 ) -> list[Comparison]:
     """Hold the ledger against the exchange's truth, instrument by instrument.
 
-    They agree when a verdict is flat exactly where the exchange holds no open row, every request that reached the exchange
-    is an attempt of the ledger and the other way round, what was accepted was executed, and what was refused was not.
+    They agree when a verdict says closed exactly where the exchange holds no open row, every request that reached the
+    exchange is an attempt of the ledger and the other way round, what was accepted was executed, what was refused was not.
 
     Args:
         verdicts: The flatten's verdicts.
@@ -116,7 +116,7 @@ def compare(
                 verdict=verdict.verdict.value,
                 sends=tuple((outcome.value, was) for outcome, was in zip(sent, executed, strict=False)),
                 truly_open=", ".join(open_rows.get(instrument_id, [])) or "nothing",
-                agrees=is_told and verdict.verdict.is_flat == (instrument_id not in open_rows),
+                agrees=is_told and verdict.verdict.is_closed == (instrument_id not in open_rows),
             )
         )
     return comparisons

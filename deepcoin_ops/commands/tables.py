@@ -39,6 +39,7 @@ _STYLES = {
     Verdict.ALREADY_FLAT: _GOOD,
     Verdict.FLAT: _GOOD,
     Verdict.RESIDUAL: _BAD,
+    Verdict.RESTING_ORDER_LEFT: _BAD,
     Verdict.UNVERIFIED: _BAD,
 }
 

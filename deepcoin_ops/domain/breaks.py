@@ -5,13 +5,14 @@ The only place where a break type is defined. When one applies is decided in `re
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from deepcoin_ops.domain.model import CloseError, Outcome, PositionSide, Verdict
+from deepcoin_ops.domain.model import CloseError, Outcome, PositionSide, ResidualCause, Verdict
+from deepcoin_ops.domain.orders import Order
 
 
 class Severity(StrEnum):
@@ -89,7 +90,8 @@ DEFINITIONS: dict[BreakType, BreakDefinition] = {
         "Read the error codes and the reason, then flatten again or close it by hand.",
     ),
     _T.RESTING_ORDER_LEFT: BreakDefinition(
-        "An order rests in an instrument that should be flat; it can freeze a size or open a position again.",
+        "An order waits in an instrument that should be flat: it can open a position again, or close the next one, or it "
+        "holds a size that a close would take.",
         _S.ERROR,
         "Cancel the order, then flatten again.",
     ),
@@ -142,17 +144,20 @@ DEFINITIONS: dict[BreakType, BreakDefinition] = {
 }
 
 
-def rank_findings(kinds: Iterable[BreakType], *, is_settled: bool) -> list[tuple[BreakType, Severity]]:
+def rank_findings(
+    kinds: Iterable[BreakType], *, is_settled: bool, unsettled: Collection[BreakType] = ()
+) -> list[tuple[BreakType, Severity]]:
     """What was found with its severity, most serious first.
 
     Args:
         kinds: What was found.
         is_settled: Whether counting reads have shown the end of it, so that most of it is information.
+        unsettled: What those reads do not settle this time.
     """
     ranked = []
     for kind in kinds:
         definition = DEFINITIONS[kind]
-        is_information = is_settled and definition.is_settled_by_proof
+        is_information = is_settled and definition.is_settled_by_proof and kind not in unsettled
         ranked.append((kind, Severity.INFO if is_information else definition.severity))
     by_type, by_severity = list(BreakType).index, list(Severity).index
     return sorted(ranked, key=lambda each: (by_severity(each[1]), by_type(each[0])))
@@ -164,7 +169,8 @@ class ReconciliationRow:
 
     Sizes are in contracts, notionals in USDT. `position_side` is None where no side was seen. `findings` holds everything
     found, most serious first; the first one is the break type, and `since_at` tells since when that holds. `evidence` is
-    what the exchange's own lists say, in words; None where there is nothing to compare.
+    what the exchange's own lists say, in words; None where there is nothing to compare. `orders` are those left of its
+    side, None where no order list was read; `residual_cause` says why its size is still open, as far as that is known.
     """
 
     account: str
@@ -178,6 +184,8 @@ class ReconciliationRow:
     outcomes: tuple[Outcome, ...] = ()
     error_items: tuple[CloseError, ...] = ()
     evidence: str | None = None
+    orders: tuple[Order, ...] | None = None
+    residual_cause: ResidualCause | None = None
     verdict: Verdict | None = None
     findings: tuple[BreakType, ...] = ()
     severity: Severity | None = None

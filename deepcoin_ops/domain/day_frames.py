@@ -14,6 +14,7 @@ from deepcoin_ops.domain.day import AccountDay, DayFlatten, PositionPage
 from deepcoin_ops.domain.error_codes import explain_code
 from deepcoin_ops.domain.frames import Table
 from deepcoin_ops.domain.model import CloseAttempt, Verdict
+from deepcoin_ops.domain.order_lists import find_orders_left
 from deepcoin_ops.domain.reconcile import reconcile
 from deepcoin_ops.domain.tables import (
     CLOSE_ATTEMPTS,
@@ -148,6 +149,8 @@ def _build_reconciliation_row(trading_day: str, row: ReconciliationRow, ends_at:
         "error_items": len(row.error_items),
         "error_codes": ", ".join(dict.fromkeys(item.error_code for item in row.error_items)),
         "evidence": row.evidence,
+        "orders_left": None if row.orders is None else len(row.orders),
+        "residual_cause": row.residual_cause and row.residual_cause.value,
         "verdict": row.verdict and row.verdict.value,
         "break_type": row.break_type and row.break_type.value,
         "findings": ", ".join(row.findings),
@@ -179,10 +182,13 @@ def _build_summary_row(trading_day: str, flatten: DayFlatten) -> dict[str, Any]:
         "already_flat": verdicts[Verdict.ALREADY_FLAT],
         "flat": verdicts[Verdict.FLAT],
         "residual": verdicts[Verdict.RESIDUAL],
+        "resting_order_left": verdicts[Verdict.RESTING_ORDER_LEFT],
         "unverified": verdicts[Verdict.UNVERIFIED],
         "attempts": len(flatten.attempts),
         "error_items": sum(len(attempt.close_errors) for attempt in flatten.attempts),
         "throttled_sends": sum(attempt.is_throttled for attempt in flatten.attempts),
+        "cancels": len(flatten.cancels),
+        "orders_left": _count_orders_left(flatten),
         "rounds": closing and closing.rounds,
         "sends": closing and closing.sends,
         "refused_sends": closing and closing.refused_sends,
@@ -192,6 +198,12 @@ def _build_summary_row(trading_day: str, flatten: DayFlatten) -> dict[str, Any]:
         "exposure_usdt_s": closing and closing.exposure_usdt_s,
         "unconfigured": "; ".join(f"{instrument_id} {size}" for instrument_id, size in unconfigured.items()),
     }
+
+
+def _count_orders_left(flatten: DayFlatten) -> int | None:
+    by_instrument = [find_orders_left(flatten.orders_after, each) for each in set(flatten.request.instruments)]
+    read = [orders for orders in by_instrument if orders is not None]
+    return sum(map(len, read)) if read else None
 
 
 def _attempt_keys(trading_day: str, attempt: CloseAttempt) -> dict[str, Any]:

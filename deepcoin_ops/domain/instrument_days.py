@@ -22,9 +22,16 @@ from deepcoin_ops.domain.model import (
     PositionSide,
     Verdict,
 )
+from deepcoin_ops.domain.orders import Order
 from deepcoin_ops.domain.position_rows import find_rows, sum_by_side
 
 SIDES: tuple[PositionSide | None, ...] = (PositionSide.LONG, PositionSide.SHORT, None)
+# What a verdict says that is not flat; at least one row of the instrument has to say it too.
+TOLD_BY: Mapping[Verdict, BreakType] = {
+    Verdict.RESIDUAL: BreakType.RESIDUAL_POSITION,
+    Verdict.RESTING_ORDER_LEFT: BreakType.RESTING_ORDER_LEFT,
+    Verdict.UNVERIFIED: BreakType.UNVERIFIED,
+}
 
 
 def find_verdict(deciding: DayFlatten | None, instrument_id: str) -> InstrumentVerdict:
@@ -81,7 +88,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class InstrumentView:
-    """Everything a day says of one instrument, before it is parted by side."""
+    """Everything a day says of one instrument, before it is parted by side. `orders` is None where no list was read."""
 
     account: str
     instrument_id: str
@@ -93,30 +100,33 @@ class InstrumentView:
     reopened_sides: set[PositionSide | None]
     evidence: Mapping[PositionSide | None, EvidenceFinding]
     stands_at: datetime
+    orders: tuple[Order, ...] | None = None
 
     def find_sides(self) -> list[PositionSide | None]:
         """The sides with something to say; a single None when there is none."""
         seen = {item.position_side for item in self._items()} | set(self.before.by_side) | set(self.after.by_side)
-        seen |= set(self.evidence)
+        seen |= set(self.evidence) | {order.position_side for order in self.orders or ()}
         return [side for side in SIDES if side in seen] or [None]
 
-    def build_row(self, side: PositionSide | None, *, is_open: bool = False) -> ReconciliationRow:
+    def build_row(self, side: PositionSide | None, *, is_by_verdict: bool = False) -> ReconciliationRow:
         """The row of one side.
 
         Args:
             side: Which.
-            is_open: Count it as open although no recorded row is.
+            is_by_verdict: Take the verdict's word for what is left although nothing on record shows it.
         """
-        is_residual = self.verdict.verdict is Verdict.RESIDUAL
-        is_open = is_open or (is_residual and bool(self.after.quantity(side)))
+        verdict, orders = self.verdict.verdict, self._find_orders(side)
+        is_open = verdict is Verdict.RESIDUAL and (is_by_verdict or bool(self.after.quantity(side)))
+        is_order_left = bool(orders) or (is_by_verdict and verdict is Verdict.RESTING_ORDER_LEFT)
         items = tuple(item for item in self._items() if item.position_side is side)
-        outcomes = tuple(attempt.outcome for attempt in self.attempts)
-        # The other side of an instrument that is still open was seen closed by the same counting read.
-        is_settled = self.verdict.verdict.is_flat or (is_residual and not is_open)
-        ranked = rank_findings(self._find_findings(side, items, is_open=is_open), is_settled=is_settled)
-        evidence, reason = self.evidence.get(side), self.verdict.reason
-        if evidence and ranked and ranked[0][0] is evidence.break_type:
-            reason = f"{evidence.reason}; {reason}"
+        found = self._find_findings(side, items, is_open=is_open, is_order_left=is_order_left)
+        ranked = rank_findings(
+            found,
+            # The other side of an instrument that is still open was seen closed by the same counting read.
+            is_settled=verdict.is_closed or (verdict is Verdict.RESIDUAL and not is_open),
+            unsettled=self._find_unsettled(side, orders, is_by_verdict=is_by_verdict),
+        )
+        evidence = self.evidence.get(side)
         return ReconciliationRow(
             account=self.account,
             instrument_id=self.instrument_id,
@@ -126,15 +136,36 @@ class InstrumentView:
             notional_before_usdt=self.before.notional(side),
             quantity_after_contracts=self.after.quantity(side),
             notional_after_usdt=self.after.notional(side),
-            outcomes=outcomes,
+            outcomes=tuple(attempt.outcome for attempt in self.attempts),
             error_items=items,
             evidence=evidence.in_words if evidence else None,
-            verdict=self.verdict.verdict,
+            orders=orders,
+            residual_cause=self.verdict.cause if is_open else None,
+            verdict=verdict,
             findings=tuple(kind for kind, _severity in ranked),
             severity=ranked[0][1] if ranked else None,
             since_at=self._find_since(ranked[0][0]) if ranked else None,
-            reason=reason,
+            reason=self._describe(side, orders, ranked[0][0] if ranked else None),
         )
+
+    def _find_orders(self, side: PositionSide | None) -> tuple[Order, ...] | None:
+        return None if self.orders is None else tuple(each for each in self.orders if each.position_side is side)
+
+    def _find_unsettled(
+        self, side: PositionSide | None, orders: Sequence[Order] | None, *, is_by_verdict: bool
+    ) -> set[BreakType]:
+        """What a proof of the positions leaves as it is: an order that can open one, or may hold what is still open."""
+        may_hold = self.verdict.verdict is Verdict.RESIDUAL and side is None
+        is_unsettled = is_by_verdict or may_hold or any(order.can_open for order in orders or ())
+        return {BreakType.RESTING_ORDER_LEFT} if is_unsettled else set()
+
+    def _describe(self, side: PositionSide | None, orders: Sequence[Order] | None, kind: BreakType | None) -> str:
+        """The row's reason: what an evidence that names it says, the orders left, then the verdict's own words."""
+        evidence, reason = self.evidence.get(side), self.verdict.reason
+        told = [evidence.reason] if evidence and evidence.break_type is kind else []
+        # The verdict's reason may name them already.
+        told += [f"left: {words}" for order in orders or () if (words := order.describe()) not in reason]
+        return "; ".join([*told, reason])
 
     def _find_since(self, kind: BreakType) -> datetime:
         """Since when a finding holds: what a close brought back since it was sent, what reads show since they ended."""
@@ -150,12 +181,15 @@ class InstrumentView:
     def _items(self) -> tuple[CloseError, ...]:
         return tuple(item for attempt in self.attempts for item in attempt.close_errors)
 
-    def _find_findings(self, side: PositionSide | None, items: Sequence[CloseError], *, is_open: bool) -> list[BreakType]:
+    def _find_findings(
+        self, side: PositionSide | None, items: Sequence[CloseError], *, is_open: bool, is_order_left: bool
+    ) -> list[BreakType]:
         verdict = self.verdict.verdict
         evidence = self.evidence[side].break_type if side in self.evidence else None
         found = {
             BreakType.REOPENED: is_open and side in self.reopened_sides,
             BreakType.RESIDUAL_POSITION: is_open,
+            BreakType.RESTING_ORDER_LEFT: is_order_left,
             BreakType.UNKNOWN_OUTCOME: any(attempt.outcome is Outcome.UNKNOWN for attempt in self.attempts),
             BreakType.PARTIAL_FAILURE: bool(items),
             BreakType.UNVERIFIED: verdict is Verdict.UNVERIFIED,

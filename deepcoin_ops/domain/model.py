@@ -99,6 +99,11 @@ class Verdict(StrEnum):
         """Whether the instrument was proven flat, with no order left that can open a position."""
         return self in (Verdict.ALREADY_FLAT, Verdict.FLAT)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether two complete reads proved that no position is open, whatever waits."""
+        return self.is_flat or self is Verdict.RESTING_ORDER_LEFT
+
 
 class ResidualCause(StrEnum):
     """Why something is still open after a flatten, as far as its reads and answers tell.

@@ -6,9 +6,12 @@ Which of a day's facts count:
   count. One that a guard refused looked at nothing: it decides only where no flatten that looked ended after it, and never
   against one that ended after the day's tick. One without a closing row (killed, or still running) proves nothing, and
   still takes the proof away from an earlier one. A later one that did not ask for the instrument decides too, when its last
-  read shows it open and was begun after the tick, or on a day without one: what it saw is there.
+  read shows it open and was begun after the tick, or on a day without one: what it saw is there. Likewise when the list of
+  all instruments' orders that it read shows one that can open a position, where the one that asked had proven it flat.
 * A flatten that was opened after the day's window says nothing about this day, whatever tick it repeats.
 * Sizes before are those of the first flatten that read the instrument, sizes after those of the deciding one.
+* Orders left are those of the deciding flatten's last complete order lists, and of a later list of all instruments. A list
+  that shows nothing clears no verdict, and one that was not read says nothing: the verdict then does.
 * Attempts and error items are those of the whole day: each item is explained by exactly one row, that of its side.
 * A day whose tick is past its deadline needs a flatten that looked and ended at or after the tick, even if late. An earlier
   one says nothing about the end of the day, and decides nothing once there is a later one.
@@ -19,24 +22,27 @@ Invariants, kept by property tests:
 
 * each attempt is in exactly one outcome;
 * once the deadline has passed, there is no break exactly when every configured instrument is proven flat by a flatten that
-  ended after the tick, nothing is open that is not configured, and no list of the exchange contradicts the reads;
-* every error item is explained by exactly one row;
+  ended after the tick, no order that can open a position is left in one, nothing is open that is not configured, and no
+  list of the exchange contradicts the reads;
+* every error item is explained by exactly one row, and so is every order left;
+* a verdict that is not flat has a row of severity ERROR that says so, whatever is on record beside it;
 * the same day gives the same rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from deepcoin_ops.domain.breaks import DEFINITIONS, BreakType, ReconciliationRow, rank_findings
-from deepcoin_ops.domain.day import AccountDay, DayFlatten, PositionPage
+from deepcoin_ops.domain.breaks import DEFINITIONS, BreakType, ReconciliationRow, Severity, rank_findings
+from deepcoin_ops.domain.day import AccountDay, DayFlatten
+from deepcoin_ops.domain.deciding import find_deciding, find_newest_pages, is_flatten_missing, is_of_the_evening
 from deepcoin_ops.domain.errors import LockTimeout
 from deepcoin_ops.domain.evidence_match import EvidenceFinding, SizeKey, match_evidence
-from deepcoin_ops.domain.instrument_days import SIDES, InstrumentView, Sizes, find_verdict
-from deepcoin_ops.domain.model import InstrumentVerdict, PositionSide, Verdict
+from deepcoin_ops.domain.instrument_days import SIDES, TOLD_BY, InstrumentView, Sizes, find_verdict
+from deepcoin_ops.domain.model import PositionSide
+from deepcoin_ops.domain.order_lists import find_orders_left
 from deepcoin_ops.domain.position_rows import find_rows, list_open, sum_by_side
 
 
@@ -51,17 +57,6 @@ def reconcile(day: AccountDay) -> list[ReconciliationRow]:
         row for instrument_id in _find_instruments(day) for row in _judge_instrument(day, instrument_id, evidence)
     ]
     return [*account_rows, *instrument_rows, *_judge_unconfigured(day)]
-
-
-def is_flatten_missing(day: AccountDay) -> bool:
-    """Whether a flatten was due, its deadline has passed, and none that looked ended after the tick."""
-    due = day.due
-    if due is None or not due.is_past:
-        return False
-    return not any(
-        flatten.has_looked and flatten.closed_at is not None and flatten.closed_at >= due.scheduled_at
-        for flatten in day.counting
-    )
 
 
 # -- the whole account ------------------------------------------------------------------------------------------------
@@ -106,8 +101,14 @@ def _judge_lock_timeouts(day: AccountDay) -> list[ReconciliationRow]:
     ]
     if not timed_out:
         return []
+    deciding = {
+        (decides.request.flatten_id, instrument_id)
+        for flatten in timed_out
+        for instrument_id in flatten.request.instruments
+        if (decides := find_deciding(day, instrument_id)) is not None
+    }
     is_deciding = any(
-        _find_deciding(day, instrument_id) is flatten
+        (flatten.request.flatten_id, instrument_id) in deciding
         for flatten in timed_out
         for instrument_id in flatten.request.instruments
     )
@@ -120,7 +121,11 @@ def _judge_drift(day: AccountDay) -> list[ReconciliationRow]:
     noticed = [
         (flatten.opened_at, note)
         for flatten in day.flattens
-        for notes in (flatten.notes, *(attempt.notes for attempt in flatten.attempts))
+        for notes in (
+            flatten.notes,
+            *(attempt.notes for attempt in flatten.attempts),
+            *(cancel.notes for cancel in flatten.cancels),
+        )
         for note in notes
     ]
     noticed += [(read.started_at, note) for read in day.evidence for note in read.notes]
@@ -144,81 +149,17 @@ def _find_instruments(day: AccountDay) -> list[str]:
     """What the day has to answer for: what was asked for, sent or configured and seen open, after the deadline all."""
     asked = {each for flatten in day.flattens if not flatten.request.is_dry_run for each in flatten.request.instruments}
     asked |= {attempt.intent.instrument_id for attempt in day.attempts}
-    seen = [page for _flatten, page in _find_newest_pages(day) if _is_of_the_evening(day, page)]
+    seen = [page for _flatten, page in find_newest_pages(day) if is_of_the_evening(day, page)]
     asked |= {each for page in seen for each in list_open(page)} & set(day.instruments)
     if day.due is not None and day.due.is_past and not is_flatten_missing(day):
         asked |= set(day.instruments)
     return [*(each for each in day.instruments if each in asked), *sorted(asked - set(day.instruments))]
 
 
-def _find_deciding(day: AccountDay, instrument_id: str) -> DayFlatten | None:
-    """The flatten whose word on an instrument counts; see the header."""
-    asked = _find_asked(day, instrument_id)
-    for flatten, page in _find_newest_pages(day):
-        is_newer = asked is None or page.started_at > asked.stands_at
-        is_asked = instrument_id in flatten.request.instruments
-        if is_newer and not is_asked and instrument_id in list_open(page) and _is_of_the_evening(day, page):
-            return _build_witness(flatten, page, instrument_id, was_flat=find_verdict(asked, instrument_id).verdict.is_flat)
-    return asked
-
-
-def _find_asked(day: AccountDay, instrument_id: str) -> DayFlatten | None:
-    """The last flatten that asked for an instrument, of those that count."""
-    scheduled_at = day.due.scheduled_at if day.due is not None else None
-
-    def standing(numbered: tuple[int, DayFlatten]) -> tuple[object, ...]:
-        number, flatten = numbered
-        is_of_the_evening = scheduled_at is not None and flatten.has_looked and flatten.stands_at >= scheduled_at
-        return (is_of_the_evening, flatten.stands_at, number)
-
-    # What was flat at noon says nothing about the evening, once there is an evening to speak of.
-    is_over = day.due is not None and day.due.is_past and not is_flatten_missing(day)
-    asking = [
-        (number, flatten)
-        for number, flatten in enumerate(day.counting)
-        if (flatten.has_looked or flatten.is_refused)
-        and not flatten.request.is_dry_run
-        and instrument_id in flatten.request.instruments
-        and not (is_over and scheduled_at is not None and flatten.stands_at < scheduled_at)
-    ]
-    return max(asking, key=standing)[1] if asking else None
-
-
-def _find_newest_pages(day: AccountDay) -> list[tuple[DayFlatten, PositionPage]]:
-    """The newest complete page of each instrument type that any flatten which counts has read, with that flatten."""
-    read = [(flatten, page) for flatten in day.counting if flatten.has_looked for page in flatten.after]
-    newest = {page.instrument_type: (flatten, page) for flatten, page in sorted(read, key=lambda each: each[1].started_at)}
-    return list(newest.values())
-
-
-def _is_of_the_evening(day: AccountDay, page: PositionPage) -> bool:
-    """Whether what a page shows open should not be: before the tick a desk holds positions on purpose."""
-    return day.due is None or page.started_at >= day.due.scheduled_at
-
-
-def _build_witness(flatten: DayFlatten, page: PositionPage, instrument_id: str, *, was_flat: bool) -> DayFlatten:
-    """A flatten as the one that decides on an instrument which it was not asked to close, and saw open."""
-    rows = find_rows([page], instrument_id)
-    quantity = sum((row.quantity_contracts for row in rows), Decimal(0))
-    reason = f"open in a read of flatten {flatten.request.flatten_id}, which was not asked to close it"
-    verdict = InstrumentVerdict(
-        instrument_id,
-        Verdict.RESIDUAL,
-        quantity_before_contracts=None,
-        notional_before_usdt=None,
-        quantity_after_contracts=quantity,
-        notional_after_usdt=None,
-        attempts=0,
-        reason=reason,
-        reopened_position_ids=tuple(row.position_id for row in rows) if was_flat else (),
-    )
-    return replace(flatten, verdicts=(verdict,), after=(page,))
-
-
 def _judge_instrument(
     day: AccountDay, instrument_id: str, evidence: Mapping[SizeKey, EvidenceFinding]
 ) -> list[ReconciliationRow]:
-    deciding = _find_deciding(day, instrument_id)
+    deciding = find_deciding(day, instrument_id)
     first = next((each for each in day.flattens if each.has_looked and _has_verdict_or_read(each, instrument_id)), None)
     view = InstrumentView(
         day.account,
@@ -231,11 +172,13 @@ def _judge_instrument(
         _find_reopened_sides(deciding, instrument_id),
         {side: finding for (of_instrument, side), finding in evidence.items() if of_instrument == instrument_id},
         deciding.stands_at if deciding else _find_last_moment(day),
+        find_orders_left(deciding.orders_after, instrument_id) if deciding else None,
     )
     rows = [view.build_row(side) for side in view.find_sides()]
-    if not view.verdict.verdict.is_flat and not any(row.is_break for row in rows):
-        # The verdict says open, and no recorded row says on which side.
-        rows = [row for row in rows if row.position_side is not None] + [view.build_row(None, is_open=True)]
+    told = TOLD_BY.get(view.verdict.verdict)
+    if told is not None and not any(told in row.findings and row.severity is Severity.ERROR for row in rows):
+        # The verdict says that something is left, and nothing on record says on which side.
+        rows = [row for row in rows if row.position_side is not None] + [view.build_row(None, is_by_verdict=True)]
     return rows
 
 
@@ -261,7 +204,7 @@ def _find_reopened_sides(deciding: DayFlatten | None, instrument_id: str) -> set
 
 def _judge_unconfigured(day: AccountDay) -> list[ReconciliationRow]:
     rows = []
-    for flatten, page in _find_newest_pages(day):
+    for flatten, page in find_newest_pages(day):
         named = {*day.instruments, *flatten.configured, *_find_instruments(day)}
         for instrument_id in sorted(list_open(page) - named):
             before, after = (sum_by_side(find_rows(pages, instrument_id)) for pages in (flatten.before, [page]))

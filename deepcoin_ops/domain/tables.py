@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from deepcoin_ops.domain.breaks import BreakType, Severity
 from deepcoin_ops.domain.frames import Column, Kind, Table
-from deepcoin_ops.domain.model import FlattenResult, Outcome, PositionSide, ProductGroup, Verdict
+from deepcoin_ops.domain.model import FlattenResult, Outcome, PositionSide, ProductGroup, ResidualCause, Verdict
+from deepcoin_ops.domain.orders import OrderKind, OrderList
 
 _DAY = Column("trading_day", Kind.TEXT, "Local date on which the trading day starts, YYYY-MM-DD.")
 _ACCOUNT = Column("account", Kind.TEXT, "The account's name in the settings.")
@@ -73,6 +74,39 @@ CLOSE_ERRORS = Table(
     preview=("account", "instrument_id", "position_side", "error_code", "error_message", "error_meaning"),
 )
 
+CANCEL_ATTEMPTS = Table(
+    name="cancel_attempts",
+    row_is="cancel of waiting orders that was sent, or whose sending cannot be ruled out",
+    key=("cancel_id",),
+    zero_rows_mean="no cancel was sent for this trading day",
+    columns=(
+        _DAY,
+        _ACCOUNT,
+        Column("flatten_id", Kind.TEXT, "The flatten that sent it."),
+        Column("cancel_id", Kind.TEXT, "One send; ids rise with the cancels of a flatten."),
+        Column("order_kind", Kind.TEXT, "RESTING, TRIGGER, PROTECTION or TRAILING.", words=OrderKind),
+        Column("instrument_ids", Kind.TEXT, "Whose orders it is about, comma between; empty for a whole product group."),
+        Column("order_ids", Kind.TEXT, "The orders it names, comma between; empty where the request names none."),
+        Column("orders", Kind.INTEGER, "How many orders it names."),
+        Column("send_number", Kind.INTEGER, "Number of the cancel within its flatten, from 1."),
+        Column("endpoint", Kind.TEXT, "Path that the cancel was sent to."),
+        Column("intent_at", Kind.INSTANT, "When the intent was recorded, before the first byte left."),
+        Column("sent_at", Kind.INSTANT, "When it was sent; missing when nothing left or nobody lived to say.", True),
+        Column("answered_at", Kind.INSTANT, "When the answer, the error or the timeout came.", True),
+        Column(
+            "outcome",
+            Kind.TEXT,
+            "ACCEPTED, PARTIAL, REFUSED, NOT_SENT or UNKNOWN. None of them says that the orders are gone.",
+            words=Outcome,
+        ),
+        Column("reason", Kind.TEXT, "The outcome in words."),
+        Column("error_code", Kind.TEXT, "The answer's outer code; missing without a readable answer.", True),
+        Column("http_status", Kind.INTEGER, "HTTP status; missing without an answer.", True),
+        Column("cancel_errors", Kind.INTEGER, "How many orders the answer says were not cancelled."),
+        Column("error_codes", Kind.TEXT, "The codes of those, each once, comma between."),
+    ),
+    preview=("account", "instrument_ids", "order_kind", "orders", "outcome", "error_codes", "reason"),
+)
 
 _POSITION_COLUMNS = (
     _DAY,
@@ -114,6 +148,38 @@ POSITIONS_AFTER = Table(
     preview=_POSITION_PREVIEW,
 )
 
+ORDERS_AFTER = Table(
+    name="orders_after",
+    row_is="waiting order that the last complete reads of a flatten's order lists showed",
+    key=("flatten_id", "row_index"),
+    zero_rows_mean="no order list that a flatten of this trading day read whole showed an order; or none was read",
+    columns=(
+        _DAY,
+        _ACCOUNT,
+        Column("flatten_id", Kind.TEXT, "The flatten that read it."),
+        Column("row_index", Kind.INTEGER, "Place of the order in the lists, from 0."),
+        Column("order_list", Kind.TEXT, "Which of the exchange's lists: RESTING, TRIGGER or TRAILING.", words=OrderList),
+        Column("order_kind", Kind.TEXT, "RESTING, TRIGGER, PROTECTION or TRAILING.", words=OrderKind),
+        Column("instrument_id", Kind.TEXT, "In which instrument."),
+        Column("order_id", Kind.TEXT, "The exchange's id of the order; empty for a trailing exit, which has none."),
+        Column("side", Kind.TEXT, "buy or sell, as the exchange tells it; empty where it does not."),
+        Column("position_side", Kind.TEXT, "long or short; missing where the order names none.", True, PositionSide),
+        Column("quantity_contracts", Kind.DECIMAL, "Not filled yet; 0: the whole position. Missing if not told.", True),
+        Column("price", Kind.DECIMAL, "Limit price in quote currency; missing without one.", True),
+        Column("trigger_price", Kind.DECIMAL, "Price that sets it off; missing without one.", True),
+        Column("trigger_type", Kind.TEXT, "Which price sets it off, as the exchange names it; empty without one."),
+        Column("can_open", Kind.BOOLEAN, "Whether it may open or enlarge a position. What does not plainly close may."),
+        Column("is_configured", Kind.BOOLEAN, "Whether the account's settings named the instrument then."),
+        Column("is_dry_run", Kind.BOOLEAN, "Whether the flatten was a dry run."),
+        Column(
+            "read_purpose", Kind.TEXT, "What the read was for. One that failed later leaves an earlier one as the last."
+        ),
+        Column("read_started_at", Kind.INSTANT, "When the read of its list was begun."),
+        Column("read_finished_at", Kind.INSTANT, "When its last answer had arrived."),
+    ),
+    preview=("account", "instrument_id", "order_kind", "side", "position_side", "quantity_contracts", "price", "can_open"),
+)
+
 RECONCILIATION = Table(
     name="reconciliation",
     row_is="account, instrument and side of the day, or finding about a whole account",
@@ -135,7 +201,23 @@ RECONCILIATION = Table(
         Column("error_items", Kind.INTEGER, "errorList items that this row explains: those of its side."),
         Column("error_codes", Kind.TEXT, "Their codes, each once, comma between them."),
         Column("evidence", Kind.TEXT, "MATCHES, MISMATCH, UNCOMPARED or UNAVAILABLE, and why; missing without any.", True),
-        Column("verdict", Kind.TEXT, "ALREADY_FLAT, FLAT, RESIDUAL or UNVERIFIED, of the whole instrument.", True, Verdict),
+        Column(
+            "orders_left", Kind.INTEGER, "Orders of this side in the last lists that count; missing if none was read.", True
+        ),
+        Column(
+            "residual_cause",
+            Kind.TEXT,
+            "Why this side is still open, as far as reads and answers tell; missing where it is not, or nobody looked.",
+            True,
+            ResidualCause,
+        ),
+        Column(
+            "verdict",
+            Kind.TEXT,
+            "ALREADY_FLAT, FLAT, RESIDUAL, RESTING_ORDER_LEFT or UNVERIFIED, of the whole instrument.",
+            True,
+            Verdict,
+        ),
         Column(
             "break_type", Kind.TEXT, "The most serious finding; missing when there is nothing to tell.", True, BreakType
         ),
@@ -176,10 +258,18 @@ FLATTEN_SUMMARY = Table(
         Column("already_flat", Kind.INTEGER, "Verdicts ALREADY_FLAT."),
         Column("flat", Kind.INTEGER, "Verdicts FLAT."),
         Column("residual", Kind.INTEGER, "Verdicts RESIDUAL."),
+        Column("resting_order_left", Kind.INTEGER, "Verdicts RESTING_ORDER_LEFT."),
         Column("unverified", Kind.INTEGER, "Verdicts UNVERIFIED."),
         Column("attempts", Kind.INTEGER, "Closes on record, those that were withdrawn before sending included."),
         Column("error_items", Kind.INTEGER, "errorList items returned."),
         Column("throttled_sends", Kind.INTEGER, "Closes answered with the rate limit's refusal."),
+        Column("cancels", Kind.INTEGER, "Cancels of waiting orders on record, those that never left included."),
+        Column(
+            "orders_left",
+            Kind.INTEGER,
+            "Orders in the instruments asked for, by its last complete lists; missing where none was read.",
+            True,
+        ),
         Column("rounds", Kind.INTEGER, "Rounds of closes; missing without a closing row.", True),
         Column("sends", Kind.INTEGER, "Closes sent; missing without a closing row.", True),
         Column("refused_sends", Kind.INTEGER, "Closes refused; missing without a closing row.", True),
@@ -227,8 +317,10 @@ CLOSED_POSITIONS = Table(
 TABLES = (
     CLOSE_ATTEMPTS,
     CLOSE_ERRORS,
+    CANCEL_ATTEMPTS,
     POSITIONS_BEFORE,
     POSITIONS_AFTER,
+    ORDERS_AFTER,
     RECONCILIATION,
     FLATTEN_SUMMARY,
     CLOSED_POSITIONS,

@@ -102,15 +102,15 @@ def _exposure(
 ) -> Decimal | None:
     """Notional times the seconds it stayed open, over all that was open before, in USDT-seconds.
 
-    What was proven flat counts until its last answer, everything else until now. None where a notional is unknown.
+    What was proven closed counts until its last answer, everything else until now. None where a notional is unknown.
     """
     if before is None or any(line.notional_usdt is None for line in before.lines):
         return None
-    flat = {verdict.instrument_id for verdict in verdicts if verdict.verdict.is_flat}
+    closed = {verdict.instrument_id for verdict in verdicts if verdict.verdict.is_closed}
     exposure = Decimal(0)
     for line in before.lines:
         record = tally.records.get(line.instrument_id)
-        is_closed = record is not None and record.attempts and line.instrument_id in flat
+        is_closed = record is not None and record.attempts and line.instrument_id in closed
         until_s = record.settled_s if record is not None and is_closed else ended_s
         exposure += (line.notional_usdt or Decimal(0)) * Decimal(f"{max(0.0, until_s - zero_s):.3f}")
     return exposure

@@ -28,6 +28,7 @@ class Standing(StrEnum):
     NOT_FLAT = "NOT FLAT"
     NOBODY_FLATTENED = "NOBODY FLATTENED"
     NOT_PROVEN = "NOT PROVEN FLAT"
+    ORDER_LEFT = "ORDER LEFT"
     NOTHING_DUE = "NOTHING DUE"
     FLAT = "FLAT"
 
@@ -47,8 +48,8 @@ class AccountStanding:
     """One account's line.
 
     `left_usdt` is what is known to be open of the configured instruments, None where nothing is known, and all of it if
-    `is_left_whole`. `outside` counts positions in instruments that are not configured, `breaks` by severity what somebody
-    has to do something about.
+    `is_left_whole`. `outside` counts positions in instruments that are not configured, `orders_left` the orders that wait
+    in those that are, as far as lists were read, `breaks` by severity what somebody has to do something about.
     """
 
     account: str
@@ -58,6 +59,7 @@ class AccountStanding:
     left_usdt: Decimal | None
     is_left_whole: bool
     outside: int
+    orders_left: int
     breaks: Mapping[str, int]
     evidence: str
 
@@ -129,7 +131,8 @@ def describe_left(line: AccountStanding) -> str:
 
 
 def _describe_worth(line: AccountStanding) -> str:
-    told = [f"{format_count(line.outside, 'position')} outside the settings open"] if line.outside else []
+    told = [f"{format_count(line.orders_left, 'order')} left waiting"] if line.orders_left else []
+    told += [f"{format_count(line.outside, 'position')} outside the settings open"] if line.outside else []
     if not line.standing.is_good:
         told.insert(0, _NOBODY_KNOWS if line.left_usdt is None else f"{describe_left(line)} USDT left open")
     elif line.before_usdt:
@@ -152,6 +155,7 @@ def _judge(day: ReportDay, account: ReportAccount, rows: Sequence[_Row]) -> Acco
         left_usdt=left if is_left_whole or (has_looked and left) else None,
         is_left_whole=is_left_whole,
         outside=sum(row["break_type"] == BreakType.UNCONFIGURED_POSITION for row in rows),
+        orders_left=sum(row["orders_left"] or 0 for row in rows),
         breaks=Counter(row["severity"] for row in rows if row["is_break"]),
         evidence=account.evidence,
     )
@@ -165,7 +169,14 @@ def _find_standing(rows: Sequence[_Row]) -> Standing:
         return Standing.NOT_FLAT
     if Verdict.UNVERIFIED in verdicts:
         return Standing.NOT_PROVEN
+    # A row can say so although the verdict was given before anybody saw the order.
+    if Verdict.RESTING_ORDER_LEFT in verdicts or any(_is_order_left(row) for row in rows):
+        return Standing.ORDER_LEFT
     return Standing.FLAT if verdicts & {Verdict.FLAT, Verdict.ALREADY_FLAT} else Standing.NOTHING_DUE
+
+
+def _is_order_left(row: _Row) -> bool:
+    return bool(row["is_break"]) and BreakType.RESTING_ORDER_LEFT in row["findings"].split(", ")
 
 
 def _describe(day: ReportDay, account: ReportAccount, standing: Standing, rows: Sequence[_Row]) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from deepcoin_ops.domain.day import AccountDay, DayFlatten, DueTick, PositionPage
+from deepcoin_ops.domain.day import AccountDay, DayFlatten, DueTick, OrderPage, PositionPage
 from deepcoin_ops.domain.model import (
     CloseAttempt,
     CloseError,
@@ -24,6 +24,7 @@ from deepcoin_ops.domain.model import (
     ProductGroup,
     Verdict,
 )
+from deepcoin_ops.domain.orders import CancelAttempt, CancelError, CancelIntent, Order, OrderKind, OrderList
 
 DAY, ACCOUNT = "2026-03-08", "main"
 BTC, ETH, DOT = "BTC-USDT-SWAP", "ETH-USDT-SWAP", "DOT-USDT-SWAP"
@@ -58,6 +59,42 @@ def build_page(*rows: tuple[str, PositionSide | None, str], purpose: str = "snap
     return PositionPage(purpose, 0, InstrumentType.SWAP, TICK, TICK, positions)
 
 
+def build_order(instrument_id: str = BTC, position_side: PositionSide | None = PositionSide.LONG, **changes: Any) -> Order:
+    """A limit order that opens a position on its side, unless told otherwise."""
+    fields = {
+        "kind": OrderKind.RESTING,
+        "instrument_id": instrument_id,
+        "order_id": "7001",
+        "side": "sell" if position_side is PositionSide.SHORT else "buy",
+        "position_side": position_side,
+        "quantity_contracts": Decimal("2.50"),
+        "price": Decimal("60000.5"),
+    }
+    return Order(**(fields | changes))
+
+
+def build_protection(
+    instrument_id: str = BTC, position_side: PositionSide | None = PositionSide.LONG, **changes: Any
+) -> Order:
+    """A stop loss of a position: it can only close."""
+    side_word = "buy" if position_side is PositionSide.SHORT else "sell"
+    return build_order(instrument_id, position_side, **({"kind": OrderKind.PROTECTION, "side": side_word} | changes))
+
+
+def build_list(*orders: Order, instrument_id: str | None = None, kind: OrderList | None = None) -> OrderPage:
+    """An order list that was read whole: the one of all instruments, or of one the trigger orders."""
+    order_list = kind or (OrderList.RESTING if instrument_id is None else OrderList.TRIGGER)
+    return OrderPage("verify", order_list, instrument_id, TICK, TICK, is_exhaustive=True, orders=orders)
+
+
+def build_cancel(number: int = 1, outcome: Outcome = Outcome.ACCEPTED, **changes: Any) -> CancelAttempt:
+    """A cancel of two orders, and its outcome; one that is not wholly accepted brought an error item."""
+    intent = CancelIntent(f"F0-C{number}", OrderKind.RESTING, (BTC, ETH), ("7001", "7002"), number, "/cancel", "{}")
+    errors = (CancelError(0, "7002", "24", "OrderNotFound", "1", "2", "{}"),) if outcome is Outcome.PARTIAL else ()
+    told = CancelAttempt(ACCOUNT, "F0", intent, TICK, outcome, "a test", TICK, TICK, "0", 200, errors)
+    return replace(told, **changes)
+
+
 def build_item(index: int = 0, side: PositionSide | None = PositionSide.LONG, code: str = "51020") -> CloseError:
     """An errorList item; items of one side and code are alike, as duplicates are."""
     return CloseError(index, BTC, side, code, "message", "1", "2", "3", f'{{"{side}": "{code}"}}')
@@ -87,7 +124,8 @@ def build_flatten(
     **changes: Any,
 ) -> DayFlatten:
     """A flatten that took a minute and read at its start and in its middle; one without a result has no closing row."""
-    for name, at in (("before", opened_at), ("after", opened_at + timedelta(seconds=30))):
+    read_at = {"before": opened_at} | dict.fromkeys(("after", "orders_after"), opened_at + timedelta(seconds=30))
+    for name, at in read_at.items():
         pages = changes.get(name, ())
         changes[name] = tuple(replace(page, started_at=at, finished_at=at) for page in pages)
     flatten_id = f"F{number}"

@@ -10,11 +10,21 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from account_days import build_order
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from deepcoin_ops.definitions import build_definitions
 from deepcoin_ops.domain.due import find_tick
-from deepcoin_ops.domain.model import FlattenClosing, FlattenRequest, FlattenResult, InstrumentVerdict, Verdict
+from deepcoin_ops.domain.model import (
+    FlattenClosing,
+    FlattenRequest,
+    FlattenResult,
+    InstrumentVerdict,
+    Outcome,
+    RawAnswer,
+    Verdict,
+)
+from deepcoin_ops.domain.orders import CancelAnswer, CancelIntent, OrderKind, OrderList, OrdersRead
 from deepcoin_ops.ledger.journal import Ledger
 from deepcoin_ops.orchestration.tables import TableStore
 from deepcoin_ops.settings import Settings, load_settings
@@ -40,7 +50,7 @@ class Office:
         return TableStore(self.settings.tables_url, self.settings.locks_folder)
 
     def record_flatten(self, trading_day: str, verdict: Verdict = Verdict.FLAT) -> None:
-        """Record a flatten of the day's tick with this verdict on the one instrument."""
+        """Record a flatten of the day's tick with this verdict on the one instrument; where an order is left, with it."""
         schedule = self.settings.schedule
         tick = find_tick(self.settings.calendar, schedule.cron, trading_day)
         assert tick is not None
@@ -51,6 +61,8 @@ class Office:
             flatten_id = f"{trading_day}-{len(ledger.read_flattens(trading_day))}"
             request = FlattenRequest(flatten_id, "main", trading_day, "a test", (BTC,), is_dry_run=False)
             ledger.record_flatten(request, self.settings.as_public_json())
+            if verdict is Verdict.RESTING_ORDER_LEFT:
+                _record_order(ledger, flatten_id, tick)
             ledger.record_verdicts(flatten_id, [told])
             ledger.record_closing(FlattenClosing(flatten_id, result, "a test", 1, 1, 0, left * 100, 1.0, 2.0, Decimal(0)))
 
@@ -66,6 +78,19 @@ class Office:
             return job.execute_in_process(partition_key=first_day, instance=self.instance)
         tags = {ASSET_PARTITION_RANGE_START_TAG: first_day, ASSET_PARTITION_RANGE_END_TAG: last_day}
         return job.execute_in_process(tags=tags, instance=self.instance)
+
+
+def _record_order(ledger: Ledger, flatten_id: str, at: datetime) -> None:
+    """An order, a cancel of it that was refused, and the order again."""
+    raw = RawAnswer(200, b"{}", 2)
+    read = OrdersRead(OrderList.RESTING, None, (build_order(BTC),), at, at, 0.0, (raw,))
+    intent = CancelIntent(f"{flatten_id}-C1", OrderKind.RESTING, (BTC,), ("7001",), 1, "/cancel", "{}")
+    ledger.record_orders_read(flatten_id, "snapshot", read)
+    ledger.record_cancel_intent(flatten_id, intent)
+    ledger.record_cancel_outcome(
+        intent.cancel_id, CancelAnswer(Outcome.REFUSED, "a test", at, at, error_code="24", raw=raw)
+    )
+    ledger.record_orders_read(flatten_id, "verify", read)
 
 
 @pytest.fixture

@@ -17,7 +17,10 @@ from account_days import (
     build_attempt,
     build_day,
     build_flatten,
+    build_list,
+    build_order,
     build_page,
+    build_protection,
     build_verdict,
 )
 
@@ -37,6 +40,13 @@ EVENINGS = {
     "residual": build_flatten(build_verdict(BTC, Verdict.RESIDUAL), ETH_FLAT, result=FlattenResult.NOT_FLAT),
     "unknown, settled": build_flatten(build_verdict(BTC), ETH_FLAT, attempts=UNKNOWN),
     "unknown": build_flatten(build_verdict(BTC, Verdict.UNVERIFIED), ETH_FLAT, attempts=UNKNOWN),
+    "order left": build_flatten(
+        build_verdict(BTC, Verdict.RESTING_ORDER_LEFT),
+        ETH_FLAT,
+        result=FlattenResult.NOT_FLAT,
+        orders_after=(build_list(build_order()),),
+    ),
+    "order that only closes": build_flatten(build_verdict(), ETH_FLAT, orders_after=(build_list(build_protection()),)),
     "unconfigured": build_flatten(build_verdict(BTC), ETH_FLAT, after=(build_page((DOT, PositionSide.LONG, "7")),)),
 }
 
@@ -46,6 +56,8 @@ EVENINGS = {
     [
         ("clean", {}),
         ("residual", {"all_flat": "ERROR"}),
+        ("order left", {"all_flat": "ERROR"}),
+        ("order that only closes", {}),
         ("unknown, settled", {}),
         ("unknown", {"all_flat": "ERROR", "no_unknown_outcomes": "ERROR"}),
         ("unconfigured", {"no_unconfigured_positions": "WARN"}),

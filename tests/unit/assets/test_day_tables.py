@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from deepcoin_ops.domain.model import Verdict
-from deepcoin_ops.domain.tables import RECONCILIATION, TABLES
+from deepcoin_ops.domain.tables import CANCEL_ATTEMPTS, FLATTEN_SUMMARY, ORDERS_AFTER, RECONCILIATION, TABLES
 
 GOOD, BAD, QUIET = "2026-03-04", "2026-03-05", "2026-03-06"
 
@@ -56,10 +56,26 @@ def test_days_built_in_one_run_keep_rows_and_metadata_of_their_own(office: Any) 
     ]
 
 
+def test_an_order_left_and_the_cancel_of_it_come_from_the_ledger_into_the_days_tables(office: Any) -> None:
+    """From what was recorded to the row that somebody acts on, through files."""
+    office.record_flatten(BAD, Verdict.RESTING_ORDER_LEFT)
+    office.rebuild(BAD)
+    [row] = office.store.read(RECONCILIATION, BAD).frame.query("position_side == 'long'").to_dict("records")
+    assert (row["break_type"], row["severity"], row["verdict"]) == ("RESTING_ORDER_LEFT", "ERROR", "RESTING_ORDER_LEFT")
+    assert row["orders_left"] == 1
+    assert "resting order 7001" in row["reason"]
+    [order] = office.store.read(ORDERS_AFTER, BAD).frame.to_dict("records")
+    assert (order["order_id"], order["read_purpose"], order["can_open"]) == ("7001", "verify", True)
+    [cancel] = office.store.read(CANCEL_ATTEMPTS, BAD).frame.to_dict("records")
+    assert (cancel["order_ids"], cancel["outcome"], cancel["error_code"]) == ("7001", "REFUSED", "24")
+    [summary] = office.store.read(FLATTEN_SUMMARY, BAD).frame.to_dict("records")
+    assert (summary["cancels"], summary["orders_left"], summary["resting_order_left"]) == (1, 1, 1)
+
+
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_rebuilding_a_day_changes_no_byte_of_its_rows(office: Any, table: Any) -> None:
     """The same ledger head gives the same table, however often somebody presses the button."""
-    office.record_flatten(BAD, Verdict.RESIDUAL)
+    office.record_flatten(BAD, Verdict.RESTING_ORDER_LEFT)
     office.rebuild(BAD)
     first = office.store.read(table, BAD)
     office.rebuild(BAD)

@@ -77,3 +77,12 @@ def test_every_record_is_frozen() -> None:
     records = [kind for kind in vars(model).values() if isinstance(kind, type) and dataclasses.is_dataclass(kind)]
     assert len(records) > 10
     assert [record.__name__ for record in records if not record.__dataclass_params__.frozen] == []
+
+
+def test_closed_is_said_of_the_positions_and_flat_of_the_orders_too() -> None:
+    """An order that waits takes the success away, and not the proof that nothing is open."""
+    assert {verdict for verdict in Verdict if verdict.is_closed} - {verdict for verdict in Verdict if verdict.is_flat} == {
+        Verdict.RESTING_ORDER_LEFT
+    }
+    assert not Verdict.RESIDUAL.is_closed
+    assert not Verdict.UNVERIFIED.is_closed

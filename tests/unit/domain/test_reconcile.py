@@ -16,10 +16,14 @@ from account_days import (
     PAST_DUE,
     TICK,
     build_attempt,
+    build_cancel,
     build_day,
     build_flatten,
     build_item,
+    build_list,
+    build_order,
     build_page,
+    build_protection,
     build_verdict,
 )
 from hypothesis import given, settings
@@ -30,6 +34,7 @@ from deepcoin_ops.domain.day import AccountDay, DayFlatten, DueTick
 from deepcoin_ops.domain.errors import LockTimeout
 from deepcoin_ops.domain.evidence import ClosedPosition, EvidenceRead, EvidenceSource, EvidenceStatus
 from deepcoin_ops.domain.model import FlattenResult, InstrumentType, Outcome, PositionSide, ProductGroup, Verdict
+from deepcoin_ops.domain.orders import Order
 from deepcoin_ops.domain.reconcile import reconcile
 
 LONG, SHORT = PositionSide.LONG, PositionSide.SHORT
@@ -123,6 +128,8 @@ def test_what_parsers_noticed_is_one_row_for_the_account() -> None:
     row = find(build_day(flatten), None)
     assert (row.break_type, row.severity) == (BreakType.SCHEMA_DRIFT, Severity.INFO)
     assert "unknown field(s): x" in row.reason
+    cancelled = build_flatten(*ALL_FLAT, cancels=(build_cancel(notes=("a cancel's item with unknown field(s): y",)),))
+    assert "unknown field(s): y" in find(build_day(cancelled), None).reason
 
 
 # -- several flattens of one day --------------------------------------------------------------------------------------
@@ -265,6 +272,93 @@ def test_a_day_whose_entries_were_altered_is_never_clean() -> None:
     assert "entry 3" in find(day, None).reason
 
 
+# -- waiting orders of several flattens -------------------------------------------------------------------------------
+
+BY_HAND = {"number": 1, "instruments": (BTC,), "opened_at": TICK + timedelta(minutes=5)}
+
+
+def test_an_order_in_a_later_list_of_a_flatten_of_something_else_is_left() -> None:
+    """Flattening BTC by hand reads the orders of all instruments; the one in ETH came after the proof."""
+    later = build_flatten(build_verdict(BTC), orders_after=(build_list(build_order(ETH)),), **BY_HAND)
+    row = find(build_day(build_flatten(*ALL_FLAT), later), ETH, LONG)
+    assert (row.findings, row.severity, row.verdict) == (
+        (BreakType.RESTING_ORDER_LEFT,),
+        Severity.ERROR,
+        Verdict.RESTING_ORDER_LEFT,
+    )
+    assert (row.flatten_id, row.since_at) == ("F1", later.stands_at)
+    assert "was not asked to cancel it" in row.reason
+
+
+def test_what_can_only_close_in_a_later_list_is_information_and_leaves_the_proof() -> None:
+    """Somebody's stop loss opens nothing."""
+    later = build_flatten(build_verdict(BTC), orders_after=(build_list(build_protection(ETH)),), **BY_HAND)
+    row = find(build_day(build_flatten(*ALL_FLAT), later), ETH, LONG)
+    assert (row.break_type, row.severity, row.verdict, row.flatten_id) == (
+        BreakType.RESTING_ORDER_LEFT,
+        Severity.INFO,
+        Verdict.ALREADY_FLAT,
+        "F0",
+    )
+
+
+def test_an_older_list_says_nothing_against_a_later_proof() -> None:
+    """The order waited when BTC was flattened by hand; the flatten of all came after it and proved ETH flat."""
+    by_hand = build_flatten(build_verdict(BTC), instruments=(BTC,), orders_after=(build_list(build_order(ETH)),))
+    whole = build_flatten(*ALL_FLAT, number=1, opened_at=TICK + timedelta(minutes=5))
+    assert breaks_of(build_day(by_hand, whole)) == []
+
+
+def test_a_later_list_without_the_order_clears_no_verdict() -> None:
+    """Whoever flattened BTC proved nothing about ETH, and may have read before the order was placed again."""
+    first = build_flatten(build_verdict(BTC), build_verdict(ETH, Verdict.RESTING_ORDER_LEFT), result=FlattenResult.NOT_FLAT)
+    later = build_flatten(build_verdict(BTC), orders_after=(build_list(),), **BY_HAND)
+    assert breaks_of(build_day(first, later)) == [(ETH, BreakType.RESTING_ORDER_LEFT)]
+
+
+def test_orders_of_an_instrument_that_nobody_asked_for_are_the_desks_own_before_the_tick() -> None:
+    """Whoever flattens BTC at noon must not be told that ETH's orders are left."""
+    proven = build_flatten(*ALL_FLAT, opened_at=EARLIER)
+    noon = BY_HAND | {"opened_at": EARLIER + timedelta(minutes=5)}
+    later = build_flatten(build_verdict(BTC), orders_after=(build_list(build_order(ETH)),), **noon)
+    assert breaks_of(build_day(proven, later, due=NOT_YET_DUE)) == []
+    assert breaks_of(build_day(proven, later, due=None)) == [(ETH, BreakType.RESTING_ORDER_LEFT)]
+
+
+def test_a_later_flatten_that_saw_it_open_tells_the_orders_of_both() -> None:
+    """The trigger orders were read by the one that asked, the limit orders since by the other one."""
+    trigger, limit = build_order(ETH, order_id="1"), build_order(ETH, order_id="2")
+    first = build_flatten(*ALL_FLAT, orders_after=(build_list(), build_list(trigger, instrument_id=ETH)))
+    later = build_flatten(
+        build_verdict(BTC), after=(build_page((ETH, LONG, "7")),), orders_after=(build_list(limit),), **BY_HAND
+    )
+    row = find(build_day(first, later), ETH, LONG)
+    assert row.findings == (BreakType.REOPENED, BreakType.RESIDUAL_POSITION, BreakType.RESTING_ORDER_LEFT)
+    assert {order.order_id for order in row.orders or ()} == {"1", "2"}
+
+
+def test_a_killed_flatten_tells_its_orders_and_proves_nothing() -> None:
+    """Its last list is the newest that anybody read; whether the cancels after it took hold nobody lived to say."""
+    killed = build_flatten(number=1, result=None, orders_after=(build_list(build_order(BTC)),), opened_at=TICK)
+    row = find(build_day(build_flatten(*ALL_FLAT, opened_at=EARLIER), killed), BTC, LONG)
+    assert row.findings == (BreakType.RESTING_ORDER_LEFT, BreakType.UNVERIFIED)
+    assert row.since_at == killed.orders_after[0].finished_at
+    answered_at = TICK + timedelta(seconds=9)
+    only_cancelled = build_flatten(number=1, result=None, cancels=(build_cancel(answered_at=answered_at),), opened_at=TICK)
+    assert only_cancelled.stands_at == answered_at
+    assert (BTC, BreakType.UNVERIFIED) in breaks_of(build_day(build_flatten(*ALL_FLAT, opened_at=EARLIER), only_cancelled))
+
+
+def test_an_order_beside_a_flatten_that_gave_up_on_the_lock_settles_nothing() -> None:
+    """The later list of another flatten must not make the lock timeout look answered for."""
+    unverified = [build_verdict(each, Verdict.UNVERIFIED) for each in (BTC, ETH)]
+    refused = build_flatten(*unverified, result=FlattenResult.REFUSED, reason=LOCKED)
+    later = build_flatten(build_verdict(BTC), orders_after=(build_list(build_order(ETH)),), **BY_HAND)
+    day = build_day(refused, later, due=NOT_YET_DUE)
+    assert find(day, None).severity is Severity.ERROR
+    assert find(day, ETH, LONG).findings == (BreakType.RESTING_ORDER_LEFT, BreakType.UNVERIFIED)
+
+
 # -- a day nobody flattened -------------------------------------------------------------------------------------------
 
 
@@ -307,6 +401,22 @@ PAGES = st.lists(ROWS, max_size=3).map(lambda rows: (build_page(*rows),))
 # Good ends more often than bad ones, so that clean days are among the examples.
 RESULTS = st.sampled_from([FlattenResult.FLAT, FlattenResult.FLAT, *FlattenResult, None])
 VERDICTS = st.sampled_from([Verdict.FLAT, Verdict.FLAT, *Verdict, None])
+ORDERS = st.builds(
+    lambda build, instrument_id, side, number: build(instrument_id, side, order_id=f"{number}"),
+    st.sampled_from([build_order, build_protection, build_protection]),
+    st.sampled_from([BTC, ETH, DOT]),
+    SIDES,
+    st.integers(0, 10**6),
+)
+# No list at all, as in the days before they were read; or the one of all instruments, with or without one of BTC alone.
+LISTS = st.one_of(
+    st.just(()),
+    st.just((build_list(),)),
+    st.lists(ORDERS, max_size=2).map(lambda orders: (build_list(*orders),)),
+    st.lists(ORDERS.filter(lambda order: order.instrument_id == BTC), max_size=2).map(
+        lambda orders: (build_list(), build_list(*orders, instrument_id=BTC))
+    ),
+)
 
 
 @st.composite
@@ -334,6 +444,7 @@ def flattens(draw: st.DrawFn, number: int) -> DayFlatten:
         attempts=tuple(attempts),
         before=draw(PAGES),
         after=draw(PAGES),
+        orders_after=draw(LISTS) if result is not FlattenResult.REFUSED else (),
     )
 
 
@@ -342,8 +453,19 @@ DAYS = st.integers(0, 3).flatmap(
 )
 
 
+def list_left(evening: list[DayFlatten], asked: DayFlatten | None, instrument_id: str) -> list[Order]:
+    """What the lists of the one that asked show, and after it the newest list of all instruments."""
+    told = list(asked.orders_after) if asked else []
+    newest = [page for flatten in evening for page in flatten.orders_after if page.instrument_id is None][-1:]
+    told += [page for page in newest if asked is not None and page.started_at > asked.stands_at]
+    return [order for page in told for order in page.orders if order.instrument_id == instrument_id]
+
+
 def is_clean(day: AccountDay) -> bool:
-    """Told another way: each instrument flat by the evening's last flatten that looked at it, and nothing else open."""
+    """Told another way: each instrument flat by the evening's last flatten that looked at it, and nothing else open.
+
+    Nor does an order wait there that can open a position.
+    """
     evening = [flatten for flatten in day.flattens if flatten.has_looked and flatten.stands_at >= TICK]
     evening.sort(key=lambda flatten: flatten.stands_at)
     if not any(flatten.closed_at for flatten in evening):
@@ -352,6 +474,8 @@ def is_clean(day: AccountDay) -> bool:
         asking = [flatten for flatten in evening if instrument_id in flatten.request.instruments]
         verdicts = {each.instrument_id: each.verdict for each in asking[-1].verdicts} if asking else {}
         if instrument_id not in verdicts or not verdicts[instrument_id].is_flat:
+            return False
+        if any(order.can_open for order in list_left(evening, asking[-1], instrument_id)):
             return False
     asked = evening[-1].request.instruments
     seen = {row.instrument_id for page in evening[-1].after for row in page.positions if row.quantity_contracts}
@@ -403,6 +527,44 @@ def test_every_error_item_is_explained_by_exactly_one_row(day: AccountDay) -> No
     items = [id(item) for attempt in day.attempts for item in attempt.close_errors]
     explained = [id(item) for row in reconcile(day) for item in row.error_items]
     assert sorted(explained) == sorted(items)
+
+
+@given(DAYS)
+def test_every_verdict_that_is_not_flat_has_an_error_that_says_so(day: AccountDay) -> None:
+    """Whatever is on record beside it: the verdict was given by reads that counted."""
+    told = {
+        Verdict.RESIDUAL: BreakType.RESIDUAL_POSITION,
+        Verdict.RESTING_ORDER_LEFT: BreakType.RESTING_ORDER_LEFT,
+        Verdict.UNVERIFIED: BreakType.UNVERIFIED,
+    }
+    rows = reconcile(day)
+    for row in rows:
+        if row.verdict in told:
+            own = [each for each in rows if each.instrument_id == row.instrument_id]
+            assert any(told[row.verdict] in each.findings and each.severity is Severity.ERROR for each in own)
+
+
+@given(DAYS)
+def test_every_order_left_is_told_by_exactly_one_row_and_loudly_if_it_can_open(day: AccountDay) -> None:
+    """An order in no row opens a position over night; one in two rows is cancelled twice."""
+    rows = [row for row in reconcile(day) if row.verdict is not None]
+    told = [order for row in rows for order in row.orders or ()]
+    assert len({id(order) for order in told}) == len(told)
+    for row in rows:
+        assert all(
+            (order.instrument_id, order.position_side) == (row.instrument_id, row.position_side)
+            for order in row.orders or ()
+        )
+        assert all(order.describe() in row.reason for order in row.orders or ())
+        if row.orders:
+            assert BreakType.RESTING_ORDER_LEFT in row.findings
+            assert row.severity is Severity.ERROR or not any(order.can_open for order in row.orders)
+    evening = [flatten for flatten in day.flattens if flatten.has_looked and flatten.stands_at >= TICK]
+    for instrument_id in {row.instrument_id for row in rows}:
+        [last] = {row.flatten_id for row in rows if row.instrument_id == instrument_id}
+        deciding = [flatten for flatten in evening if flatten.request.flatten_id == last]
+        shown = {id(order) for flatten in deciding for order in list_left([], flatten, str(instrument_id))}
+        assert shown <= {id(order) for order in told}
 
 
 @given(DAYS)

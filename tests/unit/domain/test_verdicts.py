@@ -272,6 +272,15 @@ def test_a_failure_names_the_largest_residual_first() -> None:
     assert describe_verdicts([settled(Verdict.FLAT)]) == ""
 
 
+def test_an_order_that_is_left_is_told_like_a_residual() -> None:
+    """Nothing is open now; whoever reads FLAT would not look again."""
+    told = [settled(Verdict.FLAT, ETH, "0"), settled(Verdict.RESTING_ORDER_LEFT, BTC, "0")]
+    assert result_of(told) is FlattenResult.NOT_FLAT
+    assert result_of([*told, settled(Verdict.UNVERIFIED, SOL, None)]) is FlattenResult.NOT_FLAT
+    assert describe_verdicts(told) == f"{BTC} RESTING_ORDER_LEFT: because"
+    assert residual_notional(told) == 0
+
+
 def test_the_residual_is_unknown_if_a_read_is_missing() -> None:
     """A sum with a gap in it would look like good news."""
     assert residual_notional([settled(Verdict.RESIDUAL, BTC, "900"), settled(Verdict.FLAT, ETH)]) == 900

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from account_days import BTC, DAY, ETH, build_day, build_flatten, build_list, build_order, build_protection, build_verdict
+
+from deepcoin_ops.domain.day_frames import build_reconciliation
+from deepcoin_ops.domain.model import FlattenResult, Verdict
 from deepcoin_ops.reporting.day import list_rows
 from deepcoin_ops.reporting.findings import count_codes, list_breaks, list_settled
 
@@ -46,6 +50,22 @@ def test_what_a_later_read_settled_is_told_apart_from_the_breaks(evenings: Any) 
     rows = [row for row in list_rows(evenings("twice").frames.reconciliation) if row["account"] == "main"]
     [settled] = list_settled(rows)
     assert (settled.kind, settled.subjects) == ("PARTIAL_FAILURE", ("main ETH-USDT-SWAP short",))
+
+
+def test_an_order_left_is_a_break_or_worth_knowing_by_what_it_can_do() -> None:
+    """One can open a position over night; the other one acts on tomorrow's at most."""
+    left = build_flatten(
+        build_verdict(BTC, Verdict.RESTING_ORDER_LEFT),
+        build_verdict(ETH),
+        result=FlattenResult.NOT_FLAT,
+        orders_after=(build_list(build_order(BTC), build_protection(ETH)),),
+    )
+    rows = list_rows(build_reconciliation(DAY, [build_day(left)]))
+    [found], [settled] = list_breaks(rows), list_settled(rows)
+    assert (found.kind, found.instrument_id, found.position_side) == ("RESTING_ORDER_LEFT", BTC, "long")
+    assert "resting order 7001: buy long 2.5 at 60000.5" in found.reason
+    assert found.what_to_do == "Cancel the order, then flatten again."
+    assert (settled.kind, settled.subjects) == ("RESTING_ORDER_LEFT", (f"main {ETH} long",))
 
 
 def test_codes_are_counted_as_items_and_as_refusals_with_their_meaning(evenings: Any) -> None:

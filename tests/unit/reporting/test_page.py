@@ -165,6 +165,21 @@ def test_a_day_without_rows_says_what_that_means(evenings: Any) -> None:
         assert table.zero_rows_mean in text
 
 
+def test_cancels_and_orders_left_are_told_where_the_closes_are(evenings: Any) -> None:
+    """A list that was not read is told as that, and not as a list without orders."""
+    evening = evenings("flat")
+    read, unread = (
+        FLATTEN_SUMMARY.from_arrow(
+            FLATTEN_SUMMARY.to_arrow(evening.frames.flatten_summary.assign(cancels=4321, orders_left=n))
+        )
+        for n in (8765, None)
+    )
+    told = [Outline(build_page(evening.day, replace(evening.frames, flatten_summary=each))).text for each in (read, unread)]
+    assert ["4,321" in text for text in told] == [True, True]
+    assert ["8,765" in text for text in told] == [True, False]
+    assert ["not read" in text for text in told] == [False, True]
+
+
 def test_a_killed_flatten_is_told_as_that(evenings: Any) -> None:
     """Without a closing row most of its figures are not known, and none of them is zero."""
     evening = evenings("residual")

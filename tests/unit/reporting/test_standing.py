@@ -7,8 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from account_days import BTC, DAY, ETH, build_day, build_flatten, build_list, build_order, build_protection
+from account_days import build_verdict as build_instrument_verdict
 
-from deepcoin_ops.domain.day import DueTick
+from deepcoin_ops.domain.day import DayFlatten, DueTick
+from deepcoin_ops.domain.day_frames import build_reconciliation
+from deepcoin_ops.domain.model import Verdict
 from deepcoin_ops.domain.tables import RECONCILIATION
 from deepcoin_ops.reporting.day import list_rows
 from deepcoin_ops.reporting.standing import (
@@ -78,7 +82,11 @@ def test_where_some_of_it_is_not_known_at_least_the_rest_is_told(evenings: Any) 
 def test_a_flat_account_with_something_to_decide_is_neither_good_nor_bad(evenings: Any) -> None:
     """A position outside the settings stays open: told, and not painted as an alarm."""
     lines = [line for line in judge(evenings("twice")).values() if line.account == "main"]
-    assert (find_tone(lines), build_verdict(lines), list_severities(lines[0].breaks)) == ("warn", "FLAT, 1 break", "1 WARN")
+    assert (find_tone(lines), build_verdict(lines), list_severities(lines[0].breaks)) == (
+        "warn",
+        "FLAT, 1 break",
+        "1 WARN",
+    )
 
 
 def test_before_its_deadline_a_day_without_a_flatten_says_until_when(evenings: Any) -> None:
@@ -98,6 +106,75 @@ def test_a_flat_account_beside_one_that_was_not_due_does_not_make_the_day_flat(e
     flat, day = judge(evenings("flat"))["main"], evenings("nobody").day
     idle, _ = judge_accounts(replace(day, accounts=tuple(replace(each, due=None) for each in day.accounts)), [])
     assert build_verdict([idle, flat]) == "FLAT / NOTHING DUE"
+
+
+ALREADY_FLAT = Verdict.ALREADY_FLAT
+OPENING, CLOSING = (build_list(build_order()),), (build_list(build_protection()),)
+
+
+def judge_flatten(evening: Any, flatten: DayFlatten) -> AccountStanding:
+    """The line of account main after one flatten."""
+    rows = list_rows(build_reconciliation(DAY, [build_day(flatten)]))
+    return next(line for line in judge_accounts(evening.day, rows) if line.account == "main")
+
+
+@pytest.mark.parametrize(
+    ("flatten", "standing"),
+    [
+        (
+            build_flatten(build_instrument_verdict(BTC, Verdict.RESTING_ORDER_LEFT), build_instrument_verdict(ETH)),
+            Standing.ORDER_LEFT,
+        ),
+        (
+            build_flatten(build_instrument_verdict(BTC), build_instrument_verdict(ETH, ALREADY_FLAT), orders_after=OPENING),
+            Standing.ORDER_LEFT,
+        ),
+        (
+            build_flatten(build_instrument_verdict(BTC), build_instrument_verdict(ETH, ALREADY_FLAT), orders_after=CLOSING),
+            Standing.FLAT,
+        ),
+        (
+            build_flatten(
+                build_instrument_verdict(BTC, Verdict.RESTING_ORDER_LEFT), build_instrument_verdict(ETH, Verdict.UNVERIFIED)
+            ),
+            Standing.NOT_PROVEN,
+        ),
+        (
+            build_flatten(
+                build_instrument_verdict(BTC, Verdict.RESTING_ORDER_LEFT), build_instrument_verdict(ETH, Verdict.RESIDUAL)
+            ),
+            Standing.NOT_FLAT,
+        ),
+    ],
+    ids=["by verdict", "by a list", "only closes", "and not proven", "and not flat"],
+)
+def test_an_account_with_an_order_that_can_open_is_not_called_flat(
+    evenings: Any, flatten: DayFlatten, standing: Standing
+) -> None:
+    """Nothing is open in the evening, and in the morning something is."""
+    assert judge_flatten(evenings("nobody"), flatten).standing is standing
+
+
+def test_the_headline_counts_the_orders_that_wait(evenings: Any) -> None:
+    """No USDT is left open; what is left is told all the same, and a stop loss of a flat account too."""
+    opening, closing = (
+        judge_flatten(
+            evenings("nobody"),
+            build_flatten(build_instrument_verdict(BTC), build_instrument_verdict(ETH, ALREADY_FLAT), orders_after=left),
+        )
+        for left in (OPENING, CLOSING)
+    )
+    assert build_headline([opening]) == "ORDER LEFT: main (0 USDT left open, 1 order left waiting). 1 break (1 ERROR)."
+    assert (build_verdict([opening]), find_tone([opening])) == ("ORDER LEFT, 1 break", "bad")
+    assert build_headline([closing]) == "FLAT: main (1,000 USDT closed, 1 order left waiting). No break."
+    assert (build_verdict([closing]), find_tone([closing])) == ("FLAT", "good")
+    assert (
+        "1 of 2 instruments proven flat"
+        in judge_flatten(
+            evenings("nobody"),
+            build_flatten(build_instrument_verdict(BTC, Verdict.RESTING_ORDER_LEFT), build_instrument_verdict(ETH)),
+        ).detail
+    )
 
 
 def test_no_account_at_all_is_nothing_due() -> None:
