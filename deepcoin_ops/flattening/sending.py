@@ -38,14 +38,14 @@ class InstrumentRecord:
 
     `evidence_from_s` is the earliest start of a read that may lead to a further send; `settled_s` is when its last answer,
     error or timeout arrived. `tries` counts the sends that may have closed something; `is_given_up` says that the exchange
-    called the request itself wrong, so that the same one would be refused again. `had_items` says that an answer named rows
-    it did not close, `may_name_ids` that no close by ids was called wrong.
+    called the request itself wrong, so that the same one would be refused again. `is_second_pass` says that an answer
+    named rows it did not close, and that no close by ids was lost since; `may_name_ids` that none was called wrong.
     """
 
     attempts: int = 0
     tries: int = 0
     is_given_up: bool = False
-    had_items: bool = False
+    is_second_pass: bool = False
     may_name_ids: bool = True
     last_reason: str = ""
     evidence_from_s: float = 0.0
@@ -239,7 +239,7 @@ class CloseSender:
 
     def _choose_target(self, line: PlanLine) -> CloseTarget | None:
         record = self.tally.records.get(line.instrument_id, InstrumentRecord())
-        return self.targets.choose(line, is_second_pass=record.had_items, may_name_ids=record.may_name_ids)
+        return self.targets.choose(line, is_second_pass=record.is_second_pass, may_name_ids=record.may_name_ids)
 
     def _send(self, round_number: int, line: PlanLine) -> None:
         tally, target = self.tally, self._choose_target(line)
@@ -326,12 +326,13 @@ class CloseSender:
             record.evidence_from_s = delivery.settled_s
         tally.refused += answer.outcome is Outcome.REFUSED
         tally.unknown_streak = tally.unknown_streak + 1 if answer.outcome is Outcome.UNKNOWN else 0
-        record.had_items = record.had_items or answer.outcome is Outcome.PARTIAL
-        if answer.refusal is Refusal.PARAMETER and delivery.intent.endpoint == CLOSE_BY_IDS:
-            # A batch close names less and may still be taken.
-            record.may_name_ids = False
+        if delivery.intent.endpoint == CLOSE_BY_IDS:
+            # A batch close names less and may still be taken, so nothing is given up for it.
+            record.may_name_ids = answer.refusal is not Refusal.PARAMETER
+            record.is_second_pass = answer.outcome is not Outcome.UNKNOWN
         else:
             record.is_given_up = answer.refusal is Refusal.PARAMETER
+            record.is_second_pass = record.is_second_pass or answer.outcome is Outcome.PARTIAL
         self._follow_refusal(delivery)
         self._on_delivery(delivery)
 

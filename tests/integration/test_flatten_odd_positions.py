@@ -77,14 +77,13 @@ def test_a_second_pass_that_comes_too_late_is_settled_by_the_reads(tmp_path: Pat
         assert outcome.closing.result is FlattenResult.FLAT
 
 
-def test_where_the_exchange_takes_no_ids_the_batch_close_is_used_again(tmp_path: Path) -> None:
-    """A refusal of one way of closing is no reason to give the position up."""
+def test_where_a_close_by_ids_is_lost_the_batch_close_is_used_again(tmp_path: Path) -> None:
+    """An answer that proves nothing, to one way of closing, is no reason to give the position up."""
     unknown = Fault(FaultAction.SERVER_ERROR, BY_IDS, call=None, is_executed=False, http_status=404)
-    with open_lab(tmp_path, build_scenario(BOTH_SIDES, [SHORT_STAYS, unknown])) as quick:
-        outcome = with_settings(quick, max_rounds=3).flatten()
-        # An answer that proves nothing is not a refusal: the tries end, and the verdict says what is open.
-        assert verdict_on(outcome).verdict is Verdict.RESIDUAL
-        assert open_ids(quick) == {"12"}
+    with open_lab(tmp_path, build_scenario(BOTH_SIDES, [SHORT_STAYS, unknown])) as lab:
+        outcome = lab.flatten()
+        assert [each.intent.endpoint for each in lab.attempts(outcome)] == [BATCH_CLOSE, CLOSE_BY_IDS, BATCH_CLOSE]
+        assert outcome.closing.result is FlattenResult.FLAT
 
 
 # -- reopened -------------------------------------------------------------------------------------------------------------
