@@ -18,11 +18,14 @@ MODULES = sorted(
     if path.stat().st_size
 )
 MOST_LINES = 400
-# A broad except is right only where a fault of this program would otherwise lose the record of a send (sending, transport),
-# leave positions open for the sake of a price or a message (market, supervision), or hide an interrupt (ops).
+# A broad except is right only where a fault of this program would otherwise lose the record of a send (sending, cancelling,
+# transport), leave positions open for the sake of a price, an order or a message (market, order_clearing, supervision), or
+# hide an interrupt (ops).
 MAY_CATCH_EVERYTHING = {
     "deepcoin_ops/exchange/transport.py",
+    "deepcoin_ops/flattening/cancelling.py",
     "deepcoin_ops/flattening/market.py",
+    "deepcoin_ops/flattening/order_clearing.py",
     "deepcoin_ops/flattening/sending.py",
     "deepcoin_ops/flattening/supervision.py",
     "deepcoin_ops/orchestration/ops.py",
