@@ -70,7 +70,7 @@ class OrderClearing:
         self._report = report
         self._max_tries = desk.settings.flatten.max_rounds
         self.watch = OrderWatch(instruments, closes_settled_s, desk.settings.flatten.settle_s)
-        self._queue = CancelQueue(desk.account, instruments, self._max_tries)
+        self._queue = CancelQueue(desk.account, instruments, self._max_tries, self.watch.is_read)
         self._sender = CancelSender(desk, flatten_id, lambda: not self._queue.is_allowed, clock.follow_refusal)
         self._is_closed = threading.Event()
         self._first_page = threading.Event()
