@@ -121,6 +121,22 @@ def test_a_close_that_is_executed_after_its_sender_gave_up_is_found_out_by_a_rea
         assert outcome.closing.result is FlattenResult.FLAT
 
 
+def test_prices_that_come_late_put_the_largest_of_what_is_left_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A round of many slow closes takes a minute; without prices it begins in no order, and must not go on so."""
+    monkeypatch.setattr(controller, "_PATIENCE_S", 0.0)
+    late = Fault(A.DELAY, "market/tickers", delay_s=0.35)
+    with open_slow_lab(tmp_path, build_slow_scenario([late], latency_ms=(20.0, 60.0))) as lab:
+        outcome = lab.flatten()
+        check_all(lab, outcome)
+        notionals = [each.intent.notional_usdt for each in lab.attempts(outcome)]
+        known = [each for each in notionals if each is not None]
+        assert notionals[0] is None
+        assert len(known) >= 2
+        assert known == sorted(known, reverse=True)
+
+
 @pytest.mark.parametrize("is_for_good", [False, True])
 def test_trigger_lists_that_hang_hold_up_no_close_and_prove_nothing(tmp_path: Path, is_for_good: bool) -> None:
     """Of what could be read late enough the verdict is flat; of the rest it says that nothing is known."""

@@ -63,10 +63,10 @@ def open_slow_lab(tmp_path: Path, scenario: Scenario) -> Iterator[Lab]:
 # -- what the exchange and the ledger say ---------------------------------------------------------------------------------
 
 
-def count_arrivals(lab: Lab, endpoint: str, *, struck: bool) -> int:
-    """How many requests of an endpoint went wrong by the script, or did not."""
-    arrivals = (each for each in lab.exchange.arrivals() if each.path.endswith(f"/{endpoint}"))
-    return sum((each.fault is not None) is struck for each in arrivals)
+def count_reads(lab: Lab, endpoint: str, *, is_whole: bool) -> int:
+    """How many reads of an endpoint were answered whole, if late or from a moment ago, or were not."""
+    faults = [each.fault for each in lab.exchange.arrivals() if each.path.endswith(f"/{endpoint}")]
+    return sum((fault in (None, FaultAction.DELAY, FaultAction.STALE_READ)) is is_whole for fault in faults)
 
 
 def hung_closes(lab: Lab) -> list[str]:
@@ -119,8 +119,8 @@ def check_pace(lab: Lab) -> None:
 def check_failed_reads(lab: Lab) -> None:
     """A positions read that failed is on record as failed, with no rows; only whole answers are complete."""
     recorded = dict(read_rows(lab, "SELECT is_complete, count(*) FROM position_reads GROUP BY is_complete"))
-    assert recorded.get(0, 0) == count_arrivals(lab, POSITIONS, struck=True)
-    assert recorded.get(1, 0) == count_arrivals(lab, POSITIONS, struck=False)
+    assert recorded.get(0, 0) == count_reads(lab, POSITIONS, is_whole=False)
+    assert recorded.get(1, 0) == count_reads(lab, POSITIONS, is_whole=True)
     rows = "SELECT r.seq FROM position_rows AS r JOIN position_reads AS p ON p.seq = r.seq WHERE p.is_complete = 0"
     assert read_rows(lab, rows) == []
 
