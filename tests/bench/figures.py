@@ -139,9 +139,7 @@ def _build_sweep_table(sweeps: Sequence[Sweep]) -> Table:
 
 def _build_degraded_table(sides: Sequence[DegradedSide]) -> Table:
     """The sides of the degraded exchange beside each other; in brackets, times the first one."""
-    title = (
-        "A degraded exchange: answers after 2 to 8 periods, one close in ten hanging, one positions read in five failing"
-    )
+    title = "A degraded exchange: slow answers, hanging closes, failing reads (in brackets: times the first side)"
     table = _table(title, "", *(side.name for side in sides))
     compared = {side.name: _compare(side, sides[0]) for side in sides}
     for name in compared[sides[0].name]:

@@ -213,7 +213,7 @@ def run_random_script(tmp_path: Path, seed: int) -> None:
         assert flat_ones(outcome) or outcome.closing.result is FlattenResult.UNVERIFIED
 
 
-@pytest.mark.parametrize("seed", range(1, 5))
+@pytest.mark.parametrize("seed", range(1, 4))
 def test_whatever_goes_wrong_flat_means_flat_and_no_order_that_can_open_one(tmp_path: Path, seed: int) -> None:
     """Requests of every kind are lost, late, half done or answered from a moment ago, drawn by chance."""
     run_random_script(tmp_path, seed)

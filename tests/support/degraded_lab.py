@@ -25,7 +25,7 @@ from deepcoin_ops.paper.order_records import PaperOrder
 from deepcoin_ops.paper.scenario import LimitSettings, Scenario, build_scale_scenario
 
 CONFIGURED, OPEN = 8, 7
-LATENCY_MS = (150.0, 450.0)
+LATENCY_MS = (100.0, 400.0)
 READ_TIMEOUT_S = 0.7
 CLOSE, CLOSE_IDS, POSITIONS = "batch-close-position", "close-position-by-ids", "account/positions"
 RESTING_LIST, TRIGGER_LIST, BATCH_CANCEL = "v2/orders-pending", "trigger-orders-pending", "batch-cancel-order"

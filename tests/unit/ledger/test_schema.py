@@ -16,7 +16,7 @@ _PRAGMAS = ("table_xinfo", "foreign_key_list", "index_xinfo")
 
 
 def _describe(run: Callable[[str], Iterable[Any]]) -> dict[tuple[str, str], Any]:
-    """Every table and index as the database itself sees it: an added column stands elsewhere in its text, and is the same."""
+    """Every table and index as the database itself sees it; in the text alone, an added column stands elsewhere."""
     asked = (
         "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'index') "
         "AND name NOT IN ('alembic_version', 'sqlite_sequence') AND tbl_name <> 'alembic_version'"
