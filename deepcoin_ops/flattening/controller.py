@@ -218,7 +218,7 @@ class Flatten:
                 size = f"{len(due)} instrument(s), {total_notional(due):,.0f} USDT"
                 self._teller.tell(f"round {self._rounds}: closing {size}, largest first", self._sender.tally.sends)
                 self._proof.clear()
-                self._sender.send_round(self._rounds, due)
+                self._sender.send_round(self._rounds, due, self._market_reads.price_lines)
             newer = self._fetch_next(read)
             if newer is None:
                 return
