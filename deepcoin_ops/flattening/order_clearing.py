@@ -73,7 +73,8 @@ class OrderClearing:
         self._clock = clock
         self._report = report
         self.watch = OrderWatch(instruments, closes_settled_s, desk.settings.flatten.settle_s)
-        longest_hold_s, max_tries = desk.settings.exchange.read_timeout_s, desk.settings.flatten.max_rounds
+        exchange, max_tries = desk.settings.exchange, desk.settings.flatten.max_rounds
+        longest_hold_s = exchange.connect_timeout_s + exchange.read_timeout_s
         self._queue = CancelQueue(desk.account, instruments, max_tries, longest_hold_s, self.watch.is_read)
         self._sender = CancelSender(
             desk, flatten_id, lambda: is_stopped() or not self._queue.is_allowed, clock.follow_refusal
