@@ -157,11 +157,10 @@ class CancelQueue:
             self._keep_held_up()
 
     def _has_to_go(self, order: Order) -> bool:
-        is_wanted = self.takes_all or (self._mode is CancelOrders.OPENING and order.can_open)
         is_tried = self._tries[_key(order)] >= self._max_tries
         # A position keeps its exits while it is open. They may go by themselves with it: a list read later tells.
         is_early = order.kind in _EXITS and self.is_open(order.instrument_id)
-        return is_wanted and not is_tried and not is_early and order.instrument_id in self._instruments
+        return self._mode.takes(order) and not is_tried and not is_early and order.instrument_id in self._instruments
 
     def _find_resting(self) -> list[Order]:
         return [order for order in self._due.values() if order.kind is OrderKind.RESTING]
