@@ -35,11 +35,6 @@ class PlannedOrder:
     is_cancelled: bool
 
     @property
-    def fate(self) -> str:
-        """What a flatten would do to it, in words."""
-        return "cancelled" if self.is_cancelled else "left"
-
-    @property
     def effect(self) -> str:
         """What it can do if it is left, in words."""
         return "can open" if self.order.can_open else "can only close"
