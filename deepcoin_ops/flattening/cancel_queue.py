@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from deepcoin_ops.domain.model import ProductGroup, product_group_of
 from deepcoin_ops.domain.orders import CancelOrders, CancelTriggers, Order, OrderKind, OrderList
@@ -25,9 +25,17 @@ class CancelQueue:
         account: The account's settings: which orders go, and how trigger orders do.
         instruments: What the flatten is about; orders in anything else are never cancelled by their id.
         max_tries: How often one order is tried.
+        is_read: Whether a list of an instrument was read after its last close, so that what it shows is still there.
     """
 
-    def __init__(self, account: AccountSettings, instruments: tuple[str, ...], max_tries: int):
+    def __init__(
+        self,
+        account: AccountSettings,
+        instruments: tuple[str, ...],
+        max_tries: int,
+        is_read: Callable[[OrderList, str], bool],
+    ):
+        self._is_read = is_read
         self._mode = account.cancel_orders
         self._instruments = frozenset(instruments)
         self._max_tries = max_tries
@@ -158,16 +166,20 @@ class CancelQueue:
 
     def _has_to_go(self, order: Order) -> bool:
         is_tried = self._tries[_key(order)] >= self._max_tries
-        # A position keeps its exits while it is open. They may go by themselves with it: a list read later tells.
-        is_early = order.kind in _EXITS and self.is_open(order.instrument_id)
-        return self._mode.takes(order) and not is_tried and not is_early and order.instrument_id in self._instruments
+        return self._mode.takes(order) and not is_tried and order.instrument_id in self._instruments
 
     def _find_resting(self) -> list[Order]:
         return [order for order in self._due.values() if order.kind is OrderKind.RESTING]
 
     def _find_single(self) -> Order | None:
         singles = (order for order in self._due.values() if order.kind is not OrderKind.RESTING)
-        return next((order for order in singles if order.kind not in _EXITS or not self.is_open(order.instrument_id)), None)
+        return next((order for order in singles if not self._has_to_wait(order)), None)
+
+    def _has_to_wait(self, order: Order) -> bool:
+        """A position keeps its exits while it is open; they may go by themselves with it, which a list read later tells."""
+        if order.kind not in _EXITS:
+            return False
+        return self.is_open(order.instrument_id) or not self._is_read(order.kind.order_list, order.instrument_id)
 
     def _take(self, orders: list[Order]) -> list[Order]:
         for order in orders:

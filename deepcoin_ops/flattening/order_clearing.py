@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 _POLL_S = 0.02
 _LIST_READERS = 3  # lists of single instruments that may wait for their answer at once
 _AFTER_FAILURE_S = 0.5  # a list that could not be read is tried again after this
+_LISTS_PER_MESSAGE = 20
 _SHARED_FOR_S = 0.5  # that the lanes share one budget, or not, is believed for so long
 _PATIENCE_S = 0.2  # for a thread that may be awaiting a list
 
@@ -69,7 +70,7 @@ class OrderClearing:
         self._report = report
         self._max_tries = desk.settings.flatten.max_rounds
         self.watch = OrderWatch(instruments, closes_settled_s, desk.settings.flatten.settle_s)
-        self._queue = CancelQueue(desk.account, instruments, self._max_tries)
+        self._queue = CancelQueue(desk.account, instruments, self._max_tries, self.watch.is_read)
         self._sender = CancelSender(desk, flatten_id, lambda: not self._queue.is_allowed, clock.follow_refusal)
         self._is_closed = threading.Event()
         self._first_page = threading.Event()
@@ -78,6 +79,7 @@ class OrderClearing:
         self._not_before_s: dict[ListKey, float] = {}
         self._takes_batches = True
         self._is_pace_shared = False
+        self._told_left = len(instruments)
         self._shared_until_s = 0.0
         self._seen_open: set[str] = set()
         self._has_plan = False
@@ -239,6 +241,17 @@ class OrderClearing:
         self._queue.note_list(order_list, instrument_id, read.orders)
         self.watch.note_read(read)
         self._first_page.set()
+        self._tell_progress()
+
+    def _tell_progress(self) -> None:
+        """Say now and then how many lists are left: with many instruments they take minutes after the last close."""
+        with self._lock:
+            left = sum(self._find_missing(name) is not None for name in self._instruments)
+            is_told = self._is_finishing and left < self._told_left and left % _LISTS_PER_MESSAGE == 0
+            if is_told:
+                self._told_left = left
+        if is_told and left:
+            self._report(Progress(f"nothing more to close; order lists of {left} instruments are still to be read"))
 
     def _fetch(self, order_list: OrderList, instrument_id: str | None) -> OrdersRead:
         client, is_stopped = self._desk.client, self._is_closed.is_set

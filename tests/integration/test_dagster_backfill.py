@@ -17,7 +17,7 @@ from filelock import FileLock
 from replayed_days import RecordedFlatten, replay_days
 from waiting import wait_for
 
-from deepcoin_ops.domain.tables import CLOSE_ATTEMPTS, CLOSE_ERRORS, RECONCILIATION, TABLES
+from deepcoin_ops.domain.tables import CANCEL_ATTEMPTS, CLOSE_ATTEMPTS, CLOSE_ERRORS, RECONCILIATION, TABLES
 from deepcoin_ops.orchestration.reports import FLATTEN_REPORT
 from deepcoin_ops.orchestration.tables import TableStore
 
@@ -176,7 +176,7 @@ def test_of_two_rebuilds_of_one_day_at_once_the_one_with_the_newer_ledger_head_s
     locks = settings.locks_folder / "tables"
     with FileLock(locks / f"{CLOSE_ERRORS.name}-{held}.lock"):
         older = page.launch_rebuild(held, contested)
-        wait_for("its first table", lambda: page.list_materialisations(CLOSE_ATTEMPTS.name, [contested]) or None)
+        wait_for("its first tables", lambda: page.list_materialisations(CLOSE_ATTEMPTS.name, [contested]) or None)
         replay_days(settings, {contested: [past.evenings["residual"].of_account("hedge")]})
         newer = page.launch_rebuild(contested)
         assert page.wait_for_end(newer).status == "SUCCESS"
@@ -191,8 +191,8 @@ def test_of_two_rebuilds_of_one_day_at_once_the_one_with_the_newer_ledger_head_s
         assert stored.head.seq == head.seq
         told = {each.run_id: each.metadata for each in page.list_materialisations(table.name, [contested])}
         assert told[newer]["built_from_newer_head"] is False
-        # The first table was written before the ledger moved, and replaced; every later one was there already.
-        came_too_late = table is not CLOSE_ATTEMPTS
+        # The first tables were written before the ledger moved, and replaced; every later one was there already.
+        came_too_late = table not in (CANCEL_ATTEMPTS, CLOSE_ATTEMPTS)
         assert told[older]["built_from_newer_head"] is came_too_late
         assert (told[older]["ledger_head_seq"] == head.seq) is came_too_late
         assert told[newer]["flatten_runs"] == 2

@@ -14,8 +14,9 @@ from deepcoin_ops.paper.faults import Fault, FaultAction
 ACCOUNTS = ("again", "refused", "looked-at")
 BTC = "BTC-USDT-SWAP"
 FAULTS = (
-    # As many calls as a flatten has rounds: the first flatten fails, the next one is spared.
-    Fault(FaultAction.ERROR_ITEMS, account="again", instrument_id=BTC, call=1, until_call=2),
+    # A batch close and one by ids, as many calls as a flatten has rounds: the first flatten fails, the next one is spared.
+    Fault(FaultAction.ERROR_ITEMS, account="again", instrument_id=BTC),
+    Fault(FaultAction.ERROR_ITEMS, "close-position-by-ids", account="again", instrument_id=BTC),
     Fault(FaultAction.AUTH_ERROR, account="refused", endpoint="account/positions"),
     *stubborn(BTC, account="looked-at"),
 )

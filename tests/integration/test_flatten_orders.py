@@ -311,6 +311,16 @@ def test_a_trigger_order_that_fires_between_leaves_no_false_flat(tmp_path: Path)
         assert verdicts_of(outcome)[XRP] is Verdict.FLAT
 
 
+def test_the_positions_are_not_read_again_and_again_while_slow_lists_come_in(tmp_path: Path) -> None:
+    """Two reads prove them flat; with many instruments the lists take minutes, and every read is a call and a record."""
+    slow = Fault(FaultAction.DELAY, TRIGGER_LIST, call=None, delay_s=0.7)
+    with open_lab(tmp_path, build_scenario([], [slow])) as lab:
+        assert flatten(lab).closing.result is FlattenResult.FLAT
+        pages = [each for each in lab.exchange.arrivals() if each.path.endswith("/account/positions")]
+        # The snapshot, two that prove, at most one that follows the lists: each a page for contracts and one for spot.
+        assert len(pages) <= 8
+
+
 @pytest.mark.parametrize("mode", [CancelOrders.ALL, CancelOrders.NONE])
 def test_more_trigger_orders_than_a_list_shows_are_taken_list_by_list(tmp_path: Path, mode: CancelOrders) -> None:
     """A list of a hundred may have been cut: that nothing else is there is not shown by it."""

@@ -26,7 +26,10 @@ POSITIONS = {
 }
 # DOT is not configured and never closed; an evening without it can be flat without a break.
 CONFIGURED_ONLY = {account: [row for row in rows if "DOT" not in row.instrument_id] for account, rows in POSITIONS.items()}
-STUCK_ETH = Fault(A.ERROR_ITEMS, account="main", instrument_id="ETH-USDT-SWAP", call=1, until_call=5)
+STUCK_ETH = (
+    Fault(A.ERROR_ITEMS, account="main", instrument_id="ETH-USDT-SWAP"),
+    Fault(A.ERROR_ITEMS, "close-position-by-ids", account="main", instrument_id="ETH-USDT-SWAP", call=1, until_call=4),
+)
 BLIND = Fault(A.SERVER_ERROR, account="main", endpoint="account/positions", call=3, until_call=10_000)
 
 
@@ -63,8 +66,8 @@ def flatten_blindly(labs: dict[str, Lab]) -> None:
 
 EVENINGS: dict[str, tuple[dict[str, list[object]], list[Fault], Callable[[dict[str, Lab]], None]]] = {
     "flat": (CONFIGURED_ONLY, [], flatten_both),
-    "residual": (POSITIONS, [STUCK_ETH, Fault(A.THROTTLE, account="main", call=2)], flatten_both),
-    "twice": (POSITIONS, [STUCK_ETH], flatten_main_twice),
+    "residual": (POSITIONS, [*STUCK_ETH, Fault(A.THROTTLE, account="main", call=2)], flatten_both),
+    "twice": (POSITIONS, [*STUCK_ETH], flatten_main_twice),
     "unknown": (CONFIGURED_ONLY, [Fault(A.RESET, account="main"), BLIND], flatten_blindly),
     "nobody": (POSITIONS, [], lambda _labs: None),
     "dry run": (POSITIONS, [], lambda labs: labs["hedge"].flatten(labs["hedge"].open(is_dry_run=True))),
