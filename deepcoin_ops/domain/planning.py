@@ -105,6 +105,12 @@ def plan_closes(
     return ClosePlan(tuple(sorted(still_open, key=_urgency)), tuple(unconfigured))
 
 
+def price_lines(lines: Iterable[PlanLine], market: MarketData) -> list[PlanLine]:
+    """The same lines, largest first, with what is known by now of their instruments and prices."""
+    priced = (_plan_line(line.instrument_id, line.positions, market) for line in lines)
+    return sorted(priced, key=_urgency)
+
+
 def is_open(line: PlanLine, market: MarketData) -> bool:
     """Whether a line is more than flat: any contract; for spot, more than the instrument's minimum size.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from deepcoin_ops.domain.model import FlattenResult, InstrumentVerdict, ResidualCause, Verdict
-from deepcoin_ops.domain.orders import Order, OrderKind
+from deepcoin_ops.domain.orders import Order
 from deepcoin_ops.domain.planning import ClosePlan, PlanLine, describe_notional
 
 
@@ -49,13 +49,16 @@ class InstrumentHistory:
 class OrderEvidence:
     """What the order lists show of one instrument, read after its last close and its last cancel.
 
-    `left` are the orders still waiting; `missing` says which list could not be read, None when none is missing. A positions
-    read begun at `positions_from_s` (monotonic) or later shows whatever an order did before it was seen to be gone.
+    `left` are the orders still waiting; `missing` says which list could not be read, None when none is missing. A
+    positions read begun at `positions_from_s` (monotonic) or later shows whatever an order did before it was seen to be
+    gone. `holding` are the resting orders that can only close and may hold the size, as the newest list shows them, late
+    enough or not.
     """
 
     left: tuple[Order, ...] = ()
     missing: str | None = None
     positions_from_s: float = float("-inf")
+    holding: tuple[Order, ...] = ()
 
     @property
     def opening(self) -> tuple[Order, ...]:
@@ -144,7 +147,7 @@ def _find_cause(line: PlanLine, reopened: Collection[str], orders: OrderEvidence
     found = {
         ResidualCause.NOT_TRADING: ResidualCause.NOT_TRADING in concerns,
         ResidualCause.COPY_TRADING: all(row.is_of_copy_trading for row in rows),
-        ResidualCause.FROZEN: any(order.kind is OrderKind.RESTING and not order.can_open for order in orders.left),
+        ResidualCause.FROZEN: bool(orders.holding),
         ResidualCause.REOPENED: all(row.position_id in reopened for row in rows),
         ResidualCause.OVERSIZED: ResidualCause.OVERSIZED in concerns,
         ResidualCause.ODD_LOT: ResidualCause.ODD_LOT in concerns,
@@ -182,7 +185,7 @@ def _decide(
     if min(proofs[-1].started_monotonic_s) < orders.positions_from_s:
         return Verdict.UNVERIFIED, "no positions read followed the order lists, so what an order did last is not known"
     if line_before is None and history.attempts == 0:
-        return Verdict.ALREADY_FLAT, "two complete reads show no open position; nothing was sent"
+        return Verdict.ALREADY_FLAT, "two complete reads show no open position; no close was sent"
     return Verdict.FLAT, "two complete reads after the last send show no open position"
 
 

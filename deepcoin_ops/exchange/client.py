@@ -77,7 +77,7 @@ class DeepcoinClient:
         credentials: Key, secret and passphrase; kept out of every message.
         account_pace: Lanes of the account's endpoints.
         market_pace: The lane of market data, which the exchange meters by address.
-        now: The wall clock that signs; corrected by `correct_clock`.
+        now: The wall clock that signs; corrected by `apply_clock_offset`.
     """
 
     def __init__(
@@ -116,14 +116,11 @@ class DeepcoinClient:
         """Close the kept connections."""
         self._transport.close()
 
-    def correct_clock(self, is_stopped: Callable[[], bool] = never) -> timedelta:
-        """Read the exchange's clock and sign with it from now on.
-
-        Returns:
-            The new offset; half of the round trip is the error of this measurement.
+    def fetch_clock_offset(self, is_stopped: Callable[[], bool] = never) -> timedelta:
+        """How far the exchange's clock is ahead of this machine's; half of the round trip is the error of it.
 
         Raises:
-            ReadFailed: The server time could not be read; the offset stays.
+            ReadFailed: The server time could not be read.
         """
         path = "/deepcoin/market/time"
         self._market_pace.take_slot("market", is_stopped=is_stopped)
@@ -133,8 +130,11 @@ class DeepcoinClient:
         arrived = self._now()
         self._note_read("market", self._market_pace, answer)
         server_time = self._parse_answer(path, answer, wire.parse_server_time)
-        self._clock_offset = server_time - (started + (arrived - started) / 2)
-        return self._clock_offset
+        return server_time - (started + (arrived - started) / 2)
+
+    def apply_clock_offset(self, offset: timedelta) -> None:
+        """Sign with the exchange's clock from now on."""
+        self._clock_offset = offset
 
     def fetch_uid(self, is_stopped: Callable[[], bool] = never) -> str:
         """The uid of the account that the key belongs to.

@@ -26,6 +26,7 @@ TRIGGER_LANE = "trigger-orders"
 TRAILING_LANE = "trailing-orders"
 ORDER_LANES = (RESTING_LANE, TRIGGER_LANE, TRAILING_LANE)
 PAGE_ROWS = 100
+DEFAULT_ROWS = 30
 # Ten thousand orders; a list that has more pages than that is more likely one that never ends.
 MOST_PAGES = 100
 
@@ -75,7 +76,8 @@ def fetch_resting_orders(
             raise ReadFailed(f"{_RESTING_PATH}: page {len(pages)} repeats earlier ones; the page was ignored", page.raw)
         on_page(page.parsed[0])
         orders |= found
-        if len(page.parsed[0]) < PAGE_ROWS:
+        # A page of as many rows as there are by default may have been cut there, if the limit was not heeded.
+        if len(page.parsed[0]) < PAGE_ROWS and len(page.parsed[0]) != DEFAULT_ROWS:
             return _build_read(OrderList.RESTING, None, tuple(orders.values()), pages)
         if len(pages) == MOST_PAGES:
             raise ReadFailed(f"{_RESTING_PATH}: still a full page after {MOST_PAGES} of them", page.raw)

@@ -1,12 +1,14 @@
 """Which waiting orders have to go, in what order, and which instruments are held up meanwhile. It sends nothing.
 
 An instrument is held up while resting orders of it are about to be cancelled, because they may hold the size that a close
-would take. May be shared by threads.
+would take; but not for longer than an answer may take, as an open position weighs more than a close that may fail. May be
+shared by threads.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
@@ -25,6 +27,7 @@ class CancelQueue:
         account: The account's settings: which orders go, and how trigger orders do.
         instruments: What the flatten is about; orders in anything else are never cancelled by their id.
         max_tries: How often one order is tried.
+        longest_hold_s: For how many seconds an instrument may be held up.
         is_read: Whether a list of an instrument was read after its last close, so that what it shows is still there.
     """
 
@@ -33,15 +36,17 @@ class CancelQueue:
         account: AccountSettings,
         instruments: tuple[str, ...],
         max_tries: int,
+        longest_hold_s: float,
         is_read: Callable[[OrderList, str], bool],
     ):
         self._is_read = is_read
+        self._longest_hold_s = longest_hold_s
         self._mode = account.cancel_orders
         self._instruments = frozenset(instruments)
         self._max_tries = max_tries
         self._lock = threading.RLock()
         self._is_allowed = False
-        self._held_up: set[str] = set()
+        self._held_since_s: dict[str, float] = {}
         self._due: dict[str, Order] = {}
         self._tries: Counter[str] = Counter()
         self._ranks: dict[str, int] | None = None
@@ -90,7 +95,9 @@ class CancelQueue:
     def hold_up(self, orders: Iterable[Order]) -> None:
         """Hold up what a page shows to have orders that go, before the whole list is there."""
         with self._lock:
-            self._held_up |= {order.instrument_id for order in orders if self._has_to_go(order)}
+            for order in orders:
+                if self._has_to_go(order):
+                    self._held_since_s.setdefault(order.instrument_id, time.monotonic())
 
     def note_list(self, order_list: OrderList, instrument_id: str | None, orders: Iterable[Order]) -> None:
         """Take in a whole list: what it shows has to go, what it does not show any more is gone."""
@@ -110,13 +117,15 @@ class CancelQueue:
     def is_held_up(self, instrument_id: str) -> bool:
         """Whether a close of the instrument has to wait for a cancel."""
         with self._lock:
-            return self._is_allowed and instrument_id in self._held_up
+            since_s = self._held_since_s.get(instrument_id)
+            is_held = since_s is not None and time.monotonic() < since_s + self._longest_hold_s
+            return self._is_allowed and is_held
 
     def has_work(self) -> bool:
         """Whether something can be taken, or was taken and not answered yet."""
         with self._lock:
             can_take = self._groups or self._find_single() or self._find_resting()
-            return bool(self._at_work or self._groups_at_work or (self._is_allowed and (can_take or self._held_up)))
+            return bool(self._at_work or self._groups_at_work or (self._is_allowed and (can_take or self._held_since_s)))
 
     @property
     def awaits_group_cancel(self) -> bool:
@@ -158,7 +167,7 @@ class CancelQueue:
             self._due |= {_key(order): order for order in orders}
 
     def note_answered(self, orders: list[Order]) -> None:
-        """Take in that a cancel of these was answered, or will not be: what has no more resting orders may be closed."""
+        """Take in that a cancel of these may have been acted upon: what has no more resting orders may be closed."""
         with self._lock:
             self._at_work -= len(orders)
             self._tries.update(_key(order) for order in orders)
@@ -166,7 +175,10 @@ class CancelQueue:
 
     def _has_to_go(self, order: Order) -> bool:
         is_tried = self._tries[_key(order)] >= self._max_tries
-        return self._mode.takes(order) and not is_tried and order.instrument_id in self._instruments
+        # Its cancel names the side; without one there is no way to cancel it, and it can only close.
+        is_nameless = order.kind is OrderKind.TRAILING and order.position_side is None
+        is_mine = order.instrument_id in self._instruments
+        return self._mode.takes(order) and not is_tried and not is_nameless and is_mine
 
     def _find_resting(self) -> list[Order]:
         return [order for order in self._due.values() if order.kind is OrderKind.RESTING]
@@ -188,7 +200,8 @@ class CancelQueue:
         return orders
 
     def _keep_held_up(self) -> None:
-        self._held_up &= {order.instrument_id for order in self._find_resting()}
+        waiting = {order.instrument_id for order in self._find_resting()}
+        self._held_since_s = {name: since_s for name, since_s in self._held_since_s.items() if name in waiting}
 
 
 def _key(order: Order) -> str:

@@ -13,13 +13,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from deepcoin_ops.domain.errors import GuardRefused
+from deepcoin_ops.domain.errors import GuardRefused, SendWithdrawn
 from deepcoin_ops.domain.model import Outcome, ProductGroup, Refusal, product_group_of
 from deepcoin_ops.domain.orders import CancelAnswer, CancelIntent, Order, OrderKind
 from deepcoin_ops.exchange import wire_cancels
 from deepcoin_ops.flattening.desk import Desk
 
 logger = logging.getLogger(__name__)
+
+
+class CancelRefused(GuardRefused):
+    """The exchange refused a cancel in a way that holds for every request of the key: the whole flatten stops."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,7 @@ class CancelSender:
         self._follow_refused_timestamp = follow_refused_timestamp
         self._lock = threading.Lock()
         self._sent = 0
+        self._at_work = 0
         self._in_flight = 0
         self._settled_s = float("-inf")
 
@@ -111,6 +116,12 @@ class CancelSender:
         """Whether any cancel is still unanswered."""
         with self._lock:
             return self._in_flight > 0
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether any cancel waits for its slot, is being recorded, or is unanswered."""
+        with self._lock:
+            return self._at_work > 0
 
     @property
     def settled_s(self) -> float:
@@ -129,30 +140,51 @@ class CancelSender:
 
         Raises:
             SendWithdrawn: Stopping was asked for before it was sent.
-            GuardRefused: The pace cannot be kept, or the exchange refused key or clock for good.
+            CancelRefused: The exchange refused the key for good, or somebody else answered.
+            GuardRefused: The pace cannot be kept, or the clock cannot be corrected.
             LedgerError: It could not be recorded.
         """
+        with self._lock:
+            self._at_work += 1
+        try:
+            answer, sent_s = self._send_in_slot(target)
+        finally:
+            with self._lock:
+                self._at_work -= 1
+        self._follow_refusal(answer, sent_s)
+        return answer
+
+    def _send_in_slot(self, target: CancelTarget) -> tuple[CancelAnswer, float]:
         recorded: list[CancelIntent] = []
         try:
-            self._desk.client.take_cancel_slot(
-                target.endpoint, lambda: recorded.append(self._record_intent(target)), self._is_stopped
-            )
+            self._take_slot(target, recorded)
             sent_s = time.monotonic()
             answer = self._send_once(recorded[0])
             self._desk.ledger.record_cancel_outcome(recorded[0].cancel_id, answer)
-            self._desk.client.note_cancel_answer(target.endpoint, answer)
-        except GuardRefused as error:
-            # The slot was lost. If that was after the intent had been recorded, it is on record that nothing left.
-            for intent in recorded:
-                answer = CancelAnswer(Outcome.NOT_SENT, f"the slot was lost: {error}", None, datetime.now(UTC))
-                self._desk.ledger.record_cancel_outcome(intent.cancel_id, answer)
-            raise
         finally:
             with self._lock:
                 self._in_flight -= len(recorded)
                 self._settled_s = time.monotonic() if recorded else self._settled_s
-        self._follow_refusal(answer, sent_s)
-        return answer
+        self._desk.client.note_cancel_answer(target.endpoint, answer)
+        return answer, sent_s
+
+    def _take_slot(self, target: CancelTarget, recorded: list[CancelIntent]) -> None:
+        """Wait for the slot and record the intent in it; what was recorded and is not sent is on record as that."""
+        client, ledger = self._desk.client, self._desk.ledger
+        reason: GuardRefused | SendWithdrawn
+        try:
+            client.take_cancel_slot(target.endpoint, lambda: recorded.append(self._record_intent(target)), self._is_stopped)
+        except GuardRefused as lost:
+            reason = lost
+        else:
+            if not self._is_stopped():
+                return
+            # Recording the intent may have had to wait for the ledger; stopping may have been asked for meanwhile.
+            reason = SendWithdrawn("stopped before it was sent")
+        for intent in recorded:
+            answer = CancelAnswer(Outcome.NOT_SENT, f"not sent: {reason}", None, datetime.now(UTC))
+            ledger.record_cancel_outcome(intent.cancel_id, answer)
+        raise reason
 
     def _record_intent(self, target: CancelTarget) -> CancelIntent:
         with self._lock:
@@ -182,6 +214,6 @@ class CancelSender:
 
     def _follow_refusal(self, answer: CancelAnswer, sent_s: float) -> None:
         if answer.refusal is Refusal.FATAL:
-            raise GuardRefused(f"a cancel was refused for good: {answer.reason}")
+            raise CancelRefused(f"a cancel was refused for good: {answer.reason}")
         if answer.refusal is Refusal.TIMESTAMP:
             self._follow_refused_timestamp(sent_s, answer.reason)

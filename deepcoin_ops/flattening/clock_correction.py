@@ -37,6 +37,7 @@ class ClockCorrection:
         self._is_stopped = is_stopped
         self._report = report
         self._corrected_s: float | None = None
+        self._refused: GuardRefused | None = None
         # Closes, reads and cancels may be refused side by side; one of them corrects, the others find it done.
         self._lock = threading.Lock()
 
@@ -58,16 +59,24 @@ class ClockCorrection:
                 if sent_s >= self._corrected_s:
                     raise GuardRefused(f"{refusal}, after the clock had been corrected. Nothing more is sent.")
                 return
-            offset = self._fetch_offset()
+            if self._refused is not None:
+                raise self._refused
+            try:
+                offset = self._fetch_offset()
+                check_clock_offset(offset, self._max_offset_s)
+            except GuardRefused as error:
+                # Whoever is refused next, in whichever thread, must not go on either.
+                self._refused = error
+                raise
+            self._client.apply_clock_offset(offset)
             self._corrected_s = time.monotonic()
-        check_clock_offset(offset, self._max_offset_s)
         self._report(Progress(f"the exchange's clock is {offset.total_seconds():+.3f} s from this machine's; corrected"))
 
     def _fetch_offset(self) -> timedelta:
         failure: ReadFailed | None = None
         for _ in range(_TRIES):
             try:
-                return self._client.correct_clock(self._is_stopped)
+                return self._client.fetch_clock_offset(self._is_stopped)
             except ReadFailed as error:
                 failure = error
         raise GuardRefused(f"the exchange's clock could not be read: {failure}. Nothing more is sent.") from failure

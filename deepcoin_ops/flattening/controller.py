@@ -64,11 +64,12 @@ class Flatten:
         max_offset_s = desk.settings.exchange.max_clock_offset_s
         self._clock = ClockCorrection(desk.client, max_offset_s, stop.is_set, report)
         self._reader = AccountReader(self._observer, self._clock, report)
-        self._sender = CloseSender(
-            desk, request.flatten_id, self._is_stopping, self._is_held_up, self._tell_delivery, self._clock
-        )
         self._orders = OrderClearing(
-            desk, request.instruments, request.flatten_id, self._find_closes_settled, self._clock, report
+            desk, request.instruments, request.flatten_id, self._find_closes_settled, stop.is_set, self._clock, report
+        )
+        is_held_up = self._orders.is_held_up
+        self._sender = CloseSender(
+            desk, request.flatten_id, self._is_stopping, is_held_up, self._tell_delivery, self._clock
         )
         self._proof = Proof(self._sender, self._orders, self._limits.settle_s, self._limits.read_gap_s)
         self._before: ClosePlan | None = None
@@ -190,12 +191,12 @@ class Flatten:
         """
         if self.outcome is not None:
             return self.outcome
+        self._orders.forbid_cancels()
         self._sender.collect_all()
         if self._held_back:
             # Perhaps only because a list could not be read; a later one may still know what it holds back.
             self._market_reads.start_missing()
             self._market_reads.wait(_PATIENCE_S)
-        self._orders.forbid_cancels()
         self._is_verifying = True
         self._orders.follow(self._known_plan(), is_finishing=True)
         is_over = build_verify_limit(self._proof.next_start_s(), self._orders.needed_s(), self._stop.is_set, self._limits)
@@ -217,7 +218,7 @@ class Flatten:
                 size = f"{len(due)} instrument(s), {total_notional(due):,.0f} USDT"
                 self._teller.tell(f"round {self._rounds}: closing {size}, largest first", self._sender.tally.sends)
                 self._proof.clear()
-                self._sender.send_round(self._rounds, due)
+                self._sender.send_round(self._rounds, due, self._market_reads.price_lines)
             newer = self._fetch_next(read)
             if newer is None:
                 return
@@ -240,10 +241,7 @@ class Flatten:
         return [line for line in self._open_lines() if self._sender.may_send(line)]
 
     def _is_ready(self, line: PlanLine) -> bool:
-        return not self._sender.is_in_flight(line.instrument_id) and not self._is_held_up(line.instrument_id)
-
-    def _is_held_up(self, instrument_id: str) -> bool:
-        return self._orders.is_held_up(instrument_id)
+        return not self._sender.is_in_flight(line.instrument_id) and not self._orders.is_held_up(line.instrument_id)
 
     def _find_closes_settled(self, instrument_id: str) -> float | None:
         """Since when reads show what the closes of an instrument did; None while one is in flight."""
@@ -252,6 +250,7 @@ class Flatten:
 
     def _is_over(self) -> bool:
         """Whether nothing more may be tried, or nothing more is left to try."""
+        self._sender.fatal_reason = self._sender.fatal_reason or self._orders.fatal_reason
         if self._stop.is_set() or self._sender.fatal_reason is not None or self._reader.blind_reason is not None:
             return True
         if SYSTEM_CLOCK.now_s() >= self._orders_deadline_s:
@@ -261,7 +260,8 @@ class Flatten:
         return is_left and is_at_rest and self._orders.is_done()
 
     def _is_stopping(self) -> bool:
-        return self._stop.is_set() or SYSTEM_CLOCK.now_s() >= self._deadline_s
+        is_refused = self._orders.fatal_reason is not None
+        return self._stop.is_set() or is_refused or SYSTEM_CLOCK.now_s() >= self._deadline_s
 
     def _fetch_next(self, last: AccountRead) -> AccountRead | None:
         """The next complete read, begun when it can bring something new; None when it is over before that.
@@ -325,6 +325,8 @@ class Flatten:
         accepted_usdt = intent.notional_usdt if answer.outcome is Outcome.ACCEPTED else None
         text = f"{intent.instrument_id}: {answer.outcome}, {answer.reason}"
         self._teller.tell(text, self._sender.tally.sends, answer.outcome, accepted_usdt)
+        if answer.outcome is Outcome.PARTIAL:
+            self._orders.look_again()
 
     # -- after the last send --------------------------------------------------------------------------------------------
 

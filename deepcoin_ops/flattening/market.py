@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from decimal import Decimal
 from threading import Event
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from deepcoin_ops.domain.errors import GuardRefused, ReadFailed, SendWithdrawn
 from deepcoin_ops.domain.model import Instrument, InstrumentType
-from deepcoin_ops.domain.planning import MarketData
+from deepcoin_ops.domain.planning import MarketData, PlanLine, price_lines
 from deepcoin_ops.exchange.client import DeepcoinClient
 
 logger = logging.getLogger(__name__)
@@ -69,6 +69,10 @@ class MarketReads:
             {name: row for rows in prices.values() for name, row in rows.items()},
             frozenset(instruments),
         )
+
+    def price_lines(self, lines: Iterable[PlanLine]) -> list[PlanLine]:
+        """The lines of a plan, largest first by what has come in so far."""
+        return price_lines(lines, self.current())
 
     def close(self) -> None:
         """Wait for nobody; what is still on its way is of no use any more."""

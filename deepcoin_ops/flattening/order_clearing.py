@@ -11,16 +11,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 
-from deepcoin_ops.domain.errors import DeepcoinOpsError, GuardRefused, ReadFailed, ReadRefused, SendWithdrawn
+from deepcoin_ops.domain.errors import DeepcoinOpsError, SendWithdrawn
 from deepcoin_ops.domain.model import Outcome, ProductGroup, Refusal, product_group_of
-from deepcoin_ops.domain.orders import Order, OrderKind, OrderList, OrdersRead
+from deepcoin_ops.domain.orders import Order, OrderList
 from deepcoin_ops.domain.planning import ClosePlan
-from deepcoin_ops.exchange.orders import fetch_resting_orders, fetch_trailing_orders, fetch_trigger_orders
-from deepcoin_ops.exchange.wire_cancels import MOST_CANCEL_IDS
+from deepcoin_ops.exchange.wire_cancels import BATCH_CANCEL, MOST_CANCEL_IDS
 from deepcoin_ops.flattening.cancel_queue import CancelQueue
 from deepcoin_ops.flattening.cancelling import (
+    CancelRefused,
     CancelSender,
     CancelTarget,
     target_batch,
@@ -29,14 +28,17 @@ from deepcoin_ops.flattening.cancelling import (
 )
 from deepcoin_ops.flattening.clock_correction import ClockCorrection
 from deepcoin_ops.flattening.desk import Desk
+from deepcoin_ops.flattening.order_reading import OrderReader, OtherVenue
 from deepcoin_ops.flattening.order_watch import ListKey, OrderWatch
 from deepcoin_ops.flattening.progress import Progress
 
 logger = logging.getLogger(__name__)
 
+_RESTING: ListKey = (OrderList.RESTING, None)
 _POLL_S = 0.02
+# Proof that nothing was done: such a cancel is no try, and the next slot may bring it again.
+_NOTHING_DONE = frozenset({Outcome.REFUSED, Outcome.NOT_SENT})
 _LIST_READERS = 3  # lists of single instruments that may wait for their answer at once
-_AFTER_FAILURE_S = 0.5  # a list that could not be read is tried again after this
 _LISTS_PER_MESSAGE = 20
 _SHARED_FOR_S = 0.5  # that the lanes share one budget, or not, is believed for so long
 _PATIENCE_S = 0.2  # for a thread that may be awaiting a list
@@ -50,6 +52,7 @@ class OrderClearing:
         instruments: What the flatten is about.
         flatten_id: Under which reads, intents and outcomes are recorded.
         closes_settled_s: See `OrderWatch`.
+        is_stopped: Whether stopping was asked for: then nothing more is cancelled.
         clock: Follows an answer that refuses the timestamp.
         report: Told what happens.
     """
@@ -60,6 +63,7 @@ class OrderClearing:
         instruments: tuple[str, ...],
         flatten_id: str,
         closes_settled_s: Callable[[str], float | None],
+        is_stopped: Callable[[], bool],
         clock: ClockCorrection,
         report: Callable[[Progress], None],
     ):
@@ -68,15 +72,19 @@ class OrderClearing:
         self._flatten_id = flatten_id
         self._clock = clock
         self._report = report
-        self._max_tries = desk.settings.flatten.max_rounds
         self.watch = OrderWatch(instruments, closes_settled_s, desk.settings.flatten.settle_s)
-        self._queue = CancelQueue(desk.account, instruments, self._max_tries, self.watch.is_read)
-        self._sender = CancelSender(desk, flatten_id, lambda: not self._queue.is_allowed, clock.follow_refusal)
+        longest_hold_s, max_tries = desk.settings.exchange.read_timeout_s, desk.settings.flatten.max_rounds
+        self._queue = CancelQueue(desk.account, instruments, max_tries, longest_hold_s, self.watch.is_read)
+        self._sender = CancelSender(
+            desk, flatten_id, lambda: is_stopped() or not self._queue.is_allowed, clock.follow_refusal
+        )
         self._is_closed = threading.Event()
+        self._reader = OrderReader(desk, flatten_id, self.watch, clock, self._is_closed.is_set)
         self._first_page = threading.Event()
         self._lock = threading.RLock()
         self._busy: set[str] = set()
-        self._not_before_s: dict[ListKey, float] = {}
+        self._look_again_s = float("-inf")
+        self.fatal_reason: str | None = None
         self._takes_batches = True
         self._is_pace_shared = False
         self._told_left = len(instruments)
@@ -101,7 +109,7 @@ class OrderClearing:
         self._is_closed.set()
         for thread in self._threads:
             thread.join(_PATIENCE_S)
-        while self._sender.has_in_flight:
+        while self._sender.is_at_work:
             time.sleep(_POLL_S)
 
     def allow_cancels(self) -> None:
@@ -123,6 +131,10 @@ class OrderClearing:
             self._queue.follow(plan)
             self._seen_open |= {line.instrument_id for line in plan.lines}
             self._has_plan, self._is_finishing = True, is_finishing
+
+    def look_again(self) -> None:
+        """Read the resting orders once more: a close was answered with an item, and an order may hold its size."""
+        self._look_again_s = time.monotonic()
 
     def wait_first_page(self, limit_s: float) -> None:
         """Wait until the first page of resting orders is there, or could not be read, for at most `limit_s` seconds."""
@@ -176,6 +188,9 @@ class OrderClearing:
                     self._is_closed.wait(_POLL_S)
             except SendWithdrawn:
                 continue
+            except (CancelRefused, OtherVenue) as error:
+                self.fatal_reason = str(error)
+                self._break_off(str(error))
             except DeepcoinOpsError as error:
                 self._break_off(str(error))
             except Exception as error:  # a fault of this program: nothing may wait for it
@@ -195,14 +210,14 @@ class OrderClearing:
             return True
         if not self._is_resting_list_wanted():
             return False
-        self._read(OrderList.RESTING, None)
+        self._read(_RESTING)
         return True
 
     def _step_instrument(self) -> bool:
         wanted = self._take_list()
         if wanted is not None:
             try:
-                self._read(*wanted)
+                self._read(wanted)
                 self._cancel_singles()
             finally:
                 with self._lock:
@@ -219,29 +234,17 @@ class OrderClearing:
 
     # -- reading ----------------------------------------------------------------------------------------------------------
 
-    def _read(self, order_list: OrderList, instrument_id: str | None) -> None:
-        """Read one list, record it, and note what has to go."""
-        purpose = "verify" if self._is_finishing else "clear"
-        started_at, started_s = datetime.now(UTC), time.monotonic()
-        ledger = self._desk.ledger
-        try:
-            read = self._fetch(order_list, instrument_id)
-        except ReadFailed as failure:
-            if self._is_closed.is_set():
-                return
-            ended_at = datetime.now(UTC)
-            ledger.record_failed_orders_read(
-                self._flatten_id, purpose, order_list, instrument_id, started_at, ended_at, str(failure), failure.raw
-            )
-            self._follow_failure((order_list, instrument_id), failure, started_s)
-            return
-        if self._is_closed.is_set():
-            return
-        ledger.record_orders_read(self._flatten_id, purpose, read)
-        self._queue.note_list(order_list, instrument_id, read.orders)
-        self.watch.note_read(read)
+    def _read(self, key: ListKey) -> None:
+        """Read one list, and note what has to go."""
+        read = self._reader.read(key, "verify" if self._is_finishing else "clear", self._note_page)
+        if read is None:
+            if key == _RESTING:
+                self._queue.note_failed_list()
+        else:
+            self._queue.note_list(*key, read.orders)
+            self.watch.note_read(read)
+            self._tell_progress()
         self._first_page.set()
-        self._tell_progress()
 
     def _tell_progress(self) -> None:
         """Say now and then how many lists are left: with many instruments they take minutes after the last close."""
@@ -253,40 +256,18 @@ class OrderClearing:
         if is_told and left:
             self._report(Progress(f"nothing more to close; order lists of {left} instruments are still to be read"))
 
-    def _fetch(self, order_list: OrderList, instrument_id: str | None) -> OrdersRead:
-        client, is_stopped = self._desk.client, self._is_closed.is_set
-        if instrument_id is None:
-            return fetch_resting_orders(client, is_stopped, self._note_page)
-        if order_list is OrderList.TRAILING:
-            return fetch_trailing_orders(client, instrument_id, is_stopped)
-        return fetch_trigger_orders(client, instrument_id, is_stopped)
-
     def _note_page(self, orders: tuple[Order, ...]) -> None:
         self._queue.hold_up(orders)
         self._first_page.set()
-
-    def _follow_failure(self, key: ListKey, failure: ReadFailed, started_s: float) -> None:
-        order_list, instrument_id = key
-        failed = self.watch.note_failure(order_list, instrument_id, str(failure))
-        refusal = failure.refusal if isinstance(failure, ReadRefused) else None
-        if order_list is OrderList.RESTING:
-            self._queue.note_failed_list()
-        with self._lock:
-            is_given_up = refusal is Refusal.PARAMETER or failed >= self._max_tries
-            self._not_before_s[key] = float("inf") if is_given_up else time.monotonic() + _AFTER_FAILURE_S
-        self._first_page.set()
-        if refusal is Refusal.FATAL:
-            raise GuardRefused(str(failure))
-        if refusal is Refusal.TIMESTAMP:
-            self._clock.follow_refusal(started_s, str(failure))
 
     def _is_resting_list_wanted(self) -> bool:
         """Whether to read the list of resting orders: at first, for the proof, and to see what cancels have done."""
         now_s = time.monotonic()
         with self._lock:
-            if now_s < self._not_before_s.get((OrderList.RESTING, None), 0.0):
+            if not self._reader.may_read(_RESTING):
                 return False
-            if not self.watch.was_tried(OrderList.RESTING, None):
+            # An item that names a close it did not do may be about a frozen size, so the list is looked at once more.
+            if self.watch.newest_start_s(*_RESTING) <= self._look_again_s:
                 return True
             recheck_s = self.watch.recheck_from_s()
             if recheck_s is not None:
@@ -309,7 +290,7 @@ class OrderClearing:
                 order_list = None if name in self._busy else self._find_due(name)
                 if order_list is not None:
                     key = (order_list, name)
-                    is_late = key in self._not_before_s or self.watch.was_tried(*key)
+                    is_late = self.watch.was_tried(*key)
                     wanted.append((is_late, self._queue.rank(name), index, key))
             if not wanted or (not self._is_finishing and self._shares_pace()):
                 return None  # with one budget for everything the closes go first
@@ -332,28 +313,26 @@ class OrderClearing:
     def _find_due(self, instrument_id: str) -> OrderList | None:
         """The list of an instrument that is missing and would count if it were read now."""
         order_list, now_s = self._find_missing_of_instrument(instrument_id), time.monotonic()
-        if order_list is None or now_s < self._not_before_s.get((order_list, instrument_id), 0.0):
+        if order_list is None or not self._reader.may_read((order_list, instrument_id)):
             return None
+        if self._queue.is_open(instrument_id) and not self.watch.was_tried(order_list, instrument_id):
+            return order_list  # no proof yet, and the sooner an order that opens is seen the better
         from_s = self.watch.counts_from_s(order_list, instrument_id)
         return order_list if from_s is not None and from_s <= now_s else None
 
     def _find_missing(self, instrument_id: str) -> OrderList | None:
         """A list that is missing for an instrument and was not given up."""
-        is_given_up = self._is_given_up((OrderList.RESTING, None))
-        if not is_given_up and not self.watch.is_read(OrderList.RESTING, instrument_id):
+        if not self._reader.is_given_up(_RESTING) and not self.watch.is_read(OrderList.RESTING, instrument_id):
             return OrderList.RESTING
         return self._find_missing_of_instrument(instrument_id)
 
     def _find_missing_of_instrument(self, instrument_id: str) -> OrderList | None:
         wanted = [OrderList.TRIGGER, *([OrderList.TRAILING] if self._is_trailing_wanted(instrument_id) else [])]
         for order_list in wanted:
-            is_given_up = self._is_given_up((order_list, instrument_id))
+            is_given_up = self._reader.is_given_up((order_list, instrument_id))
             if not is_given_up and not self.watch.is_read(order_list, instrument_id):
                 return order_list
         return None
-
-    def _is_given_up(self, key: ListKey) -> bool:
-        return self._not_before_s.get(key) == float("inf")
 
     def _is_trailing_wanted(self, instrument_id: str) -> bool:
         """Whether trailing exits are looked for: where a position was, and is no more. They can only close one."""
@@ -382,10 +361,14 @@ class OrderClearing:
         except DeepcoinOpsError:
             self._note_answered(target, orders)
             raise
-        self._note_answered(target, orders)
-        if answer.refusal is Refusal.PARAMETER and target.kind is OrderKind.RESTING:
+        is_batch_wrong = answer.refusal is Refusal.PARAMETER and target.endpoint == BATCH_CANCEL
+        if is_batch_wrong:
             # The pages spell its parameter in two ways; cancelling one order at a time has only one spelling.
             self._takes_batches = False
+        if is_batch_wrong or (answer.outcome in _NOTHING_DONE and answer.refusal is not Refusal.PARAMETER):
+            self._queue.put_back(orders)
+        else:
+            self._note_answered(target, orders)
         if answer.outcome is not Outcome.ACCEPTED or len(target.order_ids) != 1:
             self._report(Progress(f"cancelling {target.describe()}: {answer.outcome}, {answer.reason}"))
 

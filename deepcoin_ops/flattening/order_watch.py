@@ -1,9 +1,9 @@
 """What is known of the waiting orders of one flatten's instruments. It remembers and judges; it reads and sends nothing.
 
-A list is evidence about an instrument when it was begun late enough: a settle time after the instrument's last close and
-after the last cancel of such orders of it, because lists trail the writes as the positions do. A trigger order that fires
-may leave a resting order behind it, so the list of resting orders has to be newer than the first list without trigger
-orders. May be shared by threads.
+A list is evidence about an instrument when it was begun late enough: a settle time after the flatten's beginning, after
+the instrument's last close and after the last cancel of such orders of it, because lists trail the writes as the positions
+do. A trigger order that fires may leave a resting order behind it, so the list of resting orders has to be newer, by a
+settle time, than the first such list without trigger orders. May be shared by threads.
 """
 
 from __future__ import annotations
@@ -50,18 +50,26 @@ class OrderWatch:
         closes_settled_s: The earliest start, on the monotonic clock, of a list that counts for an instrument as far as its
             closes go; None while one is in flight.
         settle_s: Seconds after the answer to a cancel at which a list shows what it did.
+        started_s: When the flatten began, on the monotonic clock; now unless given.
     """
 
     def __init__(
-        self, instruments: Iterable[str], closes_settled_s: Callable[[str], float | None], settle_s: float
+        self,
+        instruments: Iterable[str],
+        closes_settled_s: Callable[[str], float | None],
+        settle_s: float,
+        started_s: float | None = None,
     ) -> None:
         self._instruments = tuple(instruments)
         self._closes_settled_s = closes_settled_s
         self._settle_s = settle_s
+        # What was placed shortly before the flatten began may not show in a list yet.
+        self._settled_start_s = (time.monotonic() if started_s is None else started_s) + settle_s
         self._lock = threading.RLock()
         self._lists: dict[ListKey, list[_Seen]] = defaultdict(list)
         self._failures: dict[ListKey, str] = {}
         self._failed: Counter[ListKey] = Counter()
+        self._failing_since_s: dict[ListKey, float] = {}
         self._cancels_s: dict[ListKey, float] = {}
         self.broken_reason: str | None = None
 
@@ -72,17 +80,19 @@ class OrderWatch:
             self._lists[key].append(_Seen(read))
             self._failures.pop(key, None)
             self._failed.pop(key, None)
+            self._failing_since_s.pop(key, None)
 
-    def note_failure(self, order_list: OrderList, instrument_id: str | None, reason: str) -> int:
+    def note_failure(self, order_list: OrderList, instrument_id: str | None, reason: str) -> tuple[int, float]:
         """Take in that a list could not be read, and why.
 
         Returns:
-            How often in a row that was so.
+            How often in a row that was so, and for how many seconds.
         """
         with self._lock:
-            self._failures[order_list, instrument_id] = reason
-            self._failed[order_list, instrument_id] += 1
-            return self._failed[order_list, instrument_id]
+            key, now_s = (order_list, instrument_id), time.monotonic()
+            self._failures[key] = reason
+            self._failed[key] += 1
+            return self._failed[key], now_s - self._failing_since_s.setdefault(key, now_s)
 
     def note_cancel(self, order_list: OrderList, instrument_ids: Iterable[str]) -> None:
         """Take in that a cancel of orders in a list has just been answered, or will not be."""
@@ -97,10 +107,7 @@ class OrderWatch:
         if closes_s is None:
             return None
         with self._lock:
-            settled_s = [closes_s, self._cancels_s.get((order_list, instrument_id), _NEVER_S) + self._settle_s]
-            if order_list is OrderList.RESTING:
-                settled_s.append(self._find_quiet_since(OrderList.TRIGGER, instrument_id) + self._settle_s)
-            return max(settled_s)
+            return max(closes_s, self._find_quiet_from(order_list, instrument_id))
 
     def recheck_from_s(self) -> float | None:
         """The moment from which a list of resting orders shows what all cancels did; None when one has been read since."""
@@ -111,6 +118,12 @@ class OrderWatch:
                 return None
             from_s = max(cancels_s) + self._settle_s
             return None if lists[-1].read.started_monotonic_s >= from_s else from_s
+
+    def newest_start_s(self, order_list: OrderList, instrument_id: str | None) -> float:
+        """When the newest list was begun, on the monotonic clock; minus infinity when none was read."""
+        with self._lock:
+            seen = self._lists.get((order_list, instrument_id))
+            return seen[-1].read.started_monotonic_s if seen else _NEVER_S
 
     def was_tried(self, order_list: OrderList, instrument_id: str | None) -> bool:
         """Whether a list was read, or could not be read when it was last tried."""
@@ -133,8 +146,10 @@ class OrderWatch:
             quiet_s = max(self._find_quiet_since(each, instrument_id) for each in needed)
             if missing and self.broken_reason:
                 missing = [self.broken_reason]
+            newest = self._lists_about(OrderList.RESTING, instrument_id)[-1:]
         left = tuple(order for seen in counting if seen for order in seen[-1].orders_of(instrument_id))
-        return OrderEvidence(left, "; ".join(missing) or None, quiet_s + self._settle_s)
+        holding = tuple(order for seen in newest for order in seen.orders_of(instrument_id) if not order.can_open)
+        return OrderEvidence(left, "; ".join(missing) or None, quiet_s + self._settle_s, holding)
 
     def evidence_of_all(self) -> Mapping[str, OrderEvidence]:
         """The same for every instrument, by its id."""
@@ -177,11 +192,23 @@ class OrderWatch:
             return False
         return len(counting) < 2 or counting[-2].can_open(instrument_id)
 
+    def _find_quiet_from(self, order_list: OrderList, instrument_id: str) -> float:
+        """The earliest start of a list that can show that no such order waits, whatever was or was not closed."""
+        cancels_s = self._cancels_s.get((order_list, instrument_id), _NEVER_S) + self._settle_s
+        fired_s = _NEVER_S
+        if order_list is OrderList.RESTING:
+            fired_s = self._find_quiet_since(OrderList.TRIGGER, instrument_id) + self._settle_s
+        return max(self._settled_start_s, cancels_s, fired_s)
+
     def _find_quiet_since(self, order_list: OrderList, instrument_id: str) -> float:
-        """The start of the earliest list since which none has shown an order of the instrument that can open a position."""
+        """The start of the earliest list since which none has shown an order of the instrument that can open a position.
+
+        Only lists count that were begun late enough for that: an earlier one may not show an order that is there.
+        """
+        from_s = self._find_quiet_from(order_list, instrument_id)
         run: list[_Seen] = []
         for seen in reversed(self._lists_about(order_list, instrument_id)):
-            if seen.can_open(instrument_id):
+            if seen.can_open(instrument_id) or seen.read.started_monotonic_s < from_s:
                 break
             run.append(seen)
         run.reverse()

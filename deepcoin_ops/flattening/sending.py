@@ -189,17 +189,27 @@ class CloseSender:
                 longest_left_s = max(longest_left_s, record.evidence_from_s - now_s)
         return longest_left_s
 
-    def send_round(self, round_number: int, lines: Iterable[PlanLine]) -> None:
+    def send_round(
+        self, round_number: int, lines: Iterable[PlanLine], price_lines: Callable[[list[PlanLine]], list[PlanLine]]
+    ) -> None:
         """Send one close for each line, in order, until stopped, refused for good, or paused by unknown outcomes.
 
         A line that is held up lets the others go first; what is still held up when no other is left waits for the next
         round.
+
+        Args:
+            round_number: Which round it is.
+            lines: What is closed.
+            price_lines: Puts lines in order by the prices that are there by then: where answers are slow, a round takes
+                minutes, and prices that were late for its beginning still order the rest of it.
         """
         waiting = list(lines)
         while waiting:
             self._wait_for_room()
             if self._is_stopped() or self.fatal_reason or self.is_paused:
                 return
+            if any(line.notional_usdt is None for line in waiting):
+                waiting = price_lines(waiting)
             line = next((each for each in waiting if not self._is_held_up(each.instrument_id)), None)
             if line is None:
                 return

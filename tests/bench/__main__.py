@@ -1,8 +1,8 @@
 """The benchmark's command: `make bench`, or `python -m tests.bench` in the checkout. It measures and judges nothing.
 
-Everything runs against paper exchanges on loopback, one measurement after the other; it takes about a quarter of an hour,
-the naive loop and the year's backfill most of it. `python -m tests.bench backfill` measures the backfill alone. Figures are
-good on an otherwise idle machine only.
+Everything runs against paper exchanges on loopback, one measurement after the other; it takes about twenty minutes, the
+naive loop, the degraded exchange and the year's backfill most of it. `python -m tests.bench backfill` measures the backfill
+alone, `python -m tests.bench degraded` the degraded exchange. Figures are good on an otherwise idle machine only.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import click
 from rich.console import Console
 
 from tests.bench.backfill import DAYS, QUICK_DAYS, measure_backfill
+from tests.bench.degraded import measure_degraded
 from tests.bench.figures import Figures
 from tests.bench.launch import measure_direct_launch, measure_queued_launch
 from tests.bench.ledger_cost import measure_ledger_cost
@@ -43,7 +44,9 @@ def _measure(*, is_quick: bool) -> Figures:
     with open_folder() as folder:
         ledger = measure_ledger_cost(folder)
     sweeps = measure_sweeps(period_s, _say)
-    return replace(_measure_backfill(is_quick=is_quick), load=load, launches=launches, sweeps=sweeps, ledger=ledger)
+    degraded = measure_degraded(period_s, _say)
+    figures = _measure_backfill(is_quick=is_quick)
+    return replace(figures, load=load, launches=launches, sweeps=sweeps, degraded=degraded, ledger=ledger)
 
 
 def _measure_backfill(*, is_quick: bool) -> Figures:
@@ -51,16 +54,24 @@ def _measure_backfill(*, is_quick: bool) -> Figures:
     return Figures(period_s, load, backfill=measure_backfill(QUICK_DAYS if is_quick else DAYS, _say))
 
 
+def _measure_degraded(*, is_quick: bool) -> Figures:
+    load, period_s = os.getloadavg()[0], _QUICK_PERIOD_S if is_quick else _FULL_PERIOD_S
+    return Figures(period_s, load, degraded=measure_degraded(period_s, _say))
+
+
+_PARTS = {"all": _measure, "backfill": _measure_backfill, "degraded": _measure_degraded}
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("part", type=click.Choice(["all", "backfill"]), default="all")
+@click.argument("part", type=click.Choice(list(_PARTS)), default="all")
 @click.option("--json", "is_json", is_flag=True, help="One JSON document on standard output and nothing else there.")
 @click.option(
     "--quick", "is_quick", is_flag=True, help="Limits per 0.2 s, a backfill of 30 days: to try it out, not to quote."
 )
 def main(part: str, is_json: bool, is_quick: bool) -> None:
-    """Measure launch, closing, ledger, memory and a year's backfill. Nothing leaves this machine."""
+    """Measure launch, closing, a degraded exchange, ledger, memory and a year's backfill. Nothing leaves this machine."""
     try:
-        figures = (_measure if part == "all" else _measure_backfill)(is_quick=is_quick)
+        figures = _PARTS[part](is_quick=is_quick)
     except BenchFailed as failure:
         raise click.ClickException(
             f"{failure}\nThere is no figure to print; nothing but paper exchanges was used."

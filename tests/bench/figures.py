@@ -12,6 +12,7 @@ from typing import Any
 from rich.table import Table
 
 from tests.bench.backfill import Backfill
+from tests.bench.degraded import SHARES, DegradedSide
 from tests.bench.launch import Launch
 from tests.bench.ledger_cost import LedgerCost
 from tests.bench.scale import Sweep
@@ -26,6 +27,7 @@ class Figures:
         load: The machine's load average over a minute when it began; what else runs makes figures worse.
         launches: Repeated launches, by the way of launching.
         sweeps: 40 open of 200 configured instruments, each side once.
+        degraded: The sides of the degraded exchange, the one that the others are compared with first.
         ledger: The cost of sends in the ledger.
         backfill: A year's backfill.
     """
@@ -34,6 +36,7 @@ class Figures:
     load: float
     launches: dict[str, list[Launch]] = field(default_factory=dict)
     sweeps: list[Sweep] = field(default_factory=list)
+    degraded: list[DegradedSide] = field(default_factory=list)
     ledger: LedgerCost | None = None
     backfill: Backfill | None = None
 
@@ -51,6 +54,7 @@ class Figures:
             "period_s": self.period_s,
             "launch_to_first_close": {way: _launch_document(launches) for way, launches in self.launches.items()},
             "sweeps": [asdict(sweep) | {"mean_exposure_s": sweep.mean_exposure_s} for sweep in self.sweeps],
+            "degraded": [_degraded_document(side, self.degraded[0]) for side in self.degraded],
             "ledger_per_send": {name: _spread(values) for name, values in _ledger_rows(self.ledger).items()},
             "backfill": asdict(self.backfill) | {"days_per_s": self.backfill.days_per_s} if self.backfill else None,
         }
@@ -60,6 +64,7 @@ class Figures:
         return [
             *(_build_launch_table(way, repeated) for way, repeated in self.launches.items()),
             *([_build_sweep_table(self.sweeps)] if self.sweeps else []),
+            *([_build_degraded_table(self.degraded)] if self.degraded else []),
             *([_build_ledger_table(self.ledger)] if self.ledger else []),
             *([_build_backfill_table(self.backfill)] if self.backfill else []),
         ]
@@ -130,6 +135,63 @@ def _build_sweep_table(sweeps: Sequence[Sweep]) -> Table:
     for name, values in rows.items():
         table.add_row(name, *values)
     return table
+
+
+def _build_degraded_table(sides: Sequence[DegradedSide]) -> Table:
+    """The sides of the degraded exchange beside each other; in brackets, times the first one."""
+    title = "A degraded exchange: slow answers, hanging closes, failing reads (in brackets: times the first side)"
+    table = _table(title, "", *(side.name for side in sides))
+    compared = {side.name: _compare(side, sides[0]) for side in sides}
+    for name in compared[sides[0].name]:
+        table.add_row(name, *(_told_with_ratio(*compared[side.name][name]) for side in sides))
+    table.add_section()
+    rows = {
+        "first request to last close, s": [f"{side.last_close_s:.2f}" for side in sides],
+        "closes sent, hanging": [f"{side.closes}, {side.hung_closes}" for side in sides],
+        "reads that failed": [str(side.failed_reads) for side in sides],
+        "refused for their rate": [str(side.refused_calls) for side in sides],
+        "outcomes recorded as unknown": [_count_or(side.unknown_outcomes) for side in sides],
+        "first close to last one sent, s": [_told_or(side.sending_s, "-") for side in sides],
+        "  deadline for that, s": [_told_or(side.deadline_s, "-", ".0f") for side in sides],
+        "left open": [str(side.left_open) for side in sides],
+        "result": [side.result or "none recorded" for side in sides],
+        "  first request to that, s": [_told_or(side.proven_s, "-") for side in sides],
+        "verdicts: unverified, false": [
+            f"{_count_or(side.unverified)}, {_count_or(side.false_verdicts)}" if side.result else "-" for side in sides
+        ],
+    }
+    for name, values in rows.items():
+        table.add_row(name, *values)
+    return table
+
+
+def _compare(side: DegradedSide, first: DegradedSide) -> dict[str, tuple[float | None, float | None]]:
+    """Each figure that may be compared, and how many times the first side's it is."""
+    told = {
+        **{
+            f"first request to {share:.0%} of the notional closed, s": lambda each, index=index: each.shares_s[index]
+            for index, share in enumerate(SHARES)
+        },
+        "exposure, million USDT x s": lambda each: each.exposure_usdt_s / 1e6,
+    }
+    compared = {}
+    for name, tell in told.items():
+        value, base = tell(side), tell(first)
+        compared[name] = (value, value / base if value is not None and base else None)
+    return compared
+
+
+def _told_with_ratio(value: float | None, ratio: float | None) -> str:
+    return "never" if value is None else f"{value:.2f} ({'-' if ratio is None else f'{ratio:.2f}'})"
+
+
+def _count_or(count: int | None) -> str:
+    return "-" if count is None else str(count)
+
+
+def _degraded_document(side: DegradedSide, first: DegradedSide) -> dict[str, Any]:
+    ratios = {name.strip(): ratio for name, (_value, ratio) in _compare(side, first).items()}
+    return asdict(side) | {"keeps_deadline": side.keeps_deadline, "times_the_first": ratios}
 
 
 def _launch_document(launches: Sequence[Launch]) -> dict[str, Any]:

@@ -100,7 +100,7 @@ def _judge(name: str, stage: Stage, peak_mib: float) -> Sweep:
     if not closes or not executed_s:
         raise BenchFailed(f"{name}: the exchange saw no close at all")
     begins_s = arrivals[0].arrived_s
-    notionals = _notionals(stage)
+    notionals = notionals_of(stage)
     # What was never closed counts until the last request: the side has stopped looking by then.
     ends_s = {instrument_id: executed_s.get(instrument_id, arrivals[-1].arrived_s) for instrument_id in notionals}
     return Sweep(
@@ -120,7 +120,8 @@ def _judge(name: str, stage: Stage, peak_mib: float) -> Sweep:
     )
 
 
-def _notionals(stage: Stage) -> dict[str, float]:
+def notionals_of(stage: Stage) -> dict[str, float]:
+    """What each instrument holds at the start, in USDT."""
     listed = {instrument.instrument_id: instrument for instrument in stage.scenario.instruments}
     return {
         position.instrument_id: float(

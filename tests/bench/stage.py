@@ -96,14 +96,29 @@ def open_stage(open_positions: int, period_s: float) -> Iterator[Stage]:
 
     Args:
         open_positions: How many of the 200 configured instruments hold a position.
-        period_s: The period of the exchange's rate limits; latencies and all waits that follow from the exchange shrink
-            with it. The pace's margin does not: jitter is the machine's.
+        period_s: See `open_stage_of`; latencies shrink with it.
     """
     scenario = build_scale_scenario(CONFIGURED, open_positions, latency_ms=(50 * period_s, 300 * period_s), account=ACCOUNT)
+    with open_stage_of(scenario, period_s) as stage:
+        yield stage
+
+
+@contextmanager
+def open_stage_of(scenario: Scenario, period_s: float, **sections: Mapping[str, object]) -> Iterator[Stage]:
+    """A fresh exchange that starts from a scenario, and a fresh state folder.
+
+    Args:
+        scenario: What it starts from, but for the rate limits.
+        period_s: The period of the exchange's rate limits; all waits that follow from the exchange shrink with it. The
+            pace's margin does not: jitter is the machine's.
+        sections: Further settings, by section.
+    """
     scenario = replace(scenario, limits=LimitSettings(period_s=period_s))
     with open_folder() as folder, PaperExchange(scenario) as paper:
         stage = Stage(paper, scenario, folder, period_s)
-        (folder / "flatten.yaml").write_text(json.dumps(_settings_document(stage)))
+        document = _settings_document(stage)
+        document |= {name: {**document.get(name, {}), **section} for name, section in sections.items()}
+        (folder / "flatten.yaml").write_text(json.dumps(document))
         yield stage
 
 
@@ -121,19 +136,33 @@ def run_measured(stage: Stage, program: str, *arguments: str) -> float:
     Raises:
         BenchFailed: It did not end with exit code 0.
     """
-    note, log = stage.folder / "peak", stage.folder / "child.log"
+    code = run_to_end(stage, program, *arguments)
+    if code:
+        last = "\n".join(_log_of(stage).read_text("utf-8", "replace").splitlines()[-_TOLD_LINES:])
+        raise BenchFailed(f"{program} {' '.join(arguments[:3])} ended with exit code {code}:\n{last}")
+    return float(_note_of(stage).read_text())
+
+
+def run_to_end(stage: Stage, program: str, *arguments: str) -> int:
+    """Run a program in a process of its own, to its end, whichever that is; its exit code.
+
+    Args:
+        stage: Its environment.
+        program: Its entry point, `module:function`.
+        arguments: Its command line.
+
+    Raises:
+        BenchFailed: It had not ended in half an hour.
+    """
+    note, log = _note_of(stage), _log_of(stage)
     command = [sys.executable, "-m", "tests.bench.measured", str(note), program, *arguments]
     with log.open("wb") as told:
         try:
-            code = subprocess.run(
+            return subprocess.run(
                 command, env=stage.environ, cwd=CHECKOUT, stdout=told, stderr=told, timeout=_CHILD_LIMIT_S, check=False
             ).returncode
         except subprocess.TimeoutExpired as error:
             raise BenchFailed(f"{program} had not ended after {_CHILD_LIMIT_S} s and was stopped") from error
-    if code:
-        last = "\n".join(log.read_text("utf-8", "replace").splitlines()[-_TOLD_LINES:])
-        raise BenchFailed(f"{program} {' '.join(arguments[:3])} ended with exit code {code}:\n{last}")
-    return float(note.read_text())
 
 
 def run_flatten_job(stage: Stage) -> float:
@@ -147,7 +176,15 @@ def run_flatten_job(stage: Stage) -> float:
     return run_measured(stage, "dagster._cli:main", "job", "execute", *place)
 
 
-def _settings_document(stage: Stage) -> Mapping[str, object]:
+def _note_of(stage: Stage) -> Path:
+    return stage.folder / "peak"
+
+
+def _log_of(stage: Stage) -> Path:
+    return stage.folder / "child.log"
+
+
+def _settings_document(stage: Stage) -> dict[str, dict[str, object]]:
     period_s = stage.period_s
     return {
         "accounts": {ACCOUNT: {"credentials_prefix": "DEEPCOIN", "instruments": stage.instrument_ids}},

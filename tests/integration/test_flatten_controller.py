@@ -226,7 +226,7 @@ def test_the_next_flatten_does_not_repeat_closes_that_reads_do_not_show_yet(tmp_
         flatten.take_lock()
         read = flatten.take_snapshot()
         flatten._rounds, due = 1, flatten._due_lines(read)
-        flatten._sender.send_round(1, due)
+        flatten._sender.send_round(1, due, list)
         flatten.release()
         result = lab.flatten()
         assert result.closing.result is FlattenResult.FLAT

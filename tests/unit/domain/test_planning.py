@@ -16,6 +16,7 @@ from deepcoin_ops.domain.planning import (
     describe_notional,
     notional_of,
     plan_closes,
+    price_lines,
     total_notional,
 )
 
@@ -139,6 +140,14 @@ def test_the_largest_goes_first_and_the_unknown_before_it() -> None:
     rows = [held("ETH-USDT-SWAP", "0.3"), held("BTC-USDT-SWAP", "35"), held("GAP-USDT-SWAP", "1"), held("SOL-USDT", "4")]
     plan = plan_closes([row.instrument_id for row in rows], rows, MARKET)
     assert [line.instrument_id for line in plan.lines] == ["GAP-USDT-SWAP", "BTC-USDT-SWAP", "SOL-USDT", "ETH-USDT-SWAP"]
+
+
+def test_lines_that_were_planned_without_prices_are_put_in_order_once_these_are_there() -> None:
+    """A slow exchange may show positions long before prices; the lines are then what they would have been with them."""
+    rows = [held("ETH-USDT-SWAP", "0.3"), held("BTC-USDT-SWAP", "35"), held("GAP-USDT-SWAP", "1"), held("SOL-USDT", "4")]
+    blind = plan_closes([row.instrument_id for row in rows], rows, MarketData({}, {}))
+    assert {line.notional_usdt for line in blind.lines} == {None}
+    assert price_lines(blind.lines, MARKET) == list(plan_closes([row.instrument_id for row in rows], rows, MARKET).lines)
 
 
 def test_one_line_gathers_every_row_of_its_instrument() -> None:

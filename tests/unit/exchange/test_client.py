@@ -383,8 +383,9 @@ def test_a_wrong_clock_is_refused_until_it_is_corrected(bench: Bench) -> None:
     """One read of the server's time mends it, without touching the machine's clock."""
     client = bench.client(now=lambda: datetime.now(UTC) - timedelta(minutes=5))
     assert client.send_close(BATCH_CLOSE, BTC_CLOSE).refusal is Refusal.TIMESTAMP
-    offset = client.correct_clock()
-    assert offset == client.clock_offset
+    offset = client.fetch_clock_offset()
+    assert client.clock_offset == timedelta(0)
+    client.apply_clock_offset(offset)
     assert round(offset / timedelta(minutes=1)) == 5
     assert client.send_close(BATCH_CLOSE, BTC_CLOSE).outcome is Outcome.ACCEPTED
 
@@ -393,7 +394,7 @@ def test_a_clock_is_corrected_by_the_middle_of_the_round_trip(bench: Bench) -> N
     """With both ends of the trip given, half of it is what the measurement may be wrong by."""
     begun = datetime.now(UTC)
     trip = iter([begun - timedelta(seconds=100), begun - timedelta(seconds=96)])
-    offset = bench.client(now=lambda: next(trip)).correct_clock()
+    offset = bench.client(now=lambda: next(trip)).fetch_clock_offset()
     # The exchange reads the same clock somewhere between the two lines, and tells whole milliseconds.
     middle, took = timedelta(seconds=98), datetime.now(UTC) - begun
     assert middle - timedelta(milliseconds=1) <= offset <= middle + took
@@ -402,11 +403,10 @@ def test_a_clock_is_corrected_by_the_middle_of_the_round_trip(bench: Bench) -> N
 def test_a_clock_that_cannot_be_read_stays_as_it_was(bench: Bench) -> None:
     """A failed correction must not make a good clock worse."""
     client = bench.client()
-    before = client.correct_clock()
     bench.spoil(FaultAction.HTML, endpoint="market/time")
     with pytest.raises(ReadFailed):
-        client.correct_clock()
-    assert client.clock_offset == before
+        client.fetch_clock_offset()
+    assert client.clock_offset == timedelta(0)
 
 
 def test_a_close_slot_prepares_in_the_lane_of_its_endpoint(bench: Bench) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -32,11 +34,12 @@ def queue(
     mode: CancelOrders = CancelOrders.ALL,
     instruments: tuple[str, ...] = NAMES,
     read: set[tuple[OrderList, str]] | None = None,
+    longest_hold_s: float = 60.0,
     **more: object,
 ) -> CancelQueue:
     """A queue of the configured instruments that may be taken from, nothing open; `read` are the lists that count."""
     account = AccountSettings("main", "DEEPCOIN", close_spot=True, instruments=NAMES, cancel_orders=mode, **more)
-    found = CancelQueue(account, instruments, 2, lambda *key: read is None or key in read)
+    found = CancelQueue(account, instruments, 2, longest_hold_s, lambda *key: read is None or key in read)
     found.follow(FLAT)
     found.allow()
     return found
@@ -64,6 +67,25 @@ def test_an_instrument_is_held_up_until_the_last_of_its_orders_was_answered() ->
     assert waiting.has_work()
     waiting.note_answered(second)
     assert (waiting.is_held_up(BTC), waiting.has_work()) == (False, False)
+
+
+def test_nothing_is_held_up_for_longer_than_an_answer_may_take() -> None:
+    """An exchange that takes one order at a time would keep a position open until the deadline."""
+    waiting = queue(longest_hold_s=0.05)
+    waiting.hold_up([order("1")])
+    assert waiting.is_held_up(BTC)
+    time.sleep(0.06)
+    waiting.note_list(OrderList.RESTING, None, [order("1")])
+    assert not waiting.is_held_up(BTC)
+    assert waiting.take_resting(50) == [order("1")]
+
+
+def test_a_trailing_exit_that_names_no_side_is_left() -> None:
+    """Its cancel has to name the side; and it can only close."""
+    waiting = queue()
+    nameless = replace(order("", kind=OrderKind.TRAILING), position_side=None)
+    waiting.note_list(OrderList.TRAILING, BTC, [nameless])
+    assert waiting.take_single() is None
 
 
 def test_nothing_is_held_up_by_what_may_not_be_cancelled() -> None:
@@ -121,7 +143,7 @@ def test_exits_wait_until_their_position_is_gone_and_a_list_shows_them_still() -
 def test_before_the_first_read_everything_counts_as_open() -> None:
     """Nobody knows yet which exits belong to a position."""
     account = AccountSettings("main", "DEEPCOIN", close_spot=True, instruments=NAMES)
-    waiting = CancelQueue(account, NAMES, 2, lambda *_key: True)
+    waiting = CancelQueue(account, NAMES, 2, 60.0, lambda *_key: True)
     waiting.allow()
     waiting.note_list(OrderList.TRIGGER, BTC, [order("stop", kind=OrderKind.PROTECTION)])
     assert waiting.take_single() is None
