@@ -24,6 +24,7 @@ from deepcoin_ops.commands.documents import (
 )
 from deepcoin_ops.commands.flatten import FlattenEnding, HandFlatten
 from deepcoin_ops.commands.interrupts import interrupted_once
+from deepcoin_ops.commands.layout import plain
 from deepcoin_ops.commands.progress import WatcherConsole, show_progress
 from deepcoin_ops.commands.reports import fetch_plan_report, read_day_report, read_status_report
 from deepcoin_ops.commands.tables import (
@@ -31,7 +32,6 @@ from deepcoin_ops.commands.tables import (
     build_flatten_tables,
     build_plan_tables,
     build_status_tables,
-    plain,
 )
 from deepcoin_ops.domain.errors import DeepcoinOpsError, GuardRefused, LedgerError, SettingsError
 from deepcoin_ops.flattening.desk import Desk, open_desk
@@ -93,7 +93,7 @@ def paper(port: int, scenario: str) -> None:
 @_json_option
 @click.argument("instruments", nargs=-1, metavar="[INSTRUMENT]...")
 def plan(account: str | None, is_json: bool, instruments: tuple[str, ...]) -> None:
-    """Show what a flatten would close, in which order, and how long it would take. Sends nothing."""
+    """Show what a flatten would close and cancel, in which order, and how long it would take. Sends nothing."""
     with open_desk(load_settings(), account) as desk:
         report = fetch_plan_report(desk, instruments)
     _print(build_plan_document(report) if is_json else build_plan_tables(report))
@@ -147,7 +147,7 @@ def show(context: click.Context, account: str | None, is_json: bool, day: str) -
 @main.command()
 @_json_option
 def status(is_json: bool) -> None:
-    """Show venue, accounts, the last flatten of each, and closes without a recorded answer."""
+    """Show venue, accounts, the last flatten of each, and closes and cancels without a recorded answer."""
     report = read_status_report(load_settings())
     _print(build_status_document(report) if is_json else build_status_tables(report))
 

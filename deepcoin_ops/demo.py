@@ -1,7 +1,8 @@
-"""The demonstration: a whole trading day's end in half a minute, on the embedded paper exchange.
+"""The demonstration: a whole trading day's end in a good minute, on the embedded paper exchange.
 
-One account of twelve configured instruments is flattened through Dagster while the exchange misbehaves by script; then the
-day's tables are built, and the ledger's word is compared with the exchange's own truth. Exit code 0 only when they agree.
+One account of twelve configured instruments, with orders waiting in some, is flattened through Dagster while the exchange
+misbehaves by script; then the day's tables are built, and the ledger's word is compared with the exchange's own truth
+(`comparison`). Exit code 0 only when they agree.
 """
 
 from __future__ import annotations
@@ -10,20 +11,21 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
+from deepcoin_ops.commands.order_tables import build_cancels
 from deepcoin_ops.commands.tables import build_close_errors, build_verdicts
-from deepcoin_ops.domain.model import CloseAttempt, InstrumentVerdict, Outcome, Venue
+from deepcoin_ops.comparison import Comparison, OrderComparison, compare, compare_orders, pair_cancels
+from deepcoin_ops.domain.model import CloseAttempt, FlattenClosing, InstrumentVerdict, Venue
+from deepcoin_ops.domain.orders import CancelAttempt
 from deepcoin_ops.domain.tables import TABLES
 from deepcoin_ops.instance import prepare_instance
 from deepcoin_ops.ledger.history import History
-from deepcoin_ops.ledger.records import FlattenRecord
 from deepcoin_ops.orchestration.reports import ReportStore
 from deepcoin_ops.paper.scenario import build_demo_scenario
 from deepcoin_ops.paper.server import PaperExchange
@@ -34,17 +36,14 @@ _SILENT_LOGS = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What the ledger says of one instrument beside what the exchange did and holds.
+class _Told:
+    """What the ledger tells of one flatten."""
 
-    `sends` pairs each attempt's outcome with whether the exchange executed that request.
-    """
-
-    instrument_id: str
-    verdict: str
-    sends: tuple[tuple[str, bool], ...]
-    truly_open: str
-    agrees: bool
+    closing: FlattenClosing
+    verdicts: Sequence[InstrumentVerdict]
+    attempts: Sequence[CloseAttempt]
+    cancels: Sequence[CancelAttempt]
+    is_intact: bool
 
 
 def main() -> int:
@@ -58,7 +57,7 @@ def main() -> int:
         settings = _use_paper(exchange.url)
         instruments = len(settings.account(_ACCOUNT).instruments)
         console.print(f"Paper exchange at {exchange.url}: account {_ACCOUNT}, {instruments} configured instruments.")
-        console.print("Flattening through Dagster; this takes about half a minute ...")
+        console.print("Flattening through Dagster; this takes about a minute ...")
         trading_day, run_id = _run_jobs(settings)
         truth = exchange.truth()["accounts"][_ACCOUNT]
     ledger = History.open_existing(settings.ledger_path, settings.venue)
@@ -66,67 +65,34 @@ def main() -> int:
         console.print(f"There is no ledger at {settings.ledger_path}: the flatten never started.", style="bold red")
         return 1
     with ledger:
-        record = ledger.read_last_flatten(_ACCOUNT)
-        if record is None or record.request.run_id != run_id or record.closing is None:
-            console.print("The run left no closed flatten in the ledger.", style="bold red")
-            return 1
-        attempts = [each for each in ledger.read_attempts(trading_day) if each.flatten_id == record.request.flatten_id]
-        verdicts = ledger.read_verdicts(record.request.flatten_id)
-        is_intact = ledger.read_altered_entry(_ACCOUNT) is None
-    comparisons = compare(verdicts, attempts, truth)
-    is_whole = sum(len(each.sends) for each in comparisons) == len(truth["close_requests"])
-    agrees = is_intact and is_whole and all(each.agrees for each in comparisons)
-    console.print(_build_result(settings, record, verdicts, attempts, comparisons))
+        told = _read_flatten(ledger, trading_day, run_id)
+    if told is None:
+        console.print("The run left no closed flatten in the ledger.", style="bold red")
+        return 1
+    comparisons = compare(told.verdicts, told.attempts, truth)
+    pairs, are_cancels_told = pair_cancels(told.cancels, truth)
+    orders = compare_orders(told.verdicts, pairs, truth)
+    is_whole = are_cancels_told and sum(len(each.sends) for each in comparisons) == len(truth["close_requests"])
+    do_agree = all(each.agrees for each in comparisons) and all(each.agrees for each in orders)
+    agrees = told.is_intact and is_whole and do_agree
+    console.print(_build_result(settings, told, comparisons, orders))
     _print_end(console, settings, trading_day, run_id, agrees)
-    return 0 if agrees and all(verdict.verdict.is_flat for verdict in verdicts) else 1
+    return 0 if agrees and all(verdict.verdict.is_flat for verdict in told.verdicts) else 1
 
 
-def compare(
-    verdicts: Sequence[InstrumentVerdict], attempts: Sequence[CloseAttempt], truth: Mapping[str, Any]
-) -> list[Comparison]:
-    """Hold the ledger against the exchange's truth, instrument by instrument.
-
-    They agree when a verdict says closed exactly where the exchange holds no open row, every request that reached the
-    exchange is an attempt of the ledger and the other way round, what was accepted was executed, what was refused was not.
-
-    Args:
-        verdicts: The flatten's verdicts.
-        attempts: The flatten's attempts, in the order of their sends.
-        truth: The account's part of the exchange's truth channel.
-    """
-    open_rows: dict[str, list[str]] = {}
-    for row in truth["open"]:
-        size = f"{row['position_side']} {row['quantity_contracts']}"
-        open_rows.setdefault(row["instrument_id"], []).append(size)
-    comparisons = []
-    for verdict in verdicts:
-        instrument_id = verdict.instrument_id
-        sent = [
-            attempt.outcome
-            for attempt in attempts
-            if attempt.intent.instrument_id == instrument_id and attempt.outcome is not Outcome.NOT_SENT
-        ]
-        executed = [
-            bool(request["is_executed"]) for request in truth["close_requests"] if request["instrument_id"] == instrument_id
-        ]
-        is_told = len(sent) == len(executed) and all(map(_is_true, sent, executed))
-        comparisons.append(
-            Comparison(
-                instrument_id=instrument_id,
-                verdict=verdict.verdict.value,
-                sends=tuple((outcome.value, was) for outcome, was in zip(sent, executed, strict=False)),
-                truly_open=", ".join(open_rows.get(instrument_id, [])) or "nothing",
-                agrees=is_told and verdict.verdict.is_closed == (instrument_id not in open_rows),
-            )
-        )
-    return comparisons
-
-
-def _is_true(outcome: Outcome, is_executed: bool) -> bool:
-    """Whether what the exchange did is one of the things that an outcome claims."""
-    if outcome is Outcome.ACCEPTED:
-        return is_executed
-    return not (outcome is Outcome.REFUSED and is_executed)
+def _read_flatten(ledger: History, trading_day: str, run_id: str) -> _Told | None:
+    """What the ledger tells of the run's flatten; None when it has none that was closed."""
+    record = ledger.read_last_flatten(_ACCOUNT)
+    if record is None or record.request.run_id != run_id or record.closing is None:
+        return None
+    flatten_id = record.request.flatten_id
+    return _Told(
+        closing=record.closing,
+        verdicts=ledger.read_verdicts(flatten_id),
+        attempts=[each for each in ledger.read_attempts(trading_day) if each.flatten_id == flatten_id],
+        cancels=[each for each in ledger.read_cancels(trading_day) if each.flatten_id == flatten_id],
+        is_intact=ledger.read_altered_entry(_ACCOUNT) is None,
+    )
 
 
 def _use_paper(url: str) -> Settings:
@@ -161,35 +127,54 @@ def _run_jobs(settings: Settings) -> tuple[str, str]:
 
 
 def _build_result(
-    settings: Settings,
-    record: FlattenRecord,
-    verdicts: Sequence[InstrumentVerdict],
-    attempts: Sequence[CloseAttempt],
-    comparisons: Sequence[Comparison],
+    settings: Settings, told: _Told, comparisons: Sequence[Comparison], orders: Sequence[OrderComparison]
 ) -> RenderableType:
-    closing = record.closing
-    spacing_s = settings.pace.close_spacing_s
-    needed_s = max(0, sum(1 for verdict in verdicts if verdict.attempts) - 1) * spacing_s
-    last_s = closing.time_to_last_close_s if closing else None
-    flat_s = closing.time_to_proven_flat_s if closing else None
+    closing = told.closing
+    needed_s = max(0, sum(1 for verdict in told.verdicts if verdict.attempts) - 1) * settings.pace.close_spacing_s
+    unconfigured = ", ".join(f"{name} {size}" for name, size in closing.unconfigured.items())
+    return Group(
+        build_verdicts(told.verdicts, told.attempts),
+        *build_close_errors(told.attempts),
+        *build_cancels(told.cancels),
+        _build_truth(comparisons),
+        _build_orders_truth(orders),
+        f"Open, not configured, and therefore never closed: {unconfigured or 'nothing'}",
+        f"Last close after {_seconds(closing.time_to_last_close_s)}, proven flat after "
+        f"{_seconds(closing.time_to_proven_flat_s)}; the exchange's limit alone takes {needed_s:.0f} s for one close of "
+        f"each open instrument. {closing.sends} closes were sent, {closing.refused_sends} of them refused.",
+    )
+
+
+def _build_truth(comparisons: Sequence[Comparison]) -> Table:
     truth = Table(title="the ledger beside the exchange's truth", title_justify="left")
     for header in ("instrument", "ledger: verdict", "ledger: attempts", "truth: executed", "truth: still open", "agree"):
         truth.add_column(header)
     for each in comparisons:
-        outcomes = ", ".join(outcome for outcome, _ in each.sends)
-        executed = ", ".join("yes" if was else "no" for _, was in each.sends)
-        shown = "[green]yes[/]" if each.agrees else "[bold red]NO[/]"
-        truth.add_row(each.instrument_id, each.verdict, outcomes, executed, each.truly_open, shown)
-    unconfigured = ", ".join(f"{name} {size}" for name, size in closing.unconfigured.items()) if closing else ""
-    return Group(
-        build_verdicts(verdicts, attempts),
-        *build_close_errors(attempts),
-        truth,
-        f"Open, not configured, and therefore never closed: {unconfigured or 'nothing'}",
-        f"Last close after {_seconds(last_s)}, proven flat after {_seconds(flat_s)}; the exchange's limit alone takes "
-        f"{needed_s:.0f} s for one close of each open instrument. {closing.sends if closing else 0} closes were sent, "
-        f"{closing.refused_sends if closing else 0} of them refused.",
+        outcomes, executed = _split(each.sends)
+        truth.add_row(each.instrument_id, each.verdict, outcomes, executed, each.truly_open, _agreement(each.agrees))
+    return truth
+
+
+def _build_orders_truth(orders: Sequence[OrderComparison]) -> Table:
+    truth = Table(
+        title="the orders likewise; one of an instrument that is not configured has to wait on", title_justify="left"
     )
+    for header in ("order", "kind", "if it is left", "ledger: cancels", "truth: executed", "truth: order", "agree"):
+        truth.add_column(header)
+    for each in orders:
+        outcomes, executed = _split(each.cancels)
+        name = f"{each.instrument_id} {each.order_id}"
+        truth.add_row(name, each.kind, each.effect, outcomes, executed, each.truth, _agreement(each.agrees))
+    return truth
+
+
+def _split(sends: Sequence[tuple[str, bool]]) -> tuple[str, str]:
+    """The outcomes of some sends, and whether each was executed."""
+    return ", ".join(outcome for outcome, _ in sends), ", ".join("yes" if was else "no" for _, was in sends)
+
+
+def _agreement(agrees: bool) -> str:
+    return "[green]yes[/]" if agrees else "[bold red]NO[/]"
 
 
 def _print_end(console: Console, settings: Settings, trading_day: str, run_id: str, agrees: bool) -> None:

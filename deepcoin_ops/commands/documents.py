@@ -14,8 +14,11 @@ from typing import Any
 from deepcoin_ops.commands.flatten import FlattenEnding
 from deepcoin_ops.commands.reports import AccountStatus, DayReport, PlanReport, StatusReport
 from deepcoin_ops.domain.model import CloseAttempt
+from deepcoin_ops.domain.orders import CancelAttempt
 from deepcoin_ops.domain.planning import ClosePlan
 from deepcoin_ops.flattening.desk import Desk
+from deepcoin_ops.flattening.order_preview import NOT_READ_FOR_A_PLAN, PlannedOrders
+from deepcoin_ops.flattening.targets import CloseTargets
 from deepcoin_ops.ledger.records import FlattenRecord
 
 
@@ -29,7 +32,9 @@ def build_plan_document(report: PlanReport) -> str:
             "closes": _closes(report.plan),
             "notional_usdt": report.plan.notional_usdt,
             "unconfigured": report.unconfigured,
+            "left_open": report.spared,
             "held_back": report.held_back,
+            "orders": _planned_orders(report.orders),
             "expected_time_to_last_close_s": round(report.time_to_last_close_s, 3),
             "expected_time_to_proven_flat_s": round(report.time_to_proven_flat_s, 3),
         }
@@ -49,9 +54,12 @@ def build_flatten_document(desk: Desk, ending: FlattenEnding) -> str | None:
             "venue": desk.settings.venue,
             **_without(_plain(ending.flatten.request), "flatten_id"),
             "open_before": _closes(ending.plan) if ending.plan else None,
+            "left_open": CloseTargets(desk.account).describe_all_spared(ending.plan) if ending.plan else None,
             "verdicts": ending.outcome.verdicts,
             "attempts": [_attempt(attempt) for attempt in ending.attempts],
             "close_errors": _close_errors(ending.attempts),
+            "cancels": [_cancel(cancel) for cancel in ending.cancels],
+            "cancel_errors": _cancel_errors(ending.cancels),
             "closing": closing,
             "ledger": desk.ledger.path,
         }
@@ -75,6 +83,8 @@ def build_day_document(report: DayReport) -> str:
             "verdicts": report.verdicts,
             "attempts": [_attempt(attempt) for attempt in report.attempts],
             "close_errors": _close_errors(report.attempts),
+            "cancels": [_cancel(cancel) for cancel in report.cancels],
+            "cancel_errors": _cancel_errors(report.cancels),
             "skipped_ticks": report.skipped_ticks,
         }
     )
@@ -95,9 +105,27 @@ def _closes(plan: ClosePlan) -> list[dict[str, Any]]:
             "quantity_contracts": line.quantity_contracts,
             "notional_usdt": line.notional_usdt,
             "state": line.state,
+            "concerns": line.concerns,
         }
         for order, line in enumerate(plan.lines, 1)
     ]
+
+
+def _planned_orders(planned: PlannedOrders) -> dict[str, Any]:
+    """The resting orders; null where the list could not be read, which is not the same as an empty one."""
+    told = None
+    if planned.orders is not None:
+        told = [
+            {**_plain(each.order), "can_open": each.order.can_open, "is_cancelled": each.is_cancelled}
+            for each in planned.orders
+        ]
+    return {
+        "cancel_orders": planned.cancel_orders,
+        "resting": told,
+        "elsewhere": planned.elsewhere,
+        "failure": planned.failure,
+        "not_read": NOT_READ_FOR_A_PLAN,
+    }
 
 
 def _attempt(attempt: CloseAttempt) -> dict[str, Any]:
@@ -108,6 +136,14 @@ def _close_errors(attempts: Iterable[CloseAttempt]) -> list[dict[str, Any]]:
     return [
         {"attempt_id": attempt.intent.attempt_id, **_plain(item)} for attempt in attempts for item in attempt.close_errors
     ]
+
+
+def _cancel(cancel: CancelAttempt) -> dict[str, Any]:
+    return {**_plain(cancel.intent), **_without(_plain(cancel), "intent", "cancel_errors")}
+
+
+def _cancel_errors(cancels: Iterable[CancelAttempt]) -> list[dict[str, Any]]:
+    return [{"cancel_id": cancel.intent.cancel_id, **_plain(item)} for cancel in cancels for item in cancel.cancel_errors]
 
 
 def _flatten(record: FlattenRecord) -> dict[str, Any]:
@@ -124,6 +160,7 @@ def _account(account: AccountStatus) -> dict[str, Any]:
         "last_flatten": _flatten(account.last_flatten) if account.last_flatten else None,
         "is_flatten_unclosed": account.is_flatten_unclosed,
         "open_intents": [_attempt(attempt) for attempt in account.open_intents],
+        "open_cancels": [_cancel(cancel) for cancel in account.open_cancels],
     }
 
 

@@ -16,6 +16,7 @@ from threading import Event
 
 from deepcoin_ops.domain.errors import DeepcoinOpsError, FlattenFailed, LedgerError
 from deepcoin_ops.domain.model import CloseAttempt
+from deepcoin_ops.domain.orders import CancelAttempt
 from deepcoin_ops.domain.planning import ClosePlan
 from deepcoin_ops.flattening.controller import Flatten
 from deepcoin_ops.flattening.desk import Desk
@@ -32,7 +33,8 @@ class FlattenEnding:
         flatten: What was asked for; None when it ended before its opening row was written.
         outcome: Its closing row and verdicts; None when they could not be written.
         plan: What was open before the first send; None when no complete read was had.
-        attempts: What was sent, as the ledger tells it.
+        attempts: The closes that were sent, as the ledger tells it.
+        cancels: Likewise, the cancels of waiting orders.
         error: Why it could not go on, if something of ours stopped it.
         is_interrupted: Whether a signal ended it.
     """
@@ -41,6 +43,7 @@ class FlattenEnding:
     outcome: FlattenOutcome | None
     plan: ClosePlan | None
     attempts: tuple[CloseAttempt, ...]
+    cancels: tuple[CancelAttempt, ...]
     error: DeepcoinOpsError | None
     is_interrupted: bool
 
@@ -67,6 +70,7 @@ class HandFlatten:
         self._messages: SimpleQueue[Progress] = SimpleQueue()
         self._flatten: Flatten | None = None
         self._attempts: tuple[CloseAttempt, ...] = ()
+        self._cancels: tuple[CancelAttempt, ...] = ()
 
     def run(self, show: Callable[[Progress], None]) -> FlattenEnding:
         """Run it to its end. Sends.
@@ -93,6 +97,7 @@ class HandFlatten:
             outcome=flatten.outcome if flatten else None,
             plan=flatten.plan if flatten else None,
             attempts=self._attempts,
+            cancels=self._cancels,
             error=error,
             is_interrupted=is_interrupted,
         )
@@ -112,8 +117,9 @@ class HandFlatten:
             flatten.verify()
         finally:
             self._finish(flatten)
-        day_attempts = self._desk.ledger.read_attempts(request.trading_day)
-        self._attempts = tuple(each for each in day_attempts if each.flatten_id == request.flatten_id)
+        day, flatten_id = request.trading_day, request.flatten_id
+        self._attempts = tuple(each for each in self._desk.ledger.read_attempts(day) if each.flatten_id == flatten_id)
+        self._cancels = tuple(each for each in self._desk.ledger.read_cancels(day) if each.flatten_id == flatten_id)
 
     def _finish(self, flatten: Flatten) -> None:
         try:

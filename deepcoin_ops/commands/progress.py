@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressBar
 
-from deepcoin_ops.commands.tables import plain
+from deepcoin_ops.commands.layout import plain
 from deepcoin_ops.flattening.progress import Progress
 
 

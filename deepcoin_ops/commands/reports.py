@@ -9,10 +9,12 @@ from pathlib import Path
 
 from deepcoin_ops.domain.errors import ReadFailed
 from deepcoin_ops.domain.model import CloseAttempt, InstrumentVerdict, Position, Venue
+from deepcoin_ops.domain.orders import CancelAttempt
 from deepcoin_ops.domain.planning import ClosePlan
 from deepcoin_ops.flattening.desk import Desk
 from deepcoin_ops.flattening.guards import choose_instruments, find_held_back
 from deepcoin_ops.flattening.observation import fetch_plan, instrument_types_of
+from deepcoin_ops.flattening.order_preview import PlannedOrders
 from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.records import AlteredEntry, FlattenRecord, SkippedTick
 from deepcoin_ops.settings import Settings
@@ -20,12 +22,15 @@ from deepcoin_ops.settings import Settings
 
 @dataclass(frozen=True)
 class PlanReport:
-    """What a flatten would close now.
+    """What a flatten would close and cancel now.
 
     Attributes:
-        plan: The closes, in order.
+        plan: What is open, in the order of the closes.
+        closes: How many closes a first round would send.
+        spared: Instruments with rows that the settings leave open, each with which and why.
         unconfigured: Positions in instruments that are not configured, and so are never closed.
         held_back: Instruments that no close would be sent for, each with its reason.
+        orders: What would become of the resting orders.
         time_to_last_close_s: Seconds, if nothing goes wrong.
         time_to_proven_flat_s: Likewise.
     """
@@ -34,8 +39,11 @@ class PlanReport:
     account: str
     instruments: tuple[str, ...]
     plan: ClosePlan
+    closes: int
+    spared: Mapping[str, str]
     unconfigured: tuple[Position, ...]
     held_back: Mapping[str, str]
+    orders: PlannedOrders
     time_to_last_close_s: float
     time_to_proven_flat_s: float
 
@@ -56,6 +64,7 @@ class DayReport:
     head_hashes: Mapping[str, str] = field(default_factory=dict)
     flattens: tuple[FlattenRecord, ...] = ()
     attempts: tuple[CloseAttempt, ...] = ()
+    cancels: tuple[CancelAttempt, ...] = ()
     verdicts: Mapping[str, tuple[InstrumentVerdict, ...]] = field(default_factory=dict)
     skipped_ticks: tuple[SkippedTick, ...] = ()
     altered: tuple[AlteredEntry, ...] = ()
@@ -63,12 +72,13 @@ class DayReport:
 
 @dataclass(frozen=True)
 class AccountStatus:
-    """One account: its last flatten, and closes whose outcome nobody recorded."""
+    """One account: its last flatten, and the closes and cancels whose outcome nobody recorded."""
 
     name: str
     instruments: tuple[str, ...]
     last_flatten: FlattenRecord | None
     open_intents: tuple[CloseAttempt, ...]
+    open_cancels: tuple[CancelAttempt, ...]
 
     @property
     def is_flatten_unclosed(self) -> bool:
@@ -90,15 +100,15 @@ class StatusReport:
 
 
 def fetch_plan_report(desk: Desk, instruments: Sequence[str]) -> PlanReport:
-    """Read the account and plan its closes. Sends no close, records nothing, takes no lock.
+    """Read the account and plan its closes and cancels. Sends neither, records nothing, takes no lock.
 
     Raises:
-        GuardRefused: An instrument that is not configured was asked for.
+        GuardRefused: An instrument that is not configured was asked for; or the pace cannot be kept.
         ReadFailed: No complete positions read.
     """
     chosen = choose_instruments(desk.account, instruments)
     try:
-        plan, market = fetch_plan(desk, chosen)
+        found = fetch_plan(desk, chosen)
     except ReadFailed as failure:
         raise ReadFailed(
             f"account {desk.account.name} at {desk.settings.base_url}: no complete positions read, so there is no plan: "
@@ -106,35 +116,62 @@ def fetch_plan_report(desk: Desk, instruments: Sequence[str]) -> PlanReport:
             "(`deepcoin-ops paper` starts the paper one), then ask again.",
             failure.raw,
         ) from failure
-    closing_s, proving_s = estimate_durations(desk.settings, len(plan.lines), len(instrument_types_of(chosen)))
+    closing_s, proving_s = estimate_durations(
+        desk.settings, chosen, found.closes, is_pace_shared=desk.client.has_shared_pace
+    )
     return PlanReport(
         venue=desk.settings.venue,
         account=desk.account.name,
         instruments=chosen,
-        plan=plan,
-        unconfigured=plan.unconfigured,
-        held_back=find_held_back(chosen, {line.instrument_id for line in plan.lines}, market),
+        plan=found.plan,
+        closes=found.closes,
+        spared=found.spared,
+        unconfigured=found.plan.unconfigured,
+        held_back=find_held_back(chosen, {line.instrument_id for line in found.plan.lines}, found.market),
+        orders=found.orders,
         time_to_last_close_s=closing_s,
-        time_to_proven_flat_s=closing_s + proving_s,
+        time_to_proven_flat_s=proving_s,
     )
 
 
-def estimate_durations(settings: Settings, open_instruments: int, pages: int) -> tuple[float, float]:
-    """How long a flatten without incidents takes: one slot per close, then the settle time and two complete reads.
+def estimate_durations(
+    settings: Settings, instruments: Sequence[str], closes: int, *, is_pace_shared: bool
+) -> tuple[float, float]:
+    """How long a flatten without incidents takes, counted in slots of the pace.
+
+    The proof takes two complete positions reads a settle time after the last close, and the order lists. Beside the closes
+    each instrument's list of trigger orders is read once, and once more where something was closed; the list of resting
+    orders and one positions read come a settle time after the first round of them. Where all lanes share one budget the
+    lists come after the closes: one for each instrument, one of trailing exits for each close, and the reads around them.
+
+    Answers are taken to come at once. Cancels are not in it: what has to be cancelled takes a slot and a settle time more,
+    mostly beside the rest. Nor is a margin that throttles have widened.
 
     Args:
         settings: The pace and the waits.
-        open_instruments: How many closes there are.
-        pages: Requests that one complete positions read consists of.
+        instruments: What is flattened.
+        closes: How many closes there are.
+        is_pace_shared: Whether all lanes share one budget.
 
     Returns:
-        Seconds until the last close, and from there to the proof.
+        Seconds until the last close, and until the proof.
     """
-    margin_s = settings.pace.margin_ms / 1000
-    read_s = pages * (settings.pace.positions_spacing_s + margin_s)
-    settle_s = settings.flatten.settle_s if open_instruments else 0.0
-    closing_s = open_instruments * (settings.pace.close_spacing_s + margin_s)
-    return closing_s, settle_s + read_s + max(read_s, settings.flatten.read_gap_s)
+    pace, settle_s = settings.pace, settings.flatten.settle_s
+    margin_s, pages = pace.margin_ms / 1000, len(instrument_types_of(tuple(instruments)))
+    spacings_s = (pace.close_spacing_s, pace.positions_spacing_s, pace.orders_spacing_s)
+    if is_pace_shared:
+        # The slowest lane of the account sets the pace of all of them.
+        widest_s = max(*spacings_s, pace.account_spacing_s, pace.cancel_spacing_s, pace.trigger_cancel_spacing_s)
+        spacings_s = (widest_s, widest_s, widest_s)
+    close_s, page_s, list_s = (spacing_s + margin_s for spacing_s in spacings_s)
+    closing_s, read_s = closes * close_s, pages * page_s
+    if is_pace_shared:
+        requests = len(instruments) + closes + 1 + 3 * pages
+        return closing_s, closing_s + settle_s + max(requests * page_s, settle_s + page_s + read_s)
+    first_lists_s = len(instruments) * list_s
+    positions_s = closing_s + settle_s + read_s + max(read_s, settings.flatten.read_gap_s)
+    lists_s = max(first_lists_s + closes * list_s, first_lists_s + settle_s + read_s)
+    return closing_s, max(positions_s, lists_s)
 
 
 def read_day_report(settings: Settings, trading_day: str, account: str | None) -> DayReport:
@@ -170,6 +207,7 @@ def _read_day(ledger: History, empty: DayReport, head_seq: int, hashes: Mapping[
         head_hashes=hashes,
         flattens=flattens,
         attempts=tuple(row for row in ledger.read_attempts(day, head_seq) if row.account in hashes),
+        cancels=tuple(row for row in ledger.read_cancels(day, head_seq) if row.account in hashes),
         verdicts={flatten_id: tuple(ledger.read_verdicts(flatten_id, head_seq)) for flatten_id in flatten_ids},
         skipped_ticks=tuple(row for row in ledger.read_skipped_ticks(day, head_seq) if row.account in hashes),
         altered=tuple(entry for entry in checked if entry is not None),
@@ -190,6 +228,7 @@ def read_status_report(settings: Settings) -> StatusReport:
                 instruments=account.instruments,
                 last_flatten=ledger.read_last_flatten(name) if ledger else None,
                 open_intents=tuple(ledger.read_open_intents(name)) if ledger else (),
+                open_cancels=tuple(ledger.read_open_cancels(name)) if ledger else (),
             )
             for name, account in settings.accounts.items()
         )

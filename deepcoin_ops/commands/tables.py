@@ -1,12 +1,8 @@
-"""The tables of the command line, for people: records in, rich renderables out. Nothing is gathered or decided here.
-
-Text that came from elsewhere goes through `plain`, so that no error message of an exchange can steer a terminal.
-"""
+"""The tables of the command line, for people: records in, rich renderables out. Nothing is gathered or decided here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from rich.console import Group, RenderableType
@@ -14,39 +10,26 @@ from rich.table import Table
 from rich.text import Text
 
 from deepcoin_ops.commands.flatten import FlattenEnding
-from deepcoin_ops.commands.reports import AccountStatus, DayReport, PlanReport, StatusReport
-from deepcoin_ops.domain.model import (
-    CloseAttempt,
-    FlattenClosing,
-    FlattenResult,
-    InstrumentVerdict,
-    Outcome,
-    Position,
-    Verdict,
+from deepcoin_ops.commands.layout import (
+    BAD,
+    GOOD,
+    STYLES,
+    add_row,
+    build_notices,
+    build_table,
+    describe_amount,
+    describe_instant,
+    plain,
 )
+from deepcoin_ops.commands.order_tables import build_cancels, build_planned_orders, describe_cancel
+from deepcoin_ops.commands.reports import AccountStatus, DayReport, PlanReport, StatusReport
+from deepcoin_ops.domain.model import CloseAttempt, FlattenClosing, FlattenResult, InstrumentVerdict, Position
 from deepcoin_ops.domain.planning import ClosePlan, describe_notional
 from deepcoin_ops.flattening.desk import Desk
+from deepcoin_ops.flattening.targets import CloseTargets
 from deepcoin_ops.ledger.records import FlattenRecord
 
-_GOOD, _DOUBTFUL, _BAD = "green", "yellow", "bold red"
-_LONG_TEXTS = ("", "attempts", "reason", "message")
-_STYLES = {
-    Outcome.ACCEPTED: _GOOD,
-    Outcome.PARTIAL: _BAD,
-    Outcome.REFUSED: _DOUBTFUL,
-    Outcome.NOT_SENT: _DOUBTFUL,
-    Outcome.UNKNOWN: _BAD,
-    Verdict.ALREADY_FLAT: _GOOD,
-    Verdict.FLAT: _GOOD,
-    Verdict.RESIDUAL: _BAD,
-    Verdict.RESTING_ORDER_LEFT: _BAD,
-    Verdict.UNVERIFIED: _BAD,
-}
-
-
-def plain(text: str, style: str = "") -> Text:
-    """Text as it is: no markup, no control character but the line feed."""
-    return Text("".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text), style)
+_SPARED = "left open by the settings"
 
 
 def build_plan_tables(report: PlanReport) -> RenderableType:
@@ -54,15 +37,13 @@ def build_plan_tables(report: PlanReport) -> RenderableType:
     plan = report.plan
     shown = f"account {report.account}, {report.venue} venue: {len(plan.lines)} of {len(report.instruments)} are open"
     parts: list[RenderableType] = [_build_closes(plan, shown)]
-    if plan.lines:
-        parts.append(
-            plain(
-                f"{plan.notional_usdt:,.0f} USDT in {len(plan.lines)} close(s), largest first: about "
-                f"{report.time_to_last_close_s:.1f} s to the last close, {report.time_to_proven_flat_s:.1f} s to the proof"
-            )
-        )
-    parts += _build_notices("not configured, never closed", _sizes(report.unconfigured))
-    parts += _build_notices("held back, no close would be sent", report.held_back)
+    closes = f"{plan.notional_usdt:,.0f} USDT open, {report.closes} close(s), largest first: about "
+    times = f"{report.time_to_last_close_s:.1f} s to the last close, {report.time_to_proven_flat_s:.1f} s to the proof"
+    parts.append(plain(closes + times if plan.lines else f"nothing to close: about {times.partition(', ')[2]}"))
+    parts += build_notices(_SPARED, report.spared)
+    parts += build_notices("not configured, never closed", _sizes(report.unconfigured))
+    parts += build_notices("held back, no close would be sent", report.held_back)
+    parts += build_planned_orders(report.orders)
     parts.append(plain("Nothing was sent and nothing was recorded."))
     return Group(*parts)
 
@@ -74,10 +55,12 @@ def build_flatten_tables(desk: Desk, ending: FlattenEnding) -> RenderableType:
     parts: list[RenderableType] = []
     if ending.flatten.request.is_dry_run and ending.plan is not None:
         parts.append(_build_closes(ending.plan, "dry run: what would be closed"))
+        parts += build_notices(_SPARED, CloseTargets(desk.account).describe_all_spared(ending.plan))
     if ending.outcome.verdicts:
         parts.append(build_verdicts(ending.outcome.verdicts, ending.attempts))
     parts += build_close_errors(ending.attempts)
-    parts += _build_notices("not configured, never closed", closing.unconfigured)
+    parts += build_cancels(ending.cancels)
+    parts += build_notices("not configured, never closed", closing.unconfigured)
     parts.append(_build_ending(closing))
     parts.append(plain(f"flatten {closing.flatten_id} in the ledger {desk.ledger.path}"))
     return Group(*parts)
@@ -85,12 +68,12 @@ def build_flatten_tables(desk: Desk, ending: FlattenEnding) -> RenderableType:
 
 def _build_ending(closing: FlattenClosing) -> Text:
     if closing.result is FlattenResult.DRY_RUN:
-        return plain("dry run: nothing was sent", _GOOD)
+        return plain("dry run: nothing was sent", GOOD)
     times = {"last close": closing.time_to_last_close_s, "proven flat": closing.time_to_proven_flat_s}
     told = [f"{what} after {time_s:.1f} s" for what, time_s in times.items() if time_s is not None]
     refused = f", {closing.refused_sends} of them refused" if closing.refused_sends else ""
     sent = f"{closing.sends} close(s) sent in {closing.rounds} round(s){refused}"
-    style = _GOOD if closing.result is FlattenResult.FLAT else _BAD
+    style = GOOD if closing.result is FlattenResult.FLAT else BAD
     return plain(f"{closing.result}: {closing.reason}\n{'; '.join((sent, *told))}", style)
 
 
@@ -109,15 +92,16 @@ def build_day_tables(report: DayReport) -> RenderableType:
             parts.append(build_verdicts(verdicts, attempts))
         parts += _build_attempts(attempts)
         parts += build_close_errors(attempts)
+        parts += build_cancels([cancel for cancel in report.cancels if cancel.flatten_id == flatten_id])
     ticks = {tick.scheduled_at.isoformat(): f"account {tick.account}: {tick.reason}" for tick in report.skipped_ticks}
-    parts += _build_notices("skipped ticks", ticks)
+    parts += build_notices("skipped ticks", ticks)
     heads = ", ".join(f"{account} {text}" for account, text in report.head_hashes.items())
     parts.append(plain(f"head: entry {report.head_seq}; {heads}"))
     parts += [
-        plain(f"ALTERED: entry {each.seq} ({each.kind}, {each.account}): {each.reason}", _BAD) for each in report.altered
+        plain(f"ALTERED: entry {each.seq} ({each.kind}, {each.account}): {each.reason}", BAD) for each in report.altered
     ]
     if not report.altered:
-        parts.append(plain("the hash chain is intact, from its beginning", _GOOD))
+        parts.append(plain("the hash chain is intact, from its beginning", GOOD))
     return Group(*parts)
 
 
@@ -138,12 +122,17 @@ def build_status_tables(report: StatusReport) -> RenderableType:
 def _build_account(account: AccountStatus) -> Iterator[RenderableType]:
     yield plain(f"account {account.name}: {len(account.instruments)} instruments configured", "bold")
     last = account.last_flatten
-    yield plain(describe_flatten(last) if last else "never flattened", _BAD if account.is_flatten_unclosed else "")
+    yield plain(describe_flatten(last) if last else "never flattened", BAD if account.is_flatten_unclosed else "")
     intents = {
-        attempt.intent.attempt_id: f"{attempt.intent.instrument_id} {_instant(attempt.intent_at)}"
+        attempt.intent.attempt_id: f"{attempt.intent.instrument_id} {describe_instant(attempt.intent_at)}"
         for attempt in account.open_intents
     }
-    yield from _build_notices("closes without a recorded answer; they may have happened", intents)
+    yield from build_notices("closes without a recorded answer; they may have happened", intents)
+    cancels = {
+        cancel.intent.cancel_id: f"{describe_cancel(cancel)} {describe_instant(cancel.intent_at)}"
+        for cancel in account.open_cancels
+    }
+    yield from build_notices("cancels without a recorded answer; they may have happened", cancels)
 
 
 def describe_flatten(record: FlattenRecord) -> str:
@@ -151,88 +140,64 @@ def describe_flatten(record: FlattenRecord) -> str:
     request = record.request
     ending = "no closing row: it still runs, or was killed; look at the positions"
     if record.closing is not None and record.closed_at is not None:
-        ending = f"{record.closing.result} at {_instant(record.closed_at)}: {record.closing.reason}"
+        ending = f"{record.closing.result} at {describe_instant(record.closed_at)}: {record.closing.reason}"
     dry = ", dry run" if request.is_dry_run else ""
-    return f"flatten {request.flatten_id}, {_instant(record.opened_at)}, by {request.launched_by}{dry}: {ending}"
+    return f"flatten {request.flatten_id}, {describe_instant(record.opened_at)}, by {request.launched_by}{dry}: {ending}"
 
 
 def _build_closes(plan: ClosePlan, title: str) -> Table:
-    table = _table(title, "#", "instrument", "product group", "side", "size", "notional", right=("#", "size", "notional"))
+    headers = ("#", "instrument", "product group", "side", "size", "notional", "concerns")
+    table = build_table(title, *headers, right=("#", "size", "notional"))
     for order, line in enumerate(plan.lines, 1):
-        size, notional = _amount(line.quantity_contracts), describe_notional(line.notional_usdt)
-        _add_row(table, str(order), line.instrument_id, line.product_group.value, line.sides, size, notional)
+        size, notional = describe_amount(line.quantity_contracts), describe_notional(line.notional_usdt)
+        concerns = "; ".join(line.concerns.values())
+        add_row(table, str(order), line.instrument_id, line.product_group.value, line.sides, size, notional, concerns)
     return table
 
 
 def build_verdicts(verdicts: Sequence[InstrumentVerdict], attempts: Sequence[CloseAttempt]) -> RenderableType:
     """The verdicts, largest notional first, with the outcome of each attempt; then why something is not proven flat."""
-    headers = ("instrument", "size before", "notional before", "attempts", "verdict")
-    table = _table("verdicts, largest first", *headers, right=("size before", "notional before"))
+    # What is still open has a cause; where everything is flat, the column would be empty.
+    has_causes = any(verdict.cause for verdict in verdicts)
+    headers = ("instrument", "size before", "notional before", "attempts", "verdict", *(["cause"] if has_causes else []))
+    table = build_table("verdicts, largest first", *headers, right=("size before", "notional before"))
     largest_first = sorted(verdicts, key=lambda each: -(each.notional_before_usdt or Decimal(0)))
     for verdict in largest_first:
         outcomes = [each.outcome for each in attempts if each.intent.instrument_id == verdict.instrument_id]
         table.add_row(
             plain(verdict.instrument_id),
-            _amount(verdict.quantity_before_contracts),
+            describe_amount(verdict.quantity_before_contracts),
             describe_notional(verdict.notional_before_usdt),
-            Text(", ").join(plain(outcome, _STYLES[outcome]) for outcome in outcomes),
-            plain(verdict.verdict, _STYLES[verdict.verdict]),
+            Text(", ").join(plain(outcome, STYLES[outcome]) for outcome in outcomes),
+            plain(verdict.verdict, STYLES[verdict.verdict]),
+            *([plain(verdict.cause or "")] if has_causes else []),
         )
     doubts = {each.instrument_id: each.reason for each in largest_first if not each.verdict.is_flat}
-    return Group(table, *_build_notices("not proven flat", doubts))
+    return Group(table, *build_notices("not proven flat", doubts))
 
 
 def _build_attempts(attempts: Sequence[CloseAttempt]) -> list[RenderableType]:
-    table = _table("close attempts", "#", "round", "instrument", "sent at", "outcome", "reason", right=("#", "round"))
+    table = build_table("close attempts", "#", "round", "instrument", "sent at", "outcome", "reason", right=("#", "round"))
     for attempt in attempts:
         intent, sent_at = attempt.intent, attempt.sent_at or attempt.intent_at
         shown = (str(intent.send_number), str(intent.round_number), intent.instrument_id, f"{sent_at:%H:%M:%S} UTC")
-        table.add_row(*map(plain, shown), plain(attempt.outcome, _STYLES[attempt.outcome]), plain(attempt.reason))
+        table.add_row(*map(plain, shown), plain(attempt.outcome, STYLES[attempt.outcome]), plain(attempt.reason))
     return [table] if attempts else []
 
 
 def build_close_errors(attempts: Sequence[CloseAttempt]) -> list[RenderableType]:
     """The returned error items as a table; none when there are none."""
-    table = _table("close errors", "#", "instrument", "side", "code", "message")
+    table = build_table("close errors", "#", "instrument", "side", "code", "message")
     for attempt in attempts:
         for item in attempt.close_errors:
             side = item.position_side.value if item.position_side else ""
-            _add_row(table, str(attempt.intent.send_number), item.instrument_id, side, item.error_code, item.error_message)
+            add_row(table, str(attempt.intent.send_number), item.instrument_id, side, item.error_code, item.error_message)
     return [table] if table.row_count else []
-
-
-def _build_notices(title: str, notices: Mapping[str, str]) -> list[RenderableType]:
-    table = _table(title, "", "")
-    table.show_header = False
-    for name, text in notices.items():
-        _add_row(table, name, text)
-    return [table] if notices else []
-
-
-def _table(title: str, *headers: str, right: Sequence[str] = ()) -> Table:
-    table = Table(title=plain(title), title_justify="left")
-    for header in headers:
-        # In a narrow window the long texts give way; an id stays in one piece.
-        is_long = header in _LONG_TEXTS
-        table.add_column(header, justify="right" if header in right else "left", overflow="fold", no_wrap=not is_long)
-    return table
-
-
-def _add_row(table: Table, *cells: str) -> None:
-    table.add_row(*map(plain, cells))
-
-
-def _amount(quantity: Decimal | None) -> str:
-    return "unknown" if quantity is None else f"{quantity.normalize():f}"
 
 
 def _sizes(positions: Sequence[Position]) -> dict[str, str]:
     """Side and size of every row, by instrument."""
     sizes: dict[str, list[str]] = {}
     for row in positions:
-        sizes.setdefault(row.instrument_id, []).append(f"{row.position_side} {_amount(row.quantity_contracts)}")
+        sizes.setdefault(row.instrument_id, []).append(f"{row.position_side} {describe_amount(row.quantity_contracts)}")
     return {instrument_id: ", ".join(listed) for instrument_id, listed in sizes.items()}
-
-
-def _instant(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

@@ -58,6 +58,10 @@ class CancelOrders(StrEnum):
     OPENING = "opening"
     NONE = "none"
 
+    def takes(self, order: Order) -> bool:
+        """Whether such an order is cancelled, once its time has come."""
+        return self is CancelOrders.ALL or (self is CancelOrders.OPENING and order.can_open)
+
 
 class CancelTriggers(StrEnum):
     """How trigger orders are cancelled; the value is the settings' spelling.

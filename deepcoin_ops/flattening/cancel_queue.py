@@ -174,11 +174,11 @@ class CancelQueue:
             self._keep_held_up()
 
     def _has_to_go(self, order: Order) -> bool:
-        is_wanted = self.takes_all or (self._mode is CancelOrders.OPENING and order.can_open)
         is_tried = self._tries[_key(order)] >= self._max_tries
         # Its cancel names the side; without one there is no way to cancel it, and it can only close.
         is_nameless = order.kind is OrderKind.TRAILING and order.position_side is None
-        return is_wanted and not is_tried and not is_nameless and order.instrument_id in self._instruments
+        is_mine = order.instrument_id in self._instruments
+        return self._mode.takes(order) and not is_tried and not is_nameless and is_mine
 
     def _find_resting(self) -> list[Order]:
         return [order for order in self._due.values() if order.kind is OrderKind.RESTING]

@@ -396,5 +396,5 @@ class Flatten:
         if verdicts:
             self._desk.ledger.record_verdicts(self.request.flatten_id, verdicts)
         self._desk.ledger.record_closing(closing)
-        self.outcome = FlattenOutcome(closing, tuple(verdicts))
+        self.outcome = FlattenOutcome(closing, tuple(verdicts), self._orders.sends)
         return self.outcome

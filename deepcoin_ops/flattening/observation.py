@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,6 +13,8 @@ from deepcoin_ops.domain.planning import ClosePlan, MarketData, plan_closes
 from deepcoin_ops.exchange.pacing import never
 from deepcoin_ops.flattening.desk import Desk
 from deepcoin_ops.flattening.market import MarketReads
+from deepcoin_ops.flattening.order_preview import OrderPreview, PlannedOrders
+from deepcoin_ops.flattening.targets import CloseTargets
 
 _PLAN_PATIENCE_S = 10.0
 
@@ -84,22 +86,47 @@ class Observer:
         return page
 
 
-def fetch_plan(desk: Desk, instrument_ids: tuple[str, ...]) -> tuple[ClosePlan, MarketData]:
-    """What a flatten of these instruments would close now, and the market data it was planned with. Records nothing.
+@dataclass(frozen=True)
+class AccountPlan:
+    """What a flatten would find and do.
+
+    Attributes:
+        plan: What is open.
+        market: The market data it was planned with.
+        spared: Instruments with rows that the settings leave open, each with which and why.
+        closes: How many closes a first round would send.
+        orders: What would become of the resting orders.
+    """
+
+    plan: ClosePlan
+    market: MarketData
+    spared: Mapping[str, str]
+    closes: int
+    orders: PlannedOrders
+
+
+def fetch_plan(desk: Desk, instrument_ids: tuple[str, ...]) -> AccountPlan:
+    """What a flatten of these instruments would close and cancel now. Records nothing, sends only reads.
 
     Raises:
-        ReadFailed: No complete positions read.
+        ReadFailed: No complete positions read. A list of orders that cannot be read is told in the plan instead.
     """
     observer = Observer(desk, instrument_ids, None)
     market_reads = MarketReads(desk.client, observer.instrument_types, never)
+    preview = OrderPreview(desk)
     try:
         market_reads.start_missing()
+        preview.start()
         read = observer.fetch_account("plan", 0, never)
         market_reads.wait(_PLAN_PATIENCE_S)
         market = market_reads.current()
+        plan = plan_closes(instrument_ids, read.positions, market, desk.account.instruments)
+        orders = preview.wait(instrument_ids, plan)
     finally:
         market_reads.close()
-    return plan_closes(instrument_ids, read.positions, market, desk.account.instruments), market
+        preview.close()
+    targets = CloseTargets(desk.account)
+    return AccountPlan(plan, market, targets.describe_all_spared(plan), sum(map(targets.would_send, plan.lines)), orders)
 
 
 def wait_until(moment_s: float, is_stopped: Callable[[], bool], wait: Callable[[float], object]) -> bool:

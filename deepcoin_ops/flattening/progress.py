@@ -66,10 +66,11 @@ class Teller:
 
 @dataclass(frozen=True)
 class FlattenOutcome:
-    """How a flatten ended: its closing row and one verdict per instrument asked for."""
+    """How a flatten ended: its closing row, one verdict per instrument asked for, how many cancels may have been sent."""
 
     closing: FlattenClosing
     verdicts: tuple[InstrumentVerdict, ...]
+    cancels: int = 0
 
     @property
     def is_success(self) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from deepcoin_ops.domain.model import Position, ProductGroup
-from deepcoin_ops.domain.planning import PlanLine
+from deepcoin_ops.domain.planning import ClosePlan, PlanLine
 from deepcoin_ops.exchange.client import BATCH_CLOSE, CLOSE_BY_IDS
 from deepcoin_ops.exchange.wire import close_body, close_by_ids_body
 from deepcoin_ops.settings import AccountSettings
@@ -74,6 +74,18 @@ class CloseTargets:
         if reopened:
             told.append(f"position(s) {_list_ids(reopened)} opened since the first read (close_reopened is false)")
         return "; ".join(told)
+
+    def would_send(self, line: PlanLine) -> bool:
+        """Whether a first close of an instrument would be sent: not where all of it, or what cannot be named, is spared."""
+        return self.choose(line, is_second_pass=False, may_name_ids=True) is not None
+
+    def describe_all_spared(self, plan: ClosePlan) -> dict[str, str]:
+        """Which instruments have rows that the settings leave open, each with which, why, and whether nothing is sent."""
+        spared = {}
+        for line in plan.lines:
+            if words := self.describe_spared(line):
+                spared[line.instrument_id] = words if self.would_send(line) else f"{words}; no close would be sent for it"
+        return spared
 
     def _find_spared(self, line: PlanLine) -> list[Position]:
         return [*self._find_copied(line), *self._find_reopened(line)]

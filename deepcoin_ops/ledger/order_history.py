@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from sqlalchemy import and_, select
+from sqlalchemy import ColumnElement, and_, select
 
 from deepcoin_ops.domain.day import OrderPage
 from deepcoin_ops.domain.model import Outcome
@@ -30,20 +30,11 @@ class OrderHistory:
 
     def read_cancels(self, trading_day: str, up_to_seq: int | None = None) -> list[CancelAttempt]:
         """The day's cancels with their outcomes and error items, in the order in which they were recorded."""
-        is_outcome = and_(cancel_outcomes.c.cancel_id == cancel_intents.c.cancel_id, is_up_to(cancel_outcomes, up_to_seq))
-        outcome_columns = [column.label(f"outcome_{column.name}") for column in cancel_outcomes.c if column.name != "body"]
-        # Not the whole entry: its kind is another one than the order's.
-        entry_columns = (entries.c.account, entries.c.flatten_id, entries.c.recorded_at)
-        query = select(*entry_columns, cancel_intents, *outcome_columns)
-        query = query.join(cancel_intents, cancel_intents.c.seq == entries.c.seq).outerjoin(cancel_outcomes, is_outcome)
-        query = query.where(entries.c.trading_day == trading_day, is_up_to(entries, up_to_seq)).order_by(entries.c.seq)
-        with self._store.reading() as connection:
-            rows = fetch(connection, query)
-            items = query.with_only_columns(cancel_errors).join(cancel_errors, cancel_errors.c.seq == cancel_outcomes.c.seq)
-            errors = defaultdict(list)
-            for row in fetch(connection, items.order_by(cancel_errors.c.item_index)):
-                errors[row["seq"]].append(build_record(CancelError, row))
-        return [_build_cancel(row, tuple(errors[row["outcome_seq"]])) for row in rows]
+        return self._read_cancels(entries.c.trading_day == trading_day, up_to_seq)
+
+    def read_open_cancels(self, account: str) -> list[CancelAttempt]:
+        """The account's cancels without an outcome: what was done for them is not known."""
+        return self._read_cancels(and_(entries.c.account == account, cancel_outcomes.c.seq.is_(None)))
 
     def read_order_pages(self, flatten_id: str, up_to_seq: int | None = None) -> list[OrderPage]:
         """The order lists that a flatten read whole, each with its orders, in the order of the reads."""
@@ -57,6 +48,22 @@ class OrderHistory:
             for row in fetch(connection, items.order_by(order_rows.c.seq, order_rows.c.item_index)):
                 rows[row["seq"]].append(build_record(Order, row))
         return [build_record(OrderPage, page, orders=tuple(rows[page["seq"]])) for page in pages]
+
+    def _read_cancels(self, condition: ColumnElement[bool], up_to_seq: int | None = None) -> list[CancelAttempt]:
+        is_outcome = and_(cancel_outcomes.c.cancel_id == cancel_intents.c.cancel_id, is_up_to(cancel_outcomes, up_to_seq))
+        outcome_columns = [column.label(f"outcome_{column.name}") for column in cancel_outcomes.c if column.name != "body"]
+        # Not the whole entry: its kind is another one than the order's.
+        entry_columns = (entries.c.account, entries.c.flatten_id, entries.c.recorded_at)
+        query = select(*entry_columns, cancel_intents, *outcome_columns)
+        query = query.join(cancel_intents, cancel_intents.c.seq == entries.c.seq).outerjoin(cancel_outcomes, is_outcome)
+        query = query.where(condition, is_up_to(entries, up_to_seq)).order_by(entries.c.seq)
+        with self._store.reading() as connection:
+            rows = fetch(connection, query)
+            items = query.with_only_columns(cancel_errors).join(cancel_errors, cancel_errors.c.seq == cancel_outcomes.c.seq)
+            errors = defaultdict(list)
+            for row in fetch(connection, items.order_by(cancel_errors.c.item_index)):
+                errors[row["seq"]].append(build_record(CancelError, row))
+        return [_build_cancel(row, tuple(errors[row["outcome_seq"]])) for row in rows]
 
 
 def _build_cancel(row: Row, errors: tuple[CancelError, ...]) -> CancelAttempt:

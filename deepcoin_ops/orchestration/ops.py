@@ -9,22 +9,21 @@ import getpass
 import os
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import dagster as dg
-import pandas as pd
 from pydantic import Field
 
-from deepcoin_ops.domain.model import FlattenRequest, InstrumentVerdict, Outcome, Venue
-from deepcoin_ops.domain.planning import ClosePlan, describe_notional
+from deepcoin_ops.domain.model import FlattenRequest, Outcome, Venue
 from deepcoin_ops.flattening.desk import Desk
 from deepcoin_ops.flattening.guards import choose_instruments, find_held_back
 from deepcoin_ops.flattening.observation import fetch_plan
 from deepcoin_ops.flattening.opening import open_flatten
-from deepcoin_ops.flattening.progress import FlattenOutcome, Progress
+from deepcoin_ops.flattening.progress import Progress
 from deepcoin_ops.flattening.supervision import run_beside
 from deepcoin_ops.orchestration import tags
 from deepcoin_ops.orchestration.failures import guarded
+from deepcoin_ops.orchestration.metadata import build_before_metadata, build_outcome_metadata, build_plan_metadata
 from deepcoin_ops.orchestration.resources import FlattenDesk, RunningFlatten
 
 _Result = TypeVar("_Result")
@@ -92,7 +91,7 @@ def issue_batch_closes(context: dg.OpExecutionContext, desk: FlattenDesk, flatte
 
     _run_step(context, running, work)
     if running.flatten.plan is not None:
-        context.add_output_metadata({"open before": _plan_table(running.flatten.plan)})
+        context.add_output_metadata(build_before_metadata(running.flatten.plan, running.describe_spared()))
     return running.flatten.request.flatten_id
 
 
@@ -108,7 +107,7 @@ def verify_flat(context: dg.OpExecutionContext, desk: FlattenDesk, flatten_id: s
         running = _begin_verification(context, desk, flatten_id)
     outcome = _run_step(context, running, running.flatten.verify)
     running.finish()
-    metadata = _outcome_metadata(outcome)
+    metadata = build_outcome_metadata(outcome)
     if not outcome.is_success:
         raise dg.Failure(outcome.describe_failure(), metadata=metadata, allow_retries=False)
     context.log.info(f"{outcome.closing.result}: {outcome.closing.reason}")
@@ -117,18 +116,12 @@ def verify_flat(context: dg.OpExecutionContext, desk: FlattenDesk, flatten_id: s
 
 @dg.op
 def show_plan(context: dg.OpExecutionContext, config: PlanConfig, desk: FlattenDesk) -> None:
-    """Read the account and show what a flatten would close, largest first. Sends nothing and records nothing."""
+    """Read the account and show what a flatten would close and cancel. Sends neither and records nothing."""
     opened = guarded(lambda: desk.open(config.account))
     instruments = guarded(lambda: choose_instruments(opened.account, config.instruments))
-    plan, market = guarded(lambda: fetch_plan(opened, instruments))
-    context.add_output_metadata(
-        {
-            "open now": _plan_table(plan),
-            "notional_usdt": float(plan.notional_usdt),
-            "not configured, never closed": sorted({row.instrument_id for row in plan.unconfigured}),
-            "held back": find_held_back(instruments, {line.instrument_id for line in plan.lines}, market),
-        }
-    )
+    found = guarded(lambda: fetch_plan(opened, instruments))
+    held_back = find_held_back(instruments, {line.instrument_id for line in found.plan.lines}, found.market)
+    context.add_output_metadata(build_plan_metadata(found, held_back))
 
 
 def _begin_verification(context: dg.OpExecutionContext, desk: FlattenDesk, flatten_id: str) -> RunningFlatten:
@@ -240,51 +233,3 @@ def _follow_progress(context: dg.OpExecutionContext) -> Callable[[Progress], Non
         context.log.info(progress.text if share is None else f"{progress.text} [{share:.0%} of the notional accepted]")
 
     return log
-
-
-def _plan_table(plan: ClosePlan) -> dg.MetadataValue[Any]:
-    rows = [
-        {
-            "instrument": line.instrument_id,
-            "side": line.sides,
-            "size": f"{line.quantity_contracts.normalize():f}",
-            "notional": describe_notional(line.notional_usdt),
-            "state": line.state,
-        }
-        for line in plan.lines
-    ]
-    return dg.MetadataValue.md(pd.DataFrame(rows).to_markdown(index=False) if rows else "nothing")
-
-
-def _outcome_metadata(outcome: FlattenOutcome) -> dict[str, Any]:
-    closing = outcome.closing
-    residual = closing.residual_notional_usdt
-    return {
-        "verdicts": _verdict_table(outcome.verdicts),
-        "residual_notional_usdt": "unknown" if residual is None else float(residual),
-        "result": closing.result.value,
-        "reason": closing.reason,
-        "rounds": closing.rounds,
-        "sends": closing.sends,
-        "refused_sends": closing.refused_sends,
-        "time_to_last_close_s": closing.time_to_last_close_s if closing.time_to_last_close_s is not None else "none sent",
-        "time_to_proven_flat_s": (
-            closing.time_to_proven_flat_s if closing.time_to_proven_flat_s is not None else "not proven"
-        ),
-        "not configured, never closed": dict(closing.unconfigured),
-    }
-
-
-def _verdict_table(verdicts: tuple[InstrumentVerdict, ...]) -> dg.MetadataValue[Any]:
-    rows = [
-        {
-            "instrument": verdict.instrument_id,
-            "verdict": verdict.verdict.value,
-            "notional before": describe_notional(verdict.notional_before_usdt),
-            "notional after": describe_notional(verdict.notional_after_usdt),
-            "attempts": verdict.attempts,
-            "reason": verdict.reason,
-        }
-        for verdict in verdicts
-    ]
-    return dg.MetadataValue.md(pd.DataFrame(rows).to_markdown(index=False) if rows else "none: a dry run")

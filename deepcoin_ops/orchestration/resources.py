@@ -25,6 +25,7 @@ from deepcoin_ops.flattening.controller import Flatten
 from deepcoin_ops.flattening.desk import Desk, check_armed, open_desk
 from deepcoin_ops.flattening.progress import Progress
 from deepcoin_ops.flattening.supervision import run_beside
+from deepcoin_ops.flattening.targets import CloseTargets
 from deepcoin_ops.ledger.days import read_account_days
 from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.journal import Ledger, utc_now
@@ -107,6 +108,11 @@ class RunningFlatten:
         self.stop = Event()
         self.messages: SimpleQueue[Progress] = SimpleQueue()
         self.flatten = Flatten(desk, request, self.stop, self.messages.put)
+        self._account = desk.account
+
+    def describe_spared(self) -> dict[str, str]:
+        """Which instruments have rows that the settings leave open, with which and why; empty before the first read."""
+        return CloseTargets(self._account).describe_all_spared(self.flatten.plan) if self.flatten.plan else {}
 
     def finish(self) -> None:
         """Make sure that the closing row is written and the lock is free; sends nothing.

@@ -19,7 +19,7 @@ from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.paper.limits import LimitMode
 from deepcoin_ops.paper.listing import LISTED, Amount, PaperInstrument
 from deepcoin_ops.paper.open_questions import ClosingRules, MismatchAnswer, NoPositionAnswer, OrderRules
-from deepcoin_ops.paper.order_records import PaperOrder
+from deepcoin_ops.paper.order_records import OrderKind, PaperOrder
 
 _STRICT = ConfigDict(extra="forbid")
 PARETO_ALPHA = 1.16
@@ -153,9 +153,11 @@ def read_scenario(path: Path) -> Scenario:
 
 
 def build_demo_scenario(account: str = "main") -> Scenario:
-    """The demonstration: every kind of position, two of them in instruments a desk would not have configured.
+    """The demonstration: every kind of position, two of them in instruments a desk would not have configured; and orders.
 
-    AVAX-USDT-SWAP and DOT-USDT-SWAP are the two. Struck by faults: the third batch close is throttled, ETH-USDT-SWAP's
+    AVAX-USDT-SWAP and DOT-USDT-SWAP are the two. An order holds the size of DOGE-USDT-SWAP, one would open
+    LINK-USDT-SWAP, a trigger order would open XRP-USDT-SWAP again, one of DOT-USDT-SWAP is none of the desk's business.
+    None of them ever fills. Struck by faults: the third batch close is throttled, ETH-USDT-SWAP's
     first close leaves its short side open, SOL-USDT-SWAP's first close is executed and never answered, and the third
     positions read shows the world of three seconds ago.
     """
@@ -182,7 +184,14 @@ def build_demo_scenario(account: str = "main") -> Scenario:
         Fault(FaultAction.HANG, instrument_id="SOL-USDT-SWAP"),
         Fault(FaultAction.STALE_READ, endpoint="account/positions", call=3, delay_s=3.0),
     )
-    owner = PaperAccount(account, positions)
+    trigger = OrderKind.TRIGGER
+    orders = (
+        PaperOrder("DOGE-USDT-SWAP", long, Decimal(240), is_closing=True, price=Decimal("0.36")),
+        PaperOrder("LINK-USDT-SWAP", long, Decimal(300), price=Decimal("21.5")),
+        PaperOrder("XRP-USDT-SWAP", short, Decimal(400), trigger, trigger_price=Decimal("2.15"), margin_mode="isolated"),
+        PaperOrder("DOT-USDT-SWAP", long, Decimal(120), price=Decimal("6.8")),
+    )
+    owner = PaperAccount(account, positions, orders)
     return Scenario(LISTED, (owner,), faults, latency_ms=(50.0, 300.0))
 
 

@@ -9,23 +9,19 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
+from command_line import PATIENCE_S, run, run_json, started, wait_until
 from flatten_lab import SETTINGS, build_scenario, position, stubborn
-from processes import start_process
 
 from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.paper.scenario import Scenario
 from deepcoin_ops.paper.server import PaperExchange
 
-EXECUTABLE = Path(sys.executable).with_name("deepcoin-ops")
 POSITIONS = (
     position("BTC-USDT-SWAP", "PAPER-1", "500"),
     position("ETH-USDT-SWAP", "PAPER-2", "90.5", "short"),
@@ -37,7 +33,6 @@ CONFIGURED = ("BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP", "BTC-USD-SWAP",
 ONE_CLOSE_IN_TIME = SETTINGS.replace("close_spacing_s: 0.05", "close_spacing_s: 30").replace(
     "read_timeout_s: 1.0", "read_timeout_s: 20"
 )
-PATIENCE_S = 60.0
 
 StartPaper = Callable[[Scenario], PaperExchange]
 WriteSettings = Callable[..., dict[str, str]]
@@ -50,33 +45,8 @@ def environ(paper: StartPaper, settings_file: WriteSettings) -> tuple[PaperExcha
     return exchange, settings_file(exchange.url)
 
 
-def run(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [EXECUTABLE, *arguments], env=environ, capture_output=True, text=True, timeout=PATIENCE_S, check=False
-    )
-
-
-def run_json(environ: dict[str, str], *arguments: str) -> tuple[int, dict[str, Any]]:
-    ended = run(environ, *arguments, "--json")
-    return ended.returncode, json.loads(ended.stdout)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    gives_up_s = time.monotonic() + PATIENCE_S
-    tick = threading.Event()
-    while not condition():
-        assert time.monotonic() < gives_up_s, "it never came true"
-        tick.wait(0.02)
-
-
 def closes(exchange: PaperExchange) -> list[str | None]:
     return [arrival.instrument_id for arrival in exchange.arrivals() if arrival.method == "POST"]
-
-
-@contextmanager
-def started(environ: dict[str, str], *arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    with start_process([EXECUTABLE, *arguments], env=environ, text=True, stdout=subprocess.PIPE, **options) as process:
-        yield process
 
 
 @pytest.fixture
@@ -254,9 +224,9 @@ def test_plan_lists_the_closes_largest_first_and_sends_nothing(environ: tuple[Pa
         (3, "SOL-USDT"),
     ]
     assert [each["instrument_id"] for each in document["unconfigured"]] == ["DOT-USDT-SWAP"]
-    # Three slots of 80 ms; then 150 ms to settle and two reads of two pages.
+    # Three slots of 80 ms. Six order lists, 150 ms to settle and a read of two pages take longer than the closes.
     assert document["expected_time_to_last_close_s"] == 0.24
-    assert document["expected_time_to_proven_flat_s"] == 0.71
+    assert document["expected_time_to_proven_flat_s"] == 0.79
     assert closes(exchange) == []
     assert run_json(variables, "ledger", "show", "today")[1]["flattens"] == []
     assert not (Path(variables["DEEPCOIN_OPS_STATE"]) / "paper" / "locks").exists()

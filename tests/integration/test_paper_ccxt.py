@@ -109,8 +109,9 @@ def with_orders(paper: PaperExchange) -> PaperExchange:
 
 
 def waiting(paper: PaperExchange) -> list[str]:
-    """The orders of the main account that still wait, asked beside the exchange."""
-    return [order["order_id"] for order in paper.truth()["accounts"]["main"]["orders"] if order["is_working"]]
+    """The orders in the instrument of these tests that still wait, asked beside the exchange."""
+    orders = paper.truth()["accounts"]["main"]["orders"]
+    return [each["order_id"] for each in orders if each["is_working"] and each["instrument_id"] == "BTC-USDT-SWAP"]
 
 
 def test_ccxt_reads_open_orders_and_trigger_orders(client: Any, with_orders: PaperExchange) -> None:

@@ -9,7 +9,7 @@ from account_days import BTC, build_attempt, build_verdict
 from rich.console import Console
 
 from deepcoin_ops.commands.tables import build_verdicts
-from deepcoin_ops.domain.model import Outcome, Verdict
+from deepcoin_ops.domain.model import Outcome, ResidualCause, Verdict
 
 
 @pytest.mark.parametrize("verdict", Verdict)
@@ -20,3 +20,13 @@ def test_every_verdict_is_printed_and_one_that_is_not_flat_with_its_reason(verdi
     Console(file=printed, width=200).print(build_verdicts([build_verdict(BTC, verdict, reason="because")], attempts))
     assert verdict.value in printed.getvalue()
     assert ("because" in printed.getvalue()) is not verdict.is_flat
+
+
+@pytest.mark.parametrize("cause", ResidualCause)
+def test_what_is_still_open_is_printed_with_its_cause(cause: ResidualCause) -> None:
+    """The cause decides what to do next; a table without one has no column for it."""
+    printed = io.StringIO()
+    verdicts = [build_verdict(BTC, Verdict.RESIDUAL, cause=cause), build_verdict("ETH-USDT-SWAP")]
+    Console(file=printed, width=200).print(build_verdicts(verdicts, []), build_verdicts(verdicts[1:], []))
+    assert f"│ {cause.value}" in printed.getvalue()
+    assert printed.getvalue().count("┃ cause") == 1

@@ -85,6 +85,16 @@ def test_a_cancel_without_outcome_reads_as_unknown(opened: Ledger, samples: Any)
     assert (cancel.sent_at, cancel.answered_at, cancel.cancel_errors, cancel.notes) == (None, None, (), ())
 
 
+def test_cancels_without_outcome_are_found_by_account(opened: Ledger, samples: Any) -> None:
+    """They are what a person has to look at after a crash, whichever day it was; another account's are no concern."""
+    samples.record_orders(opened)
+    [cancel] = opened.read_open_cancels("main")
+    assert cancel == opened.read_cancels(DAY)[1]
+    assert opened.read_open_cancels("hedge") == []
+    opened.record_cancel_outcome("C2", samples.cancel_answer)
+    assert opened.read_open_cancels("main") == []
+
+
 def test_a_cancel_does_not_know_what_came_later(opened: Ledger, samples: Any) -> None:
     """Tables built one after the other while a flatten runs have to be of one moment."""
     samples.record_orders(opened)

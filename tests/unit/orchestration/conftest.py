@@ -16,7 +16,8 @@ from deepcoin_ops.definitions import build_definitions
 from deepcoin_ops.domain.evidence import EvidenceRead, EvidenceSource, EvidenceStatus
 from deepcoin_ops.domain.model import FlattenClosing, FlattenRequest, FlattenResult, InstrumentType
 from deepcoin_ops.ledger.journal import Ledger
-from deepcoin_ops.paper.scenario import Scenario
+from deepcoin_ops.paper.faults import Fault
+from deepcoin_ops.paper.scenario import PaperPosition, Scenario
 from deepcoin_ops.paper.server import PaperExchange
 from deepcoin_ops.settings import Settings, load_settings
 
@@ -114,19 +115,29 @@ class Stage:
 
 
 @pytest.fixture
-def stage(
+def stage_of(
     monkeypatch: pytest.MonkeyPatch,
     paper: Callable[[Scenario], PaperExchange],
     settings_file: Callable[..., dict[str, str]],
-) -> Iterator[Stage]:
-    """A stage whose resources find their settings where they look for them: in the environment."""
-    exchange = paper(build_scenario([position("BTC-USDT-SWAP", "1", "850")]))
-    environ = settings_file(exchange.url)
-    for name, value in environ.items():
-        if name.startswith("DEEPCOIN"):
-            monkeypatch.setenv(name, value)
+) -> Iterator[Callable[..., Stage]]:
+    """Builds a stage with further positions or faults. Its resources find their settings in the environment."""
     with dg.DagsterInstance.ephemeral() as instance:
-        yield Stage(exchange, load_settings(environ), instance)
+
+        def build(*positions: PaperPosition, faults: Sequence[Fault] = ()) -> Stage:
+            exchange = paper(build_scenario([position("BTC-USDT-SWAP", "1", "850"), *positions], faults))
+            environ = settings_file(exchange.url)
+            for name, value in environ.items():
+                if name.startswith("DEEPCOIN"):
+                    monkeypatch.setenv(name, value)
+            return Stage(exchange, load_settings(environ), instance)
+
+        yield build
+
+
+@pytest.fixture
+def stage(stage_of: Callable[..., Stage]) -> Stage:
+    """A stage on which one position is open."""
+    return stage_of()
 
 
 @pytest.fixture

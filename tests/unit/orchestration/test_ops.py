@@ -5,16 +5,21 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
 import dagster as dg
 import pytest
+from flatten_lab import position
 
 from deepcoin_ops.definitions import build_definitions
-from deepcoin_ops.domain.model import FlattenResult
+from deepcoin_ops.domain.model import FlattenResult, PositionSide
 from deepcoin_ops.flattening.desk import open_desk
 from deepcoin_ops.flattening.opening import open_flatten
 from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.records import FlattenRecord
+from deepcoin_ops.paper.faults import Fault, FaultAction
+from deepcoin_ops.paper.order_records import PaperOrder
 
 FailureOf = Callable[[dg.ExecuteInProcessResult], str]
 
@@ -40,6 +45,7 @@ def test_a_flatten_ends_flat_with_its_verdicts_on_the_run(stage) -> None:
     [shown] = result.filter_events(lambda event: event.is_successful_output and event.step_key == "verify_flat")
     metadata = shown.step_output_data.metadata
     assert metadata["sends"].value == 1
+    assert metadata["cancels"].value == 0
     assert metadata["residual_notional_usdt"].value == 0.0
     assert "BTC-USDT-SWAP" in metadata["verdicts"].value
 
@@ -151,3 +157,52 @@ def test_a_plan_shows_what_is_open_and_leaves_no_record(stage) -> None:
     assert stage.close_arrivals() == []
     with History.open_existing(stage.settings.ledger_path, stage.settings.venue) as history:
         assert history.read_last_flatten("main") is None
+
+
+def metadata_of(result: dg.ExecuteInProcessResult, op: str) -> dict[str, Any]:
+    """What a successful op left on its output."""
+    [shown] = result.filter_events(lambda event: event.is_successful_output and event.step_key == op)
+    return {name: each.value for name, each in shown.step_output_data.metadata.items()}
+
+
+def test_a_plan_shows_the_resting_orders_and_what_would_become_of_them(stage) -> None:
+    """Who launches a flatten wants to know what else it takes away, and what it does not look at."""
+    stage.exchange.place_order("main", PaperOrder("BTC-USDT-SWAP", PositionSide.LONG, Decimal(850), order_id="MINE"))
+    stage.exchange.place_order("main", PaperOrder("DOT-USDT-SWAP", PositionSide.LONG, Decimal(1), order_id="STRANGER"))
+    told = metadata_of(stage.run("plan_positions", {}), "show_plan")["resting orders"]
+    assert "resting order MINE: buy long 850" in told
+    assert "cancels it" in told
+    assert "STRANGER" not in told
+    assert "1 order(s) in other instruments would stay" in told
+    assert "not read for a plan" in told
+
+
+def test_a_plan_without_the_order_list_is_shown_and_says_so(stage_of) -> None:
+    """The closes are known; that no order waits is not."""
+    stage = stage_of(faults=[Fault(FaultAction.SERVER_ERROR, "v2/orders-pending", call=None)])
+    result = stage.run("plan_positions", {})
+    assert result.success
+    metadata = metadata_of(result, "show_plan")
+    assert "BTC-USDT-SWAP" in metadata["open now"]
+    assert "could not be read" in metadata["resting orders"]
+
+
+def test_concerns_causes_and_what_the_settings_leave_open_are_on_the_run(stage_of, failure_of: FailureOf) -> None:
+    """A row of copy trading stays: the plan says so before, the step with the closes and the verdict say so after."""
+    stage = stage_of(position("ETH-USDT-SWAP", "2", "7", is_leading=True))
+    spared = {"ETH-USDT-SWAP": "copy-trading position(s) 2 (close_copy_trading is false); no close would be sent for it"}
+    plan = metadata_of(stage.run("plan_positions", {}), "show_plan")
+    assert "| copy-trading position(s) 2" in plan["open now"]
+    assert plan["left open by the settings"] == spared
+    result = stage.run("flatten_positions", {})
+    before = metadata_of(result, "issue_batch_closes")
+    assert "| copy-trading position(s) 2" in before["open before"]
+    assert before["left open by the settings"] == spared
+    [failed] = [event for event in result.all_events if event.is_step_failure]
+    assert "COPY_TRADING" in failed.step_failure_data.user_failure_data.metadata["verdicts"].value
+
+
+def test_the_cancels_of_a_flatten_are_counted_on_the_run(stage) -> None:
+    """Orders that are gone are part of what it did."""
+    stage.exchange.place_order("main", PaperOrder("BTC-USDT-SWAP", PositionSide.LONG, Decimal(5), order_id="MINE"))
+    assert metadata_of(stage.run("flatten_positions", {}), "verify_flat")["cancels"] == 1

@@ -61,10 +61,24 @@ ordering: {first_list: "true", instrument_form: any, list_lag_s: 2}
     assert len(Market(scenario, PaperClock()).orders.books["main"].orders) == 2
 
 
-def test_the_demonstration_has_no_orders_and_settles_nothing_anew() -> None:
-    """Everything about orders is off unless a scenario asks for it."""
+def test_the_demonstration_has_an_order_for_each_thing_that_becomes_of_one() -> None:
+    """One holds the size of a position, one would open a flat instrument, one waits for a price, one is a stranger's."""
+    [account] = build_demo_scenario().accounts
+    closing, opening, trigger, strangers = account.orders
+    held = {row.instrument_id: row.quantity_contracts for row in account.positions}
+    assert (closing.closes, closing.quantity_contracts) == (True, held[closing.instrument_id])
+    assert not opening.closes
+    assert opening.instrument_id not in held
+    assert (trigger.kind, trigger.closes, trigger.instrument_id in held) == (OrderKind.TRIGGER, False, True)
+    assert strangers.instrument_id == "DOT-USDT-SWAP"
+    scripts = {(order.fills_after_s, order.fills_after_close_s, order.fills_before_cancel) for order in account.orders}
+    assert scripts == {(None, None, False)}
+
+
+def test_the_demonstration_settles_nothing_anew() -> None:
+    """It decides no open question in its own way, and nobody trades in it."""
     scenario = build_demo_scenario()
-    assert [(account.orders, account.bots) for account in scenario.accounts] == [((), ())]
+    assert [account.bots for account in scenario.accounts] == [()]
     assert (scenario.closing, scenario.ordering) == (ClosingRules(), OrderRules())
     assert scenario.closing.oversize is OversizeAnswer.WHOLE
 
