@@ -69,8 +69,6 @@ class OrderClearing:
     ):
         self._desk = desk
         self._instruments = instruments
-        self._flatten_id = flatten_id
-        self._clock = clock
         self._report = report
         self.watch = OrderWatch(instruments, closes_settled_s, desk.settings.flatten.settle_s)
         exchange, max_tries = desk.settings.exchange, desk.settings.flatten.max_rounds
