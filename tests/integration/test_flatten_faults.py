@@ -8,6 +8,7 @@ import pytest
 from flatten_lab import build_scenario, open_lab, position, stubborn, with_settings
 
 from deepcoin_ops.domain.model import FlattenResult, Outcome, Verdict
+from deepcoin_ops.flattening import proof
 from deepcoin_ops.paper.faults import Fault, FaultAction
 
 A = FaultAction
@@ -106,8 +107,11 @@ def test_a_positions_read_that_failed_is_never_no_positions(tmp_path: Path, acti
         assert lab.truly_open() == {"DOT-USDT-SWAP"}
 
 
-def test_reads_that_never_succeed_after_the_closes_leave_it_unverified(tmp_path: Path) -> None:
+def test_reads_that_never_succeed_after_the_closes_leave_it_unverified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Accepted is not flat."""
+    monkeypatch.setattr(proof, "_VERIFY_LIMIT_S", 3.0)
     blind = Fault(A.SERVER_ERROR, endpoint="account/positions", call=3, until_call=10_000)
     with open_lab(tmp_path, build_scenario(POSITIONS, [blind])) as lab:
         limited = with_settings(lab, max_deadline_s=1.5, settle_s=0.1)

@@ -12,6 +12,8 @@ from flatten_lab import Lab, build_scenario, open_lab, position, with_account, w
 
 from deepcoin_ops.domain.model import FlattenResult, Outcome, PositionSide, ResidualCause, Verdict
 from deepcoin_ops.domain.orders import CancelAttempt, CancelOrders, CancelTriggers, OrderKind
+from deepcoin_ops.exchange import orders as exchange_orders
+from deepcoin_ops.flattening import order_reading
 from deepcoin_ops.flattening.progress import FlattenOutcome
 from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.paper.open_questions import OrderRules
@@ -52,6 +54,12 @@ def flatten(lab: Lab) -> FlattenOutcome:
         names = lab.desk.account.instruments
         assert not openers & {each["order_id"] for each in lab.truth()["orders"] if each["instrument_id"] in names}
     return outcome
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that fails is given up after as long as one answer may take."""
+    monkeypatch.setattr(order_reading, "_PATIENCE_ANSWERS", 1)
 
 
 def verdicts_of(outcome: FlattenOutcome) -> dict[str, Verdict]:
@@ -233,6 +241,7 @@ def test_a_cancel_that_names_an_error_every_time_ends_in_a_verdict_that_names_th
         assert len(cancels_of(lab, outcome)) == 2
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("action", [FaultAction.SERVER_ERROR, FaultAction.DATA_NULL, FaultAction.HTML])
 def test_without_the_list_of_orders_everything_is_closed_and_nothing_called_flat(
     tmp_path: Path, action: FaultAction
@@ -248,6 +257,7 @@ def test_without_the_list_of_orders_everything_is_closed_and_nothing_called_flat
         assert "the list of its resting orders was not read" in outcome.verdicts[0].reason
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_list_that_repeats_its_first_page_is_no_list(tmp_path: Path) -> None:
     """The exchange ignored the page: what is on the later ones was never seen."""
     orders = [order(f"S{number:03d}", "DOGE-USDT-SWAP") for number in range(130)]
@@ -322,9 +332,12 @@ def test_the_positions_are_not_read_again_and_again_while_slow_lists_come_in(tmp
 
 
 @pytest.mark.parametrize("mode", [CancelOrders.ALL, CancelOrders.NONE])
-def test_more_trigger_orders_than_a_list_shows_are_taken_list_by_list(tmp_path: Path, mode: CancelOrders) -> None:
-    """A list of a hundred may have been cut: that nothing else is there is not shown by it."""
-    orders = [order(f"C{number:03d}", XRP, kind=PaperKind.TRIGGER, is_closing=True) for number in range(104)]
+def test_more_trigger_orders_than_a_list_shows_are_taken_list_by_list(
+    tmp_path: Path, mode: CancelOrders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list as long as was asked for may have been cut: that nothing else is there is not shown by it."""
+    monkeypatch.setattr(exchange_orders, "PAGE_ROWS", 10)
+    orders = [order(f"C{number:03d}", XRP, kind=PaperKind.TRIGGER, is_closing=True) for number in range(13)]
     with open_lab(tmp_path, build_scenario([], orders=orders)) as quick:
         lab = with_settings(with_account(quick, cancel_orders=mode), max_rounds=3)
         outcome = flatten(lab)
@@ -369,6 +382,7 @@ def test_a_position_that_stays_open_keeps_its_stop(tmp_path: Path) -> None:
         assert (btc.verdict, btc.cause) == (Verdict.RESIDUAL, ResidualCause.NOT_TRADING)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_without_one_trigger_list_only_its_instrument_is_unverified(tmp_path: Path) -> None:
     """One missing piece of evidence says nothing about the others."""
     blind = Fault(FaultAction.SERVER_ERROR, TRIGGER_LIST, instrument_id=XRP, call=None)

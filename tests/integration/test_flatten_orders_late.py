@@ -132,7 +132,7 @@ def test_a_close_order_placed_after_the_first_list_is_found_by_the_item_it_cause
 def test_lists_that_fail_for_a_while_are_read_in_the_end(tmp_path: Path, endpoint: str, action: FaultAction) -> None:
     """An outage of seconds is no reason to leave an opening order and call everything unverified."""
     opens = PaperOrder(XRP, LONG, Decimal(4), order_id="OPENS")
-    outage = Fault(action, endpoint, call=1, until_call=4)
+    outage = Fault(action, endpoint, call=1, until_call=3)
     with open_lab(tmp_path, build_scenario(HELD, [outage], orders=[opens])) as quick:
         outcome = with_settings(quick, max_rounds=2).flatten()
         assert outcome.closing.result is FlattenResult.FLAT
