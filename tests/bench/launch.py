@@ -25,6 +25,7 @@ from deepcoin_ops.ledger.journal import Ledger
 from tests.bench.stage import ACCOUNT, FLATTEN_JOB, BenchFailed, Stage, open_stage, run_flatten_job, run_measured
 
 OPEN = 3
+CONFIGURED = 12
 # The controller says this once the snapshot and the market data are there and the plan is made.
 _PLANNED = "instruments open:"
 _QUEUE_DAEMON = "QUEUED_RUN_COORDINATOR"
@@ -60,7 +61,7 @@ def measure_direct_launch(period_s: float) -> Launch:
     Raises:
         BenchFailed: The run did not succeed, or did not leave what the parts are taken from.
     """
-    with open_stage(OPEN, period_s) as stage, _open_instance(stage) as instance:
+    with open_stage(OPEN, period_s, CONFIGURED) as stage, _open_instance(stage) as instance:
         launched_s = time.time()
         run_flatten_job(stage)
         run = _read_run(instance)
@@ -75,7 +76,7 @@ def measure_queued_launch(period_s: float) -> Launch:
     Raises:
         BenchFailed: As above; or the daemon did not come up, or did not run it.
     """
-    with open_stage(OPEN, period_s) as stage, _open_instance(stage) as instance, _running_daemon(stage):
+    with open_stage(OPEN, period_s, CONFIGURED) as stage, _open_instance(stage) as instance, _running_daemon(stage):
         _wait_for("the queue's daemon", lambda: _QUEUE_DAEMON in instance.get_daemon_heartbeats())
         workspace = str(find_in_checkout("workspace.yaml"))
         run_measured(stage, "dagster._cli:main", "job", "launch", "-w", workspace, "-j", FLATTEN_JOB)

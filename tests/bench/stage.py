@@ -91,14 +91,15 @@ def open_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def open_stage(open_positions: int, period_s: float) -> Iterator[Stage]:
+def open_stage(open_positions: int, period_s: float, configured: int = CONFIGURED) -> Iterator[Stage]:
     """A fresh exchange and state folder, the same ones each time but for the port.
 
     Args:
-        open_positions: How many of the 200 configured instruments hold a position.
+        open_positions: How many of the configured instruments hold a position.
         period_s: See `open_stage_of`; latencies shrink with it.
+        configured: How many are configured; each has a list of orders that the proof takes.
     """
-    scenario = build_scale_scenario(CONFIGURED, open_positions, latency_ms=(50 * period_s, 300 * period_s), account=ACCOUNT)
+    scenario = build_scale_scenario(configured, open_positions, latency_ms=(50 * period_s, 300 * period_s), account=ACCOUNT)
     with open_stage_of(scenario, period_s) as stage:
         yield stage
 
