@@ -50,7 +50,7 @@ class CancelQueue:
         self._due: dict[str, Order] = {}
         self._tries: Counter[str] = Counter()
         self._ranks: dict[str, int] | None = None
-        self._at_work = 0
+        self._at_work: dict[str, Order] = {}
         self._groups_at_work = 0
         is_whole = self._instruments == frozenset(account.instruments)
         self._groups: list[ProductGroup] = []
@@ -163,13 +163,13 @@ class CancelQueue:
     def put_back(self, orders: list[Order]) -> None:
         """Give back what was taken and not sent."""
         with self._lock:
-            self._at_work -= len(orders)
+            self._end_work(orders)
             self._due |= {_key(order): order for order in orders}
 
     def note_answered(self, orders: list[Order]) -> None:
         """Take in that a cancel of these may have been acted upon: what has no more resting orders may be closed."""
         with self._lock:
-            self._at_work -= len(orders)
+            self._end_work(orders)
             self._tries.update(_key(order) for order in orders)
             self._keep_held_up()
 
@@ -195,12 +195,16 @@ class CancelQueue:
 
     def _take(self, orders: list[Order]) -> list[Order]:
         for order in orders:
-            del self._due[_key(order)]
-        self._at_work += len(orders)
+            self._at_work[_key(order)] = self._due.pop(_key(order))
         return orders
 
+    def _end_work(self, orders: list[Order]) -> None:
+        for order in orders:
+            del self._at_work[_key(order)]
+
     def _keep_held_up(self) -> None:
-        waiting = {order.instrument_id for order in self._find_resting()}
+        at_work = (order for order in self._at_work.values() if order.kind is OrderKind.RESTING)
+        waiting = {order.instrument_id for order in (*self._find_resting(), *at_work)}
         self._held_since_s = {name: since_s for name, since_s in self._held_since_s.items() if name in waiting}
 
 

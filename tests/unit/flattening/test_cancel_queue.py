@@ -69,6 +69,20 @@ def test_an_instrument_is_held_up_until_the_last_of_its_orders_was_answered() ->
     assert (waiting.is_held_up(BTC), waiting.has_work()) == (False, False)
 
 
+def test_another_orders_answer_lets_go_of_nobody_else() -> None:
+    """A trigger order's cancel was answered while the resting orders of another instrument were still on their way."""
+    waiting = queue()
+    waiting.hold_up([order("1")])
+    waiting.note_list(OrderList.RESTING, None, [order("1")])
+    waiting.note_list(OrderList.TRIGGER, ETH, [order("t", ETH, kind=OrderKind.TRIGGER)])
+    taken, single = waiting.take_resting(50), waiting.take_single()
+    assert single is not None
+    waiting.note_answered([single])
+    assert waiting.is_held_up(BTC)
+    waiting.note_answered(taken)
+    assert not waiting.is_held_up(BTC)
+
+
 def test_nothing_is_held_up_for_longer_than_an_answer_may_take() -> None:
     """An exchange that takes one order at a time would keep a position open until the deadline."""
     waiting = queue(longest_hold_s=0.05)
