@@ -105,7 +105,9 @@ class CancelQueue:
             for key, known in list(self._due.items()):
                 if known.kind.order_list is order_list and instrument_id in (None, known.instrument_id):
                     del self._due[key]
-            self._due |= {_key(order): order for order in orders if self._has_to_go(order)}
+            # What is being cancelled may still show; a list after the answer tells.
+            found = [order for order in orders if self._has_to_go(order) and _key(order) not in self._at_work]
+            self._due |= {_key(order): order for order in found}
             if order_list is OrderList.RESTING:
                 self._keep_held_up()
 

@@ -83,6 +83,18 @@ def test_another_orders_answer_lets_go_of_nobody_else() -> None:
     assert not waiting.is_held_up(BTC)
 
 
+def test_an_order_that_is_being_cancelled_is_not_taken_a_second_time() -> None:
+    """Another thread reads its list meanwhile, and it still shows."""
+    waiting, trigger = queue(), order("t", kind=OrderKind.TRIGGER)
+    waiting.note_list(OrderList.TRIGGER, BTC, [trigger])
+    taken = waiting.take_single()
+    waiting.note_list(OrderList.TRIGGER, BTC, [trigger])
+    assert (taken, waiting.take_single()) == (trigger, None)
+    waiting.note_answered([trigger])
+    waiting.note_list(OrderList.TRIGGER, BTC, [trigger])
+    assert waiting.take_single() == trigger
+
+
 def test_nothing_is_held_up_for_longer_than_an_answer_may_take() -> None:
     """An exchange that takes one order at a time would keep a position open until the deadline."""
     waiting = queue(longest_hold_s=0.05)
