@@ -1,8 +1,8 @@
 """The benchmark's command: `make bench`, or `python -m tests.bench` in the checkout. It measures and judges nothing.
 
-Everything runs against paper exchanges on loopback, one measurement after the other; it takes about twenty minutes, the
-naive loop, the degraded exchange and the year's backfill most of it. `python -m tests.bench backfill` measures the backfill
-alone, `python -m tests.bench degraded` the degraded exchange. Figures are good on an otherwise idle machine only.
+Everything runs against paper exchanges on loopback, one measurement after the other; it takes about half an hour, the 200
+instruments, the degraded exchange and the year's backfill most of it. `python -m tests.bench backfill` measures the
+backfill alone, `python -m tests.bench degraded` the degraded exchange. Figures are good on an otherwise idle machine only.
 """
 
 from __future__ import annotations
