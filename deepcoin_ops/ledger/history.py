@@ -1,6 +1,6 @@
 """Everything that reads the ledger: flattens, attempts, verdicts, heads of days, and whether the chain holds.
 
-What is about waiting orders is read by `order_history`, of which `History` is the rest.
+What is about waiting orders is read by `order_history`, checks of accounts by `check_history`; `History` is all three.
 
 Writes nothing. State is a fold over entries: an intent without an outcome reads as UNKNOWN, a flatten without a closing
 as still open. Reads of a day take `up_to_seq`, so that tables built one after the other are all of one moment; whatever
@@ -33,6 +33,7 @@ from deepcoin_ops.domain.model import (
     Venue,
 )
 from deepcoin_ops.ledger.chain import FIRST_PREVIOUS_HASH, build_misfit
+from deepcoin_ops.ledger.check_history import CheckHistory
 from deepcoin_ops.ledger.order_history import OrderHistory
 from deepcoin_ops.ledger.queries import Row, Rows, fetch, is_up_to
 from deepcoin_ops.ledger.records import AlteredEntry, DayHead, EvidenceRecord, FlattenRecord, LedgerHead, SkippedTick
@@ -62,7 +63,7 @@ NO_OUTCOME_REASON = "no outcome is on record: the process ended or still waits; 
 _CHAIN_BATCH = 200
 
 
-class History(OrderHistory):
+class History(OrderHistory, CheckHistory):
     """The ledger as something to read. Open it with `open_existing` where nothing is to be written.
 
     Attributes:

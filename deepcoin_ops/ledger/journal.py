@@ -18,6 +18,7 @@ from typing import Self
 from sqlalchemy import Column, Connection, Table, func, select
 from sqlalchemy.exc import IntegrityError
 
+from deepcoin_ops.domain.checks import AccountCheck
 from deepcoin_ops.domain.errors import LedgerError
 from deepcoin_ops.domain.evidence import EvidencePage, EvidenceRead
 from deepcoin_ops.domain.model import (
@@ -32,7 +33,7 @@ from deepcoin_ops.domain.model import (
     Venue,
 )
 from deepcoin_ops.domain.orders import CancelAnswer, CancelIntent, OrderList, OrdersRead
-from deepcoin_ops.ledger import orders_schema, schema
+from deepcoin_ops.ledger import checks_schema, orders_schema, schema
 from deepcoin_ops.ledger.chain import FIRST_PREVIOUS_HASH, build_entry_hash
 from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.rows import Row, build_raw_row, build_row, build_stored, build_utc_text
@@ -258,6 +259,21 @@ class Ledger(History):
             schema.fills: [{"item_index": i} | build_row(row) for i, row in enumerate(read.fills)],
         }
         return self._record(EntryKind.EVIDENCE, _Owner(account, trading_day), rows)
+
+    def record_check(self, account: str, trading_day: str, check: AccountCheck, flatten_id: str | None = None) -> int:
+        """Record a check of an account with its findings.
+
+        Args:
+            account: Whose.
+            trading_day: The day on which it was made, or that of the flatten.
+            check: What was found.
+            flatten_id: The flatten that it decided about, if any.
+        """
+        rows: dict[Table, list[Row]] = {
+            checks_schema.account_checks: [build_row(check, without=("findings",))],
+            checks_schema.check_findings: [{"item_index": i} | build_row(each) for i, each in enumerate(check.findings)],
+        }
+        return self._record(EntryKind.ACCOUNT_CHECK, _Owner(account, trading_day, flatten_id), rows)
 
     def _record(self, kind: EntryKind, owner: _Owner, details: Mapping[Table, Sequence[Row]]) -> int:
         with self._one_writer, self._store.writing() as connection:

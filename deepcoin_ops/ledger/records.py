@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from deepcoin_ops.domain.checks import AccountCheck
 from deepcoin_ops.domain.evidence import EvidenceRead
 from deepcoin_ops.domain.model import FlattenClosing, FlattenRequest
 
@@ -44,6 +45,18 @@ class EvidenceRecord:
     trading_day: str
     recorded_at: datetime
     read: EvidenceRead
+
+
+@dataclass(frozen=True)
+class CheckRecord:
+    """One check of an account as it was recorded; `flatten_id` is that of the flatten which it decided about, if any."""
+
+    seq: int
+    account: str
+    trading_day: str
+    flatten_id: str | None
+    recorded_at: datetime
+    check: AccountCheck
 
 
 @dataclass(frozen=True)

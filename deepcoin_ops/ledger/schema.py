@@ -1,8 +1,8 @@
 """The ledger's tables, as this version reads and writes them.
 
 `entries` is the spine: one write is one entry, and each other table holds the details of its entries under the same
-`seq`. Those about waiting orders are in `orders_schema`. Nothing here creates a table: the migrations do, and a test holds
-the two together.
+`seq`. Those about waiting orders are in `orders_schema`, those about checks of accounts in `checks_schema`. Nothing here
+creates a table: the migrations do, and a test holds the two together.
 
 Types are portable on purpose: amounts are decimal text, instants are UTC text of fixed width with microseconds,
 booleans are 0 or 1, lists and mappings are JSON text, raw bodies are zlib-compressed. Columns carry the names of the
@@ -15,6 +15,7 @@ from enum import StrEnum
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text
 
+from deepcoin_ops.ledger.checks_schema import account_checks, check_findings
 from deepcoin_ops.ledger.columns import (
     integer_column,
     item_index_column,
@@ -48,6 +49,7 @@ class EntryKind(StrEnum):
     ORDER_READ = "order_read"
     CANCEL_INTENT = "cancel_intent"
     CANCEL_OUTCOME = "cancel_outcome"
+    ACCOUNT_CHECK = "account_check"
 
 
 ledger_identity = Table(
@@ -293,4 +295,6 @@ DETAIL_TABLES: tuple[Table, ...] = (
     cancel_intents,
     cancel_outcomes,
     cancel_errors,
+    account_checks,
+    check_findings,
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from deepcoin_ops.domain.checks import AccountCheck, CheckPurpose, Finding, FindingKind
 from deepcoin_ops.domain.evidence import (
     ClosedPosition,
     EvidencePage,
@@ -276,6 +277,23 @@ class Clock:
         return self.now
 
 
+CHECK = AccountCheck(
+    purpose=CheckPurpose.PREFLIGHT,
+    checked_at=START,
+    base_url="https://api.deepcoin.com",
+    uid="36007029",
+    open_instruments=3,
+    notional_usdt=Decimal("1250000.5"),
+    clock_offset_s=0.25,
+    armed_until=START + timedelta(days=9),
+    cap_usdt=Decimal(1_000_000),
+    findings=(
+        Finding(FindingKind.CAP_EXCEEDED, True, "1,250,001 USDT are open and the cap is 1,000,000."),
+        Finding(FindingKind.ARMING_ENDING, False, "The arming ends in 9 days."),
+    ),
+)
+
+
 @dataclasses.dataclass(frozen=True)
 class Samples:
     """One record of each kind, every field filled where that is possible."""
@@ -293,6 +311,7 @@ class Samples:
     triggers_read: OrdersRead = TRIGGERS_READ
     cancel_intent: CancelIntent = CANCEL_INTENT
     cancel_answer: CancelAnswer = CANCEL_ANSWER
+    check: AccountCheck = CHECK
 
     def record_everything(self, ledger: Ledger, verdict: InstrumentVerdict | None = None) -> None:
         """Put entries about positions and closes into the ledger: nine of them, the tenth an intent that stays open."""
@@ -328,6 +347,7 @@ class Samples:
         self.record_everything(ledger)
         self.record_evidence(ledger)
         self.record_orders(ledger)
+        ledger.record_check("main", "2026-03-01", self.check)
 
 
 @pytest.fixture

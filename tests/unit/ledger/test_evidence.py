@@ -80,7 +80,8 @@ def old_path(ledger: Ledger, samples: Any, path: Path) -> Path:
     ledger.close()
     with closing(sqlite3.connect(path)) as connection, connection:
         orders = ("cancel_errors", "cancel_outcomes", "cancel_intents", "order_rows", "order_pages", "order_reads")
-        for table in (*orders, "fills", "closed_positions", "evidence_pages", "evidence_reads"):
+        checks = ("check_findings", "account_checks")
+        for table in (*checks, *orders, "fills", "closed_positions", "evidence_pages", "evidence_reads"):
             connection.execute(f"DROP TABLE {table}")
         connection.execute("ALTER TABLE verdicts DROP COLUMN cause")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
