@@ -9,20 +9,19 @@ nothing is flat while one is left that can open a position. No Dagster here.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Event
 
 from deepcoin_ops.domain.errors import GuardRefused, SendWithdrawn
-from deepcoin_ops.domain.model import FlattenRequest, FlattenResult, InstrumentVerdict, Outcome
-from deepcoin_ops.domain.planning import ClosePlan, MarketData, PlanLine, describe_lines, plan_closes, total_notional
-from deepcoin_ops.domain.verdicts import InstrumentHistory, OrderEvidence, judge, result_of
+from deepcoin_ops.domain.model import FlattenRequest, Outcome
+from deepcoin_ops.domain.planning import ClosePlan, PlanLine, describe_lines, total_notional
 from deepcoin_ops.exchange.pace_clock import SYSTEM_CLOCK
 from deepcoin_ops.flattening.account_lock import AccountLock
 from deepcoin_ops.flattening.clock_correction import ClockCorrection
-from deepcoin_ops.flattening.closing import build_closing, describe_end
 from deepcoin_ops.flattening.desk import Desk
-from deepcoin_ops.flattening.guards import check_lateness, find_held_back
+from deepcoin_ops.flattening.ending import Ending
+from deepcoin_ops.flattening.guards import check_lateness
 from deepcoin_ops.flattening.market import MarketReads
 from deepcoin_ops.flattening.observation import AccountRead, Observer, wait_until
 from deepcoin_ops.flattening.order_clearing import OrderClearing
@@ -30,6 +29,7 @@ from deepcoin_ops.flattening.progress import FlattenOutcome, Progress, Teller
 from deepcoin_ops.flattening.proof import Proof, build_verify_limit
 from deepcoin_ops.flattening.reading import AccountReader
 from deepcoin_ops.flattening.sending import CloseSender, Delivery
+from deepcoin_ops.flattening.sightings import Sightings
 
 # Seconds the first send waits for prices and orders; without them it goes out in another order, and may find size frozen.
 _PATIENCE_S = 3.0
@@ -59,7 +59,6 @@ class Flatten:
         self._teller = Teller(report)
         self._observer = Observer(desk, request.instruments, request.flatten_id)
         self._market_reads = MarketReads(desk.client, self._observer.instrument_types, stop.is_set)
-        self._market = MarketData({}, {})
         self._lock = AccountLock(desk.settings.locks_folder, request.account)
         max_offset_s = desk.settings.exchange.max_clock_offset_s
         self._clock = ClockCorrection(desk.client, max_offset_s, stop.is_set, report)
@@ -72,20 +71,21 @@ class Flatten:
             desk, request.flatten_id, self._is_stopping, is_held_up, self._tell_delivery, self._clock
         )
         self._proof = Proof(self._sender, self._orders, self._limits.settle_s, self._limits.read_gap_s)
-        self._before: ClosePlan | None = None
-        self._last_plan: ClosePlan | None = None
-        self._seen_open: set[str] = set()
-        self._held_back: dict[str, str] = {}
+        self._sightings = Sightings(desk, request, self._market_reads)
+        self._ending = Ending(desk, request, self._sender, self._orders, self._proof, self._sightings)
         self._rounds = 0
         self._is_verifying = False
-        self._started_s = time.monotonic()
         self._deadline_s = self._orders_deadline_s = float("inf")
-        self.outcome: FlattenOutcome | None = None
 
     @property
     def plan(self) -> ClosePlan | None:
         """What was open before the first send; None until the snapshot has been read."""
-        return self._before
+        return self._sightings.before
+
+    @property
+    def outcome(self) -> FlattenOutcome | None:
+        """How it ended; None until that is written."""
+        return self._ending.outcome
 
     def take_lock(self) -> None:
         """Wait for the account's flatten lock.
@@ -98,7 +98,7 @@ class Flatten:
         try:
             self._lock.acquire(holder, self._limits.lock_wait_s, self._stop.is_set)
         except (GuardRefused, SendWithdrawn) as error:
-            self._refuse(str(error))
+            self._ending.write_refusal(str(error))
             raise
 
     def release(self) -> None:
@@ -119,8 +119,8 @@ class Flatten:
         if self.outcome is not None:
             return
         self._stop.set()
-        if self._before is None:
-            self._refuse(reason)
+        if self.plan is None:
+            self._ending.write_refusal(reason)
         else:
             self._sender.fatal_reason = self._sender.fatal_reason or reason
             self.verify()
@@ -145,10 +145,10 @@ class Flatten:
             if not self.request.is_dry_run:
                 self._orders.wait_first_page(ends_s - time.monotonic())
         except (GuardRefused, SendWithdrawn) as error:
-            self._refuse(str(error))
+            self._ending.write_refusal(str(error))
             raise
         plan = self._note(read)
-        self._before = plan
+        self._sightings.before = plan
         self._sender.targets.know(frozenset(row.position_id for line in plan.lines for row in line.positions))
         # On the boot clock, which goes on while the machine is suspended: a flatten that wakes hours later must not send.
         self._deadline_s = SYSTEM_CLOCK.now_s() + left_s + self._desk.settings.deadline_s(len(plan.lines))
@@ -170,11 +170,11 @@ class Flatten:
         try:
             check_lateness(self.request, datetime.now(UTC), self._desk.settings.schedule.max_lateness_s)
         except GuardRefused as error:
-            self._refuse(str(error))
+            self._ending.write_refusal(str(error))
             raise
         read = self.take_snapshot()
         if self.request.is_dry_run:
-            self._close_dry_run()
+            self._ending.write_dry_run()
             return
         self._orders.allow_cancels()
         self._run_rounds(read)
@@ -193,20 +193,25 @@ class Flatten:
             return self.outcome
         self._orders.forbid_cancels()
         self._sender.collect_all()
-        if self._held_back:
+        if self._sightings.held_back:
             # Perhaps only because a list could not be read; a later one may still know what it holds back.
             self._market_reads.start_missing()
             self._market_reads.wait(_PATIENCE_S)
         self._is_verifying = True
-        self._orders.follow(self._known_plan(), is_finishing=True)
+        self._orders.follow(self._sightings.known, is_finishing=True)
         is_over = build_verify_limit(self._proof.next_start_s(), self._orders.needed_s(), self._stop.is_set, self._limits)
-        while self._reader.blind_reason is None and not self._are_verdicts_settled() and not is_over():
+        while self._reader.blind_reason is None and not self._ending.are_verdicts_settled() and not is_over():
             starts_s = self._proof.next_read_at()
             if starts_s is None:
                 time.sleep(_POLL_S)
             elif wait_until(starts_s, is_over, time.sleep):
                 self._try_fetch("verify", is_over)
-        return self._write_outcome(self._judge(self._orders.watch.evidence_of_all()))
+        return self._ending.write(
+            rounds=self._rounds,
+            blind_reason=self._reader.blind_reason,
+            is_interrupted=self._stop.is_set(),
+            is_past_deadline=SYSTEM_CLOCK.now_s() >= self._deadline_s,
+        )
 
     # -- rounds ---------------------------------------------------------------------------------------------------------
 
@@ -232,13 +237,10 @@ class Flatten:
             if self._is_ready(line) and read.started_s >= self._sender.evidence_from_s(line.instrument_id)
         ]
 
-    def _open_lines(self) -> tuple[PlanLine, ...]:
-        return self._last_plan.lines if self._last_plan else ()
-
     def _sendable_lines(self) -> list[PlanLine]:
         if self._is_stopping():
             return []
-        return [line for line in self._open_lines() if self._sender.may_send(line)]
+        return [line for line in self._sightings.open_lines if self._sender.may_send(line)]
 
     def _is_ready(self, line: PlanLine) -> bool:
         return not self._sender.is_in_flight(line.instrument_id) and not self._orders.is_held_up(line.instrument_id)
@@ -255,7 +257,7 @@ class Flatten:
             return True
         if SYSTEM_CLOCK.now_s() >= self._orders_deadline_s:
             return True
-        is_left = self._is_stopping() or bool(self._open_lines())
+        is_left = self._is_stopping() or bool(self._sightings.open_lines)
         is_at_rest = not self._sendable_lines() and not self._sender.has_in_flight
         return is_left and is_at_rest and self._orders.is_done()
 
@@ -297,7 +299,7 @@ class Flatten:
             return now_s if min(waiting) <= now_s else max(waiting)
         if sendable or self._sender.has_in_flight:
             return None
-        self._orders.follow(self._known_plan(), is_finishing=True)
+        self._orders.follow(self._sightings.known, is_finishing=True)
         return self._proof.next_read_at()
 
     def _try_fetch(self, purpose: str, is_stopped: Callable[[], bool]) -> AccountRead | None:
@@ -309,12 +311,7 @@ class Flatten:
 
     def _note(self, read: AccountRead) -> ClosePlan:
         """Take in a complete read: what is open, what may be closed, and whether it counts as proof."""
-        self._market = self._market_reads.current()
-        asked_for, configured = self.request.instruments, self._desk.account.instruments
-        plan = plan_closes(asked_for, read.positions, self._market, configured)
-        self._seen_open |= {line.instrument_id for line in plan.lines}
-        self._held_back = find_held_back(asked_for, self._seen_open, self._market)
-        self._last_plan = plan
+        plan = self._sightings.take_in(read)
         is_finishing = self._is_verifying or not (plan.lines or self._sender.has_in_flight)
         self._orders.follow(plan, is_finishing=is_finishing)
         self._proof.note(read, plan, time.monotonic())
@@ -327,74 +324,3 @@ class Flatten:
         self._teller.tell(text, self._sender.tally.sends, answer.outcome, accepted_usdt)
         if answer.outcome is Outcome.PARTIAL:
             self._orders.look_again()
-
-    # -- after the last send --------------------------------------------------------------------------------------------
-
-    def _known_plan(self) -> ClosePlan:
-        return self._last_plan or ClosePlan((), ())
-
-    def _judge(self, orders: Mapping[str, OrderEvidence]) -> list[InstrumentVerdict]:
-        self._held_back = find_held_back(self.request.instruments, self._seen_open, self._market_reads.current())
-        histories = self._sender.histories(self._held_back, self._open_lines())
-        return judge(self.request.instruments, self._before, self._proof.reads, self._limits.read_gap_s, histories, orders)
-
-    def _are_verdicts_settled(self) -> bool:
-        """Whether no further read can change a verdict."""
-        if not (self._orders.is_done() and self._proof.has_followed_lists()):
-            return False
-        # Without regard to the orders: which of them are left is settled, and what could not be read will not be.
-        no_orders = {instrument_id: OrderEvidence() for instrument_id in self.request.instruments}
-        return all(
-            verdict.quantity_after_contracts or verdict.verdict.is_flat or verdict.instrument_id in self._held_back
-            for verdict in self._judge(no_orders)
-        )
-
-    def _write_outcome(self, verdicts: list[InstrumentVerdict]) -> FlattenOutcome:
-        result = result_of(verdicts)
-        is_spent = bool(self._open_lines()) and not any(self._sender.may_send(line) for line in self._open_lines())
-        reason = describe_end(
-            result,
-            rounds=self._rounds,
-            sends=self._sender.tally.sends,
-            cancels=self._orders.sends,
-            fatal_reason=self._sender.fatal_reason,
-            blind_reason=self._reader.blind_reason,
-            is_interrupted=self._stop.is_set(),
-            is_past_deadline=SYSTEM_CLOCK.now_s() >= self._deadline_s,
-            is_spent=is_spent,
-        )
-        return self._write_closing(result, reason, verdicts)
-
-    def _close_dry_run(self) -> None:
-        shown = describe_lines(self._open_lines())
-        self._write_closing(FlattenResult.DRY_RUN, f"dry run, nothing sent; open: {shown}", [])
-
-    def _refuse(self, reason: str) -> None:
-        """Write down a flatten that sent nothing because a guard held."""
-        refused = {
-            instrument_id: InstrumentHistory(held_back="refused before sending")
-            for instrument_id in self.request.instruments
-        }
-        gap_s = self._limits.read_gap_s
-        verdicts = judge(self.request.instruments, self._before, [], gap_s, refused, {})
-        self._write_closing(FlattenResult.REFUSED, reason, verdicts)
-
-    def _write_closing(self, result: FlattenResult, reason: str, verdicts: list[InstrumentVerdict]) -> FlattenOutcome:
-        closing = build_closing(
-            self.request.flatten_id,
-            result,
-            reason,
-            rounds=self._rounds,
-            tally=self._sender.tally,
-            before=self._before,
-            last=self._last_plan,
-            verdicts=verdicts,
-            started_s=self._started_s,
-            ended_s=time.monotonic(),
-            proven_s=self._proof.completed_s() if result is FlattenResult.FLAT else None,
-        )
-        if verdicts:
-            self._desk.ledger.record_verdicts(self.request.flatten_id, verdicts)
-        self._desk.ledger.record_closing(closing)
-        self.outcome = FlattenOutcome(closing, tuple(verdicts), self._orders.sends)
-        return self.outcome

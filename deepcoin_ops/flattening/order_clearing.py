@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 
 from deepcoin_ops.domain.errors import DeepcoinOpsError, SendWithdrawn
-from deepcoin_ops.domain.model import Outcome, ProductGroup, Refusal, product_group_of
-from deepcoin_ops.domain.orders import Order, OrderList
+from deepcoin_ops.domain.model import Outcome, Refusal
+from deepcoin_ops.domain.orders import Order
 from deepcoin_ops.domain.planning import ClosePlan
 from deepcoin_ops.exchange.wire_cancels import BATCH_CANCEL, MOST_CANCEL_IDS
 from deepcoin_ops.flattening.cancel_queue import CancelQueue
@@ -28,19 +28,18 @@ from deepcoin_ops.flattening.cancelling import (
 )
 from deepcoin_ops.flattening.clock_correction import ClockCorrection
 from deepcoin_ops.flattening.desk import Desk
+from deepcoin_ops.flattening.list_choice import RESTING, ListChoice
 from deepcoin_ops.flattening.order_reading import OrderReader, OtherVenue
 from deepcoin_ops.flattening.order_watch import ListKey, OrderWatch
 from deepcoin_ops.flattening.progress import Progress
 
 logger = logging.getLogger(__name__)
 
-_RESTING: ListKey = (OrderList.RESTING, None)
 _POLL_S = 0.02
 # Proof that nothing was done: such a cancel is no try, and the next slot may bring it again.
 _NOTHING_DONE = frozenset({Outcome.REFUSED, Outcome.NOT_SENT})
 _LIST_READERS = 3  # lists of single instruments that may wait for their answer at once
 _LISTS_PER_MESSAGE = 20
-_SHARED_FOR_S = 0.5  # that the lanes share one budget, or not, is believed for so long
 _PATIENCE_S = 0.2  # for a thread that may be awaiting a list
 
 
@@ -79,18 +78,12 @@ class OrderClearing:
         )
         self._is_closed = threading.Event()
         self._reader = OrderReader(desk, flatten_id, self.watch, clock, self._is_closed.is_set)
+        self._lists = ListChoice(desk, instruments, self.watch, self._reader, self._queue)
         self._first_page = threading.Event()
-        self._lock = threading.RLock()
-        self._busy: set[str] = set()
-        self._look_again_s = float("-inf")
+        self._lock = threading.Lock()
         self.fatal_reason: str | None = None
         self._takes_batches = True
-        self._is_pace_shared = False
         self._told_left = len(instruments)
-        self._shared_until_s = 0.0
-        self._seen_open: set[str] = set()
-        self._has_plan = False
-        self._is_finishing = False
         self._threads: list[threading.Thread] = []
 
     # -- what the controller asks and tells -------------------------------------------------------------------------------
@@ -126,14 +119,11 @@ class OrderClearing:
             plan: What is open.
             is_finishing: Whether no close is left to be sent for now: then the lists are read for the proof.
         """
-        with self._lock:
-            self._queue.follow(plan)
-            self._seen_open |= {line.instrument_id for line in plan.lines}
-            self._has_plan, self._is_finishing = True, is_finishing
+        self._lists.follow(plan, is_finishing=is_finishing)
 
     def look_again(self) -> None:
         """Read the resting orders once more: a close was answered with an item, and an order may hold its size."""
-        self._look_again_s = time.monotonic()
+        self._lists.look_again()
 
     def wait_first_page(self, limit_s: float) -> None:
         """Wait until the first page of resting orders is there, or could not be read, for at most `limit_s` seconds."""
@@ -164,8 +154,7 @@ class OrderClearing:
             return True
         if self._queue.has_work() or self._sender.has_in_flight:
             return False
-        with self._lock:
-            return not self._busy and not any(self._find_missing(name) for name in self._instruments)
+        return self._lists.is_done()
 
     def positions_from_s(self) -> float:
         """The earliest start of a positions read that shows whatever an order did before it was gone (monotonic)."""
@@ -173,10 +162,8 @@ class OrderClearing:
 
     def needed_s(self) -> float:
         """About how long the lists that are still missing take to be read, in seconds."""
-        with self._lock:
-            missing = sum(self._find_missing(name) is not None for name in self._instruments)
         pace = self._desk.settings.pace
-        return missing * (pace.orders_spacing_s + pace.margin_ms / 1000)
+        return self._lists.count_missing() * (pace.orders_spacing_s + pace.margin_ms / 1000)
 
     # -- the threads ------------------------------------------------------------------------------------------------------
 
@@ -207,20 +194,19 @@ class OrderClearing:
         if batch:
             self._cancel(target_batch(batch) if self._takes_batches else target_one(batch[0]), batch)
             return True
-        if not self._is_resting_list_wanted():
+        if not self._lists.is_resting_list_wanted():
             return False
-        self._read(_RESTING)
+        self._read(RESTING)
         return True
 
     def _step_instrument(self) -> bool:
-        wanted = self._take_list()
+        wanted = self._lists.take_list()
         if wanted is not None:
             try:
                 self._read(wanted)
                 self._cancel_singles()
             finally:
-                with self._lock:
-                    self._busy.discard(wanted[1])
+                self._lists.note_done(wanted)
             return True
         group = self._queue.take_group()
         if group is None:
@@ -235,9 +221,9 @@ class OrderClearing:
 
     def _read(self, key: ListKey) -> None:
         """Read one list, and note what has to go."""
-        read = self._reader.read(key, "verify" if self._is_finishing else "clear", self._note_page)
+        read = self._reader.read(key, "verify" if self._lists.is_finishing else "clear", self._note_page)
         if read is None:
-            if key == _RESTING:
+            if key == RESTING:
                 self._queue.note_failed_list()
         else:
             self._queue.note_list(*key, read.orders)
@@ -248,8 +234,8 @@ class OrderClearing:
     def _tell_progress(self) -> None:
         """Say now and then how many lists are left: with many instruments they take minutes after the last close."""
         with self._lock:
-            left = sum(self._find_missing(name) is not None for name in self._instruments)
-            is_told = self._is_finishing and left < self._told_left and left % _LISTS_PER_MESSAGE == 0
+            left = self._lists.count_missing()
+            is_told = self._lists.is_finishing and left < self._told_left and left % _LISTS_PER_MESSAGE == 0
             if is_told:
                 self._told_left = left
         if is_told and left:
@@ -258,86 +244,6 @@ class OrderClearing:
     def _note_page(self, orders: tuple[Order, ...]) -> None:
         self._queue.hold_up(orders)
         self._first_page.set()
-
-    def _is_resting_list_wanted(self) -> bool:
-        """Whether to read the list of resting orders: at first, for the proof, and to see what cancels have done."""
-        now_s = time.monotonic()
-        with self._lock:
-            if not self._reader.may_read(_RESTING):
-                return False
-            # An item that names a close it did not do may be about a frozen size, so the list is looked at once more.
-            if self.watch.newest_start_s(*_RESTING) <= self._look_again_s:
-                return True
-            recheck_s = self.watch.recheck_from_s()
-            if recheck_s is not None:
-                return now_s >= recheck_s
-            if not self._is_finishing:
-                return False
-            missing = [name for name in self._instruments if not self.watch.is_read(OrderList.RESTING, name)]
-            # One read for all of them, once it counts for all.
-            counts_from = [self.watch.counts_from_s(OrderList.RESTING, name) for name in missing]
-            is_due = all(from_s is not None and from_s <= now_s for from_s in counts_from)
-            return bool(missing) and is_due and all(self.watch.was_tried(OrderList.TRIGGER, name) for name in missing)
-
-    def _take_list(self) -> tuple[OrderList, str] | None:
-        """The list of one instrument that is read next: what is open first, largest first, then what was never read."""
-        with self._lock:
-            if not self._has_plan or self._awaits_group_cancel():
-                return None
-            wanted = []
-            for index, name in enumerate(self._instruments):
-                order_list = None if name in self._busy else self._find_due(name)
-                if order_list is not None:
-                    key = (order_list, name)
-                    is_late = self.watch.was_tried(*key)
-                    wanted.append((is_late, self._queue.rank(name), index, key))
-            if not wanted or (not self._is_finishing and self._shares_pace()):
-                return None  # with one budget for everything the closes go first
-            chosen = min(wanted)[-1]
-            self._busy.add(chosen[1])
-            return chosen
-
-    def _awaits_group_cancel(self) -> bool:
-        """Whether one call is about to cancel what the lists show, so that they need not be read before it."""
-        return self._queue.awaits_group_cancel and (self._queue.is_allowed or not self._is_finishing)
-
-    def _shares_pace(self) -> bool:
-        """Whether closes and lists share one budget; asked of the lease now and then, as that takes its lock."""
-        now_s = time.monotonic()
-        if now_s >= self._shared_until_s:
-            self._is_pace_shared = self._desk.client.has_shared_pace
-            self._shared_until_s = now_s + _SHARED_FOR_S
-        return self._is_pace_shared
-
-    def _find_due(self, instrument_id: str) -> OrderList | None:
-        """The list of an instrument that is missing and would count if it were read now."""
-        order_list, now_s = self._find_missing_of_instrument(instrument_id), time.monotonic()
-        if order_list is None or not self._reader.may_read((order_list, instrument_id)):
-            return None
-        if self._queue.is_open(instrument_id) and not self.watch.was_tried(order_list, instrument_id):
-            return order_list  # no proof yet, and the sooner an order that opens is seen the better
-        from_s = self.watch.counts_from_s(order_list, instrument_id)
-        return order_list if from_s is not None and from_s <= now_s else None
-
-    def _find_missing(self, instrument_id: str) -> OrderList | None:
-        """A list that is missing for an instrument and was not given up."""
-        if not self._reader.is_given_up(_RESTING) and not self.watch.is_read(OrderList.RESTING, instrument_id):
-            return OrderList.RESTING
-        return self._find_missing_of_instrument(instrument_id)
-
-    def _find_missing_of_instrument(self, instrument_id: str) -> OrderList | None:
-        wanted = [OrderList.TRIGGER, *([OrderList.TRAILING] if self._is_trailing_wanted(instrument_id) else [])]
-        for order_list in wanted:
-            is_given_up = self._reader.is_given_up((order_list, instrument_id))
-            if not is_given_up and not self.watch.is_read(order_list, instrument_id):
-                return order_list
-        return None
-
-    def _is_trailing_wanted(self, instrument_id: str) -> bool:
-        """Whether trailing exits are looked for: where a position was, and is no more. They can only close one."""
-        is_contract = product_group_of(instrument_id) is not ProductGroup.SPOT
-        was_open = instrument_id in self._seen_open and not self._queue.is_open(instrument_id)
-        return is_contract and was_open and self._queue.is_allowed and self._queue.takes_all
 
     # -- cancelling -------------------------------------------------------------------------------------------------------
 
