@@ -13,9 +13,11 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from deepcoin_ops.domain.caps import Caps, OnCap
 from deepcoin_ops.domain.errors import SettingsError
 from deepcoin_ops.domain.model import Venue
 from deepcoin_ops.domain.orders import CancelOrders, CancelTriggers
@@ -41,6 +43,7 @@ _DEFAULTS = {
     "DEEPCOIN_OPS_VENUE": Venue.PAPER.value,
     "DEEPCOIN_OPS_STATE": "",
     "DEEPCOIN_OPS_PAPER_URL": "http://127.0.0.1:8788",
+    "DEEPCOIN_OPS_ARMING": "~/.config/deepcoin_ops/arming",
 }
 _LIVE_URL_VARIABLE = "DEEPCOIN_BASE_URL"  # the name the exchange's own command line uses
 _SECONDS_BESIDE_THE_CLOSES = 120
@@ -62,6 +65,15 @@ class AccountSettings:
     close_reopened: bool = True
     cancel_orders: CancelOrders = CancelOrders.ALL
     cancel_triggers: CancelTriggers = CancelTriggers.BY_ID
+    cap_notional_usdt: Decimal | None = None
+    cap_instrument_notional_usdt: Decimal | None = None
+    cap_open_instruments: int | None = None
+    on_cap: OnCap = OnCap.REFUSE
+
+    @property
+    def caps(self) -> Caps:
+        """The most that one flatten may close, by these settings alone."""
+        return Caps(self.cap_notional_usdt, self.cap_instrument_notional_usdt, self.cap_open_instruments, self.on_cap)
 
 
 @dataclass(frozen=True)
@@ -82,6 +94,7 @@ class Settings:
     venue: Venue
     base_url: str
     state_folder: Path
+    arming_folder: Path
     tables_url: str
     accounts: Mapping[str, AccountSettings]
     schedule: ScheduleSection
@@ -103,6 +116,11 @@ class Settings:
     def locks_folder(self) -> Path:
         """Where the account locks and table locks of this venue are kept."""
         return self.state_folder / self.venue / "locks"
+
+    @property
+    def is_known_host(self) -> bool:
+        """Whether the exchange's address is its own or loopback; any other one has to be in the arming file."""
+        return self.base_url == LIVE_URL or _is_loopback(urlsplit(self.base_url).hostname or "")
 
     @property
     def calendar(self) -> TradingCalendar:
@@ -150,7 +168,7 @@ class Settings:
             "accounts": {name: asdict(account) for name, account in self.accounts.items()},
             **{name: getattr(self, name).model_dump(mode="json") for name in sections},
         }
-        return json.dumps(public, sort_keys=True)
+        return json.dumps(public, sort_keys=True, default=str)  # amounts
 
 
 def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -172,6 +190,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     paper_url = _parse_url("DEEPCOIN_OPS_PAPER_URL", variables["DEEPCOIN_OPS_PAPER_URL"], problems)
     live_url = _parse_url(_LIVE_URL_VARIABLE, environ.get(_LIVE_URL_VARIABLE) or LIVE_URL, problems)
     state_folder = _parse_state_folder(variables["DEEPCOIN_OPS_STATE"], problems)
+    arming_folder = _parse_arming_folder(variables["DEEPCOIN_OPS_ARMING"], problems)
     source_path = Path(variables["DEEPCOIN_OPS_SETTINGS"]).absolute()
     file = None
     try:
@@ -186,6 +205,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         venue=venue,
         base_url=live_url if venue is Venue.LIVE else paper_url,
         state_folder=state_folder,
+        arming_folder=arming_folder,
         tables_url=_tables_url(file, state_folder, venue),
         accounts={name: AccountSettings(name, **dict(section)) for name, section in file.accounts.items()},
         schedule=file.schedule,
@@ -242,17 +262,37 @@ def _parse_venue(text: str, problems: list[str]) -> Venue:
 
 
 def _parse_state_folder(text: str, problems: list[str]) -> Path:
-    if not text:
-        checkout = Path(__file__).parent.parent
-        is_checkout = (checkout / "pyproject.toml").is_file()
-        text = str(checkout / ".deepcoin_ops") if is_checkout else "~/.local/state/deepcoin_ops"
+    checkout = _find_checkout()
+    return _parse_folder(
+        "DEEPCOIN_OPS_STATE",
+        text or (str(checkout / ".deepcoin_ops") if checkout else "~/.local/state/deepcoin_ops"),
+        problems,
+    )
+
+
+def _parse_arming_folder(text: str, problems: list[str]) -> Path:
+    """Where armings are kept: never in the checkout, so that no copy of it is armed."""
+    folder, checkout = _parse_folder("DEEPCOIN_OPS_ARMING", text, problems), _find_checkout()
+    if checkout and folder.resolve().is_relative_to(checkout.resolve()):
+        told = sentence("a folder outside the checkout", describe(text), "what arms a desk must not travel with its code")
+        problems.append(f"environment: DEEPCOIN_OPS_ARMING: {told}")
+    return folder
+
+
+def _find_checkout() -> Path | None:
+    """The checkout that this code is in, if it is in one."""
+    checkout = Path(__file__).parent.parent
+    return checkout if (checkout / "pyproject.toml").is_file() else None
+
+
+def _parse_folder(variable: str, text: str, problems: list[str]) -> Path:
     try:
         folder = Path(text).expanduser().absolute()
     except RuntimeError:
         folder = Path(text).absolute()
-        problems.append(f"environment: DEEPCOIN_OPS_STATE: {sentence('a folder', describe(text), 'write it in full')}")
+        problems.append(f"environment: {variable}: {sentence('a folder', describe(text), 'write it in full')}")
     if folder.exists() and not folder.is_dir():
-        problems.append(f"environment: DEEPCOIN_OPS_STATE: {sentence('a folder', f'a file at {folder}')}")
+        problems.append(f"environment: {variable}: {sentence('a folder', f'a file at {folder}')}")
     return folder
 
 

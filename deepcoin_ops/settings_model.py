@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
@@ -27,6 +28,7 @@ from pydantic import (
     field_validator,
 )
 
+from deepcoin_ops.domain.caps import OnCap
 from deepcoin_ops.domain.model import Venue
 from deepcoin_ops.domain.orders import CancelOrders, CancelTriggers
 from deepcoin_ops.domain.trading_day import TradingCalendar
@@ -77,8 +79,23 @@ def _one_of(words: type[_Word]) -> Any:
     return BeforeValidator(parse)
 
 
+def _parse_usdt(found: object) -> Decimal | None:
+    """An amount of USDT, whole or with decimals; the text of a float is what the person wrote."""
+    if found is None or isinstance(found, Decimal):
+        return found
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 < found < 1e15:
+        refuse(problem("null, or an amount of USDT above 0, such as 250000", describe(found)))
+    return Decimal(str(found))
+
+
+_Usdt = Annotated[Decimal | None, BeforeValidator(_parse_usdt)]
+
+
 class AccountSection(_Section):
-    """One account: what may be closed and cancelled in it, and the names of the variables that hold its credentials."""
+    """One account: what may be closed and cancelled in it, and the names of the variables that hold its credentials.
+
+    The caps bound what one flatten may close: notional in USDT in all and in one instrument, and the number of instruments.
+    """
 
     credentials_prefix: str
     close_spot: bool = False
@@ -86,6 +103,10 @@ class AccountSection(_Section):
     close_reopened: bool = True
     cancel_orders: Annotated[CancelOrders, _one_of(CancelOrders)] = CancelOrders.ALL
     cancel_triggers: Annotated[CancelTriggers, _one_of(CancelTriggers)] = CancelTriggers.BY_ID
+    cap_notional_usdt: _Usdt = None
+    cap_instrument_notional_usdt: _Usdt = None
+    cap_open_instruments: Annotated[int, Field(ge=1)] | None = None
+    on_cap: Annotated[OnCap, _one_of(OnCap)] = OnCap.REFUSE
     instruments: tuple[str, ...]
 
     @field_validator("cancel_triggers")

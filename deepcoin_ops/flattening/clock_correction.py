@@ -1,4 +1,4 @@
-"""Correcting the clock that signs, once per flatten, after the exchange has refused a timestamp."""
+"""Bringing the clock that signs in line with the exchange's: once after a refused timestamp, and before anything live."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from deepcoin_ops.flattening.guards import check_clock_offset
 from deepcoin_ops.flattening.progress import Progress
 
 _TRIES = 3
+# What is left after a correction is the error of measuring it; more than this is a clock that jumps, or a line that lags.
+_MOST_LEFT_S = 2.0
 
 
 class ClockCorrection:
@@ -71,6 +73,29 @@ class ClockCorrection:
             self._client.apply_clock_offset(offset)
             self._corrected_s = time.monotonic()
         self._report(Progress(f"the exchange's clock is {offset.total_seconds():+.3f} s from this machine's; corrected"))
+
+    def align(self) -> float:
+        """Bring the clock in line before anything was refused, and measure again whether it is.
+
+        Returns:
+            How far the exchange's clock is ahead of this machine's, in seconds.
+
+        Raises:
+            GuardRefused: The difference is too large, it cannot be read, or it is another one after the correction.
+            SendWithdrawn: Stopping was asked for.
+        """
+        with self._lock:
+            offset = self._fetch_offset()
+            check_clock_offset(offset, self._max_offset_s)
+            self._client.apply_clock_offset(offset)
+            left_s = (self._fetch_offset() - offset).total_seconds()
+        if abs(left_s) > _MOST_LEFT_S:
+            raise GuardRefused(
+                f"the exchange's clock was {offset.total_seconds():+.1f} s from this machine's, and {left_s:+.1f} s from "
+                f"the corrected one a moment later; more than {_MOST_LEFT_S:.0f} s is no clock to sign with. Nothing more "
+                "is sent. Look at this machine's clock and its line to the exchange."
+            )
+        return offset.total_seconds()
 
     def _fetch_offset(self) -> timedelta:
         failure: ReadFailed | None = None

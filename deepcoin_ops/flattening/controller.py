@@ -18,6 +18,7 @@ from deepcoin_ops.domain.model import FlattenRequest, Outcome
 from deepcoin_ops.domain.planning import ClosePlan, PlanLine, describe_lines, total_notional
 from deepcoin_ops.exchange.pace_clock import SYSTEM_CLOCK
 from deepcoin_ops.flattening.account_lock import AccountLock
+from deepcoin_ops.flattening.admission import Admission
 from deepcoin_ops.flattening.clock_correction import ClockCorrection
 from deepcoin_ops.flattening.desk import Desk
 from deepcoin_ops.flattening.ending import Ending
@@ -34,7 +35,7 @@ from deepcoin_ops.flattening.sightings import Sightings
 # Seconds the first send waits for prices and orders; without them it goes out in another order, and may find size frozen.
 _PATIENCE_S = 3.0
 _POLL_S = 0.05
-_FRESH_S = 5.0  # seconds for which a positions read may lead to sends that were held up
+_FRESH_S = 5.0  # seconds for which a positions read may lead to a first send, or to sends that were held up
 
 
 class Flatten:
@@ -63,6 +64,7 @@ class Flatten:
         max_offset_s = desk.settings.exchange.max_clock_offset_s
         self._clock = ClockCorrection(desk.client, max_offset_s, stop.is_set, report)
         self._reader = AccountReader(self._observer, self._clock, report)
+        self._admission = Admission(desk, request, self._clock, stop.is_set, report)
         self._orders = OrderClearing(
             desk, request.instruments, request.flatten_id, self._find_closes_settled, stop.is_set, self._clock, report
         )
@@ -104,6 +106,7 @@ class Flatten:
     def release(self) -> None:
         """End the threads and give the lock back; answers still in flight are awaited and recorded first."""
         try:
+            self._admission.close()
             self._market_reads.close()
             self._sender.close()
             self._orders.close()
@@ -172,10 +175,13 @@ class Flatten:
         except GuardRefused as error:
             self._ending.write_refusal(str(error))
             raise
+        if not self.request.is_dry_run:
+            self._admission.start()
         read = self.take_snapshot()
         if self.request.is_dry_run:
             self._ending.write_dry_run()
             return
+        read = self._admit(read)
         self._orders.allow_cancels()
         self._run_rounds(read)
         self._orders.forbid_cancels()
@@ -212,6 +218,26 @@ class Flatten:
             is_interrupted=self._stop.is_set(),
             is_past_deadline=SYSTEM_CLOCK.now_s() >= self._deadline_s,
         )
+
+    def _admit(self, read: AccountRead) -> AccountRead:
+        """Have it decided whether anything may be sent; the read that this was decided on, and that is fresh.
+
+        Raises:
+            GuardRefused: Nothing may be sent; recorded.
+            SendWithdrawn: Stopping was asked for; recorded likewise.
+        """
+        try:
+            while True:
+                self._admission.check(self._sightings.open_lines, self._market_reads)
+                # On the boot clock: it may have taken a while, or the machine may have been suspended.
+                if SYSTEM_CLOCK.now_s() - read.arrived_s <= _FRESH_S:
+                    return read
+                limit_s = self._desk.settings.deadline_s(0)
+                read = self._reader.fetch_snapshot(self.request.account, limit_s, self._stop.is_set)
+                self._note(read)
+        except (GuardRefused, SendWithdrawn) as error:
+            self._ending.write_refusal(str(error))
+            raise
 
     # -- rounds ---------------------------------------------------------------------------------------------------------
 

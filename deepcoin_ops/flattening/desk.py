@@ -15,6 +15,7 @@ from deepcoin_ops.exchange.orders import ORDER_LANES
 from deepcoin_ops.exchange.pacing import FilePace
 from deepcoin_ops.exchange.transport import Transport
 from deepcoin_ops.exchange.wire_cancels import CANCEL_TRIGGER
+from deepcoin_ops.flattening.arming import read_arming
 from deepcoin_ops.ledger.journal import Ledger
 from deepcoin_ops.settings import AccountSettings, Settings, resolve_credentials
 
@@ -29,35 +30,45 @@ class Desk:
     ledger: Ledger
 
 
-def check_armed(settings: Settings) -> None:
-    """Refuse a venue that real money stands behind.
+def check_host(settings: Settings, account: AccountSettings) -> None:
+    """Refuse to talk to a host that is neither the exchange's own, nor loopback, nor in the account's arming file.
+
+    Every signed request shows the key and the passphrase to whoever answers there, reads too.
 
     Raises:
-        NotArmed: The live venue was asked for; this version has no way of arming it.
+        NotArmed: It is neither.
     """
-    if settings.venue is Venue.LIVE:
-        raise NotArmed(
-            "DEEPCOIN_OPS_VENUE=live: this version cannot be armed for the live exchange, whatever else is set. Nothing "
-            "was sent and all positions are as they were. Unset the variable to use the paper exchange, or close by hand."
-        )
+    if settings.venue is Venue.PAPER or settings.is_known_host or read_arming(settings, account.name) is not None:
+        return
+    raise NotArmed(
+        f"account {account.name}: {settings.base_url} (DEEPCOIN_BASE_URL) is not the exchange's own address, and the "
+        "account is not armed for it. Nothing was sent there, no read either, and all positions are as they were. Unset "
+        "the variable, or arm the account for this address with `deepcoin-ops arm --trust-url`."
+    )
 
 
 @contextmanager
-def open_desk(settings: Settings, account: str | None, environ: Mapping[str, str] = os.environ) -> Iterator[Desk]:
+def open_desk(
+    settings: Settings, account: str | None, environ: Mapping[str, str] = os.environ, *, trusted_url: str | None = None
+) -> Iterator[Desk]:
     """Open one account's desk and close it again. Writes: creates or migrates the venue's ledger.
+
+    It can be read from at once. Whether it may send is decided for each flatten (`flattening.admission`).
 
     Args:
         settings: The loaded settings.
         account: Its name in the settings; None where there is exactly one.
         environ: Where credentials are looked up.
+        trusted_url: An address that a person has just confirmed, which needs no arming file to be read from.
 
     Raises:
-        NotArmed: The live venue was asked for.
+        NotArmed: The address is not the exchange's own and not armed.
         SettingsError: No such account, or a credential is missing.
         LedgerError: The ledger cannot be used.
     """
-    check_armed(settings)
     account_settings = settings.account(account)
+    if trusted_url != settings.base_url:
+        check_host(settings, account_settings)
     client = build_client(settings, account_settings, environ)
     try:
         with Ledger.open(settings.ledger_path, settings.venue) as ledger:

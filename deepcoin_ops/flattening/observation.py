@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from deepcoin_ops.domain.errors import ReadFailed
 from deepcoin_ops.domain.model import InstrumentType, Position, PositionsRead, product_group_of
 from deepcoin_ops.domain.planning import ClosePlan, MarketData, plan_closes
+from deepcoin_ops.exchange.pace_clock import SYSTEM_CLOCK
 from deepcoin_ops.exchange.pacing import never
 from deepcoin_ops.flattening.desk import Desk
 from deepcoin_ops.flattening.market import MarketReads
@@ -21,9 +22,13 @@ _PLAN_PATIENCE_S = 10.0
 
 @dataclass(frozen=True)
 class AccountRead:
-    """One complete positions read of an account: a page per instrument type, always in the same order."""
+    """One complete positions read of an account: a page per instrument type, always in the same order.
+
+    `arrived_s` is when the last page had arrived, on the boot clock.
+    """
 
     pages: tuple[PositionsRead, ...]
+    arrived_s: float = field(default_factory=SYSTEM_CLOCK.now_s)
 
     @property
     def positions(self) -> tuple[Position, ...]:

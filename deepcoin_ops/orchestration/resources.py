@@ -22,7 +22,7 @@ from deepcoin_ops.domain.model import FlattenRequest
 from deepcoin_ops.domain.table_head import TableHead
 from deepcoin_ops.domain.trading_day import list_days
 from deepcoin_ops.flattening.controller import Flatten
-from deepcoin_ops.flattening.desk import Desk, check_armed, open_desk
+from deepcoin_ops.flattening.desk import Desk, open_desk
 from deepcoin_ops.flattening.progress import Progress
 from deepcoin_ops.flattening.supervision import run_beside
 from deepcoin_ops.flattening.targets import CloseTargets
@@ -66,7 +66,7 @@ class FlattenDesk(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The desk of an account, opened once per run.
 
         Raises:
-            DeepcoinOpsError: Not armed, no such account, a missing credential, or a ledger that cannot be used.
+            DeepcoinOpsError: No such account, a missing credential, or a ledger that cannot be used.
         """
         name = self._settings.account(account).name
         if name not in self._desks:
@@ -79,7 +79,6 @@ class FlattenDesk(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             DeepcoinOpsError: As `open`; or the ledger does not know the flatten.
         """
-        check_armed(self._settings)
         with Ledger.open(self._settings.ledger_path, self._settings.venue) as ledger:
             record = ledger.read_flatten(flatten_id)
         if record is None:

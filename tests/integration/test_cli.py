@@ -137,17 +137,17 @@ def test_a_bad_settings_file_is_told_without_a_traceback(settings_file: WriteSet
     assert "Traceback" not in ended.stderr
 
 
-def test_the_live_venue_is_refused_with_2(settings_file: WriteSettings) -> None:
-    """Whatever else is set, this version cannot be armed."""
+def test_the_live_venue_without_credentials_is_refused_with_2(settings_file: WriteSettings) -> None:
+    """Each missing variable is named; what else a live flatten needs is tried in test_admission."""
     live = (
         SETTINGS.replace("0.05", "1.0")
         .replace("read_gap_s: 0.06", "read_gap_s: 1.1")
         .replace("unknown_hold_s: 2", "unknown_hold_s: 5")
     )
-    variables = settings_file("http://127.0.0.1:9", live) | {"DEEPCOIN_OPS_VENUE": "live"}
-    ended = run(variables, "flatten")
+    variables = settings_file("http://127.0.0.1:9", live)
+    ended = run(variables | {"DEEPCOIN_OPS_VENUE": "live", "DEEPCOIN_BASE_URL": "http://127.0.0.1:9"}, "flatten")
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert "cannot be armed" in ended.stderr
+    assert "_SECRET_KEY: expected printable ASCII" in ended.stderr
 
 
 def test_a_key_that_is_refused_exits_with_2_and_a_refused_flatten(paper: StartPaper, settings_file: WriteSettings) -> None:

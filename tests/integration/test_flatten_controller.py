@@ -13,12 +13,11 @@ from pathlib import Path
 import pytest
 from flatten_lab import SETTINGS, Lab, build_scenario, open_lab, position, stubborn, wait_for, with_settings
 
-from deepcoin_ops.domain.errors import GuardRefused, LockTimeout, NotArmed, SettingsError
-from deepcoin_ops.domain.model import CloseIntent, FlattenResult, Outcome, ProductGroup, Venue, Verdict
+from deepcoin_ops.domain.errors import GuardRefused, LockTimeout, SettingsError
+from deepcoin_ops.domain.model import CloseIntent, FlattenResult, Outcome, ProductGroup, Verdict
 from deepcoin_ops.exchange.pace_clock import SYSTEM_CLOCK
 from deepcoin_ops.flattening.account_lock import AccountLock
 from deepcoin_ops.flattening.controller import Flatten
-from deepcoin_ops.flattening.desk import open_desk
 from deepcoin_ops.flattening.progress import Progress
 from deepcoin_ops.paper.faults import Fault, FaultAction
 
@@ -287,16 +286,6 @@ def test_three_unknown_outcomes_in_a_row_pause_the_sends_until_a_read(tmp_path: 
         closes = [index for index, each in enumerate(calls) if each.method == "POST"]
         between = calls[closes[2] + 1 : closes[3]]
         assert any(each.method == "GET" for each in between)
-
-
-def test_the_live_venue_is_not_armed_whatever_else_is_set(tmp_path: Path) -> None:
-    """Live stays off; nothing is opened, not even the ledger."""
-    with open_lab(tmp_path, build_scenario(POSITIONS)) as lab:
-        live = replace(lab.desk.settings, venue=Venue.LIVE)
-        with pytest.raises(NotArmed), open_desk(live, "main", {"DEEPCOIN_API_KEY": "k"}):
-            pytest.fail("the live venue was opened")
-        assert not live.ledger_path.exists()
-        assert lab.close_arrivals() == []
 
 
 def test_an_account_that_does_not_exist_is_refused_by_name(tmp_path: Path) -> None:

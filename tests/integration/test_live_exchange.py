@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from flatten_lab import build_scenario, position
-from live_exchange import LiveStand, live_uid, open_live_lab, open_live_stand
+from live_exchange import LiveStand, live_uid, open_live_stand
 
-from deepcoin_ops.domain.errors import NotArmed, ReadRefused
+from deepcoin_ops.domain.errors import ReadRefused
 from deepcoin_ops.domain.model import InstrumentType, Outcome
 from deepcoin_ops.domain.paper_credentials import paper_credentials
 from deepcoin_ops.exchange.client import BATCH_CLOSE, DeepcoinClient
@@ -57,9 +57,3 @@ def test_a_client_of_the_paper_venue_refuses_its_answers(tmp_path: Path) -> None
         paper = {"DEEPCOIN_OPS_VENUE": "paper", "DEEPCOIN_OPS_PAPER_URL": stand.exchange.url}
         with open_client(stand, **paper) as client, pytest.raises(ReadRefused):
             client.fetch_uid()
-
-
-def test_without_an_arming_file_no_desk_is_opened_on_it(tmp_path: Path) -> None:
-    """Everything else that a live desk needs is there."""
-    with pytest.raises(NotArmed), open_live_lab(tmp_path, SCENARIO, is_armed=False):
-        pytest.fail("the live venue was opened")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -14,6 +16,7 @@ from flatten_lab import position
 
 from deepcoin_ops.definitions import build_definitions
 from deepcoin_ops.domain.model import FlattenResult, PositionSide
+from deepcoin_ops.domain.paper_credentials import paper_credentials
 from deepcoin_ops.flattening.desk import open_desk
 from deepcoin_ops.flattening.opening import open_flatten
 from deepcoin_ops.ledger.history import History
@@ -89,21 +92,23 @@ def test_a_tag_that_is_no_time_is_refused(stage, failure_of: FailureOf) -> None:
     assert stage.exchange.arrivals() == []
 
 
-def test_the_live_venue_is_not_armed_and_nothing_is_sent_anywhere(
-    stage, failure_of: FailureOf, monkeypatch: pytest.MonkeyPatch
+def test_a_live_desk_that_is_pointed_at_the_paper_exchange_sends_nothing(
+    stage, failure_of: FailureOf, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Whatever else is set: this version cannot send to the real exchange."""
+    """A marked answer is not the real exchange's, so that nothing it says is believed; nor is anything written on paper."""
     monkeypatch.setenv("DEEPCOIN_OPS_VENUE", "live")
+    monkeypatch.setenv("DEEPCOIN_OPS_ARMING", str(tmp_path / "arming"))
     monkeypatch.setenv("DEEPCOIN_BASE_URL", stage.exchange.url)
-    for name in ("DEEPCOIN_API_KEY", "DEEPCOIN_SECRET_KEY", "DEEPCOIN_PASSPHRASE"):
-        monkeypatch.setenv(name, "0123456789abcdef")
+    for name, value in asdict(paper_credentials("main")).items():
+        monkeypatch.setenv(f"{stage.settings.account().credentials_prefix}_{name.upper()}", value)
     settings_text = stage.settings.source_path.read_text()
     stage.settings.source_path.write_text(settings_text[: settings_text.index("pace:")])
-    for job in ("flatten_positions", "plan_positions"):
-        result = stage.run(job, {})
-        assert "cannot be armed for the live exchange" in failure_of(result)
-    assert stage.exchange.arrivals() == []
-    assert not (stage.settings.state_folder / "live").exists()
+    for job, config in (("flatten_positions", {"dry_run": False}), ("plan_positions", {})):
+        result = stage.run(job, config)
+        assert "does not come from the live venue" in failure_of(result)
+    assert stage.exchange.arrivals()
+    assert stage.close_arrivals() == []
+    assert not (stage.settings.state_folder / "paper").exists()
 
 
 def test_a_flatten_that_was_opened_and_never_begun_is_closed_with_its_run(stage) -> None:

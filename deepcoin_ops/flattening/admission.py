@@ -1,0 +1,194 @@
+"""Whether a flatten may send its closes: arming, uid, clock, caps. Sends nothing itself.
+
+Decided once for each flatten, after its first read and before its first send; a preflight (`preflight`) asks the same in
+time for somebody to act. On the paper venue the caps alone count. The kill switch is looked at before every send.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+from deepcoin_ops.domain.caps import Caps, find_excess
+from deepcoin_ops.domain.checks import AccountCheck, CheckPurpose, Finding, FindingKind, describe_findings
+from deepcoin_ops.domain.errors import GuardRefused, SendWithdrawn
+from deepcoin_ops.domain.model import FlattenRequest, Venue
+from deepcoin_ops.domain.planning import MarketData, PlanLine, describe_lines, total_notional
+from deepcoin_ops.flattening.arming import Arming, find_arming
+from deepcoin_ops.flattening.clock_correction import ClockCorrection
+from deepcoin_ops.flattening.desk import Desk
+from deepcoin_ops.flattening.key_probe import KeyProbe, Probed
+from deepcoin_ops.flattening.progress import Progress
+
+# Beside the few seconds that a first send waits anyway: without prices a cap cannot be told from none.
+_PRICE_PATIENCE_S = 15.0
+
+
+class MarketPrices(Protocol):
+    """What is needed of the market reads of a flatten."""
+
+    def start_missing(self) -> None:
+        """Begin fetching whatever is neither there nor on its way."""
+
+    def wait(self, limit_s: float) -> None:
+        """Wait for what is on its way."""
+
+    def current(self) -> MarketData:
+        """What has come in so far."""
+
+    def price_lines(self, lines: Sequence[PlanLine]) -> list[PlanLine]:
+        """The lines with what is known by now."""
+
+
+class Admission:
+    """The decision about one flatten. `start` it beside the first read, then `check` what that shows.
+
+    Args:
+        desk: The account.
+        request: Which flatten.
+        clock: Corrects the clock that signs.
+        is_stopped: Asked while waiting.
+        report: Told of what was found and does not block.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        request: FlattenRequest,
+        clock: ClockCorrection,
+        is_stopped: Callable[[], bool],
+        report: Callable[[Progress], None],
+    ):
+        self._desk = desk
+        self._request = request
+        self._is_stopped = is_stopped
+        self._report = report
+        self._is_live = desk.settings.venue is Venue.LIVE
+        self._has_waited = False
+        self._probe = KeyProbe(desk, clock, is_stopped, desk.settings.deadline_s(0))
+
+    def start(self) -> None:
+        """Begin asking whose key it is; on the live venue only."""
+        if self._is_live:
+            self._probe.start()
+
+    def close(self) -> None:
+        """End the threads."""
+        self._probe.close()
+
+    def check(self, open_lines: Sequence[PlanLine], market: MarketPrices) -> None:
+        """Decide, and record on the live venue, or where something was found, why.
+
+        Args:
+            open_lines: What the newest read shows open.
+            market: The market reads of this flatten; prices that a cap needs are waited for.
+
+        Raises:
+            GuardRefused: Nothing may be sent; the message says why, what is left open, and what to do.
+            SendWithdrawn: Stopping was asked for.
+            LedgerError: The decision could not be recorded.
+        """
+        probed = self._probe.wait() if self._is_live else None
+        arming, found = find_armed(self._desk)
+        lines = self._price(open_lines, find_caps(self._desk, arming), market)
+        if self._is_stopped():
+            raise SendWithdrawn("stopped before it was decided whether anything may be sent")
+        check = build_check(self._desk, CheckPurpose.FLATTEN, probed, (arming, found), lines, market.current())
+        if self._is_live or check.findings:
+            self._record(check)
+        if not check.is_passed:
+            raise GuardRefused(
+                f"account {self._desk.account.name}: {describe_findings(check.blocking)} Nothing was sent; left open: "
+                f"{describe_lines(lines)}."
+            )
+        for finding in check.findings:
+            self._report(Progress(finding.text))
+
+    def _price(self, lines: Sequence[PlanLine], caps: Caps, market: MarketPrices) -> Sequence[PlanLine]:
+        """The lines with the prices that a cap needs, as far as they come in time; they are waited for once."""
+        is_priced = all(line.notional_usdt is not None for line in lines)
+        if caps.need_notionals and not is_priced and not self._has_waited:
+            self._has_waited = True
+            market.start_missing()
+            market.wait(_PRICE_PATIENCE_S)
+        return market.price_lines(lines)
+
+    def _record(self, check: AccountCheck) -> None:
+        request = self._request
+        self._desk.ledger.record_check(request.account, request.trading_day, check, request.flatten_id)
+
+
+def find_caps(desk: Desk, arming: Arming | None) -> Caps:
+    """The caps that hold for an account: those of the settings, and the arming's notional where that is lower."""
+    caps = desk.account.caps
+    notionals = [each for each in (caps.notional_usdt, arming.cap_usdt if arming else None) if each is not None]
+    return replace(caps, notional_usdt=min(notionals, default=None))
+
+
+def build_check(
+    desk: Desk,
+    purpose: CheckPurpose,
+    probed: Probed | None,
+    armed: tuple[Arming | None, tuple[Finding, ...]],
+    lines: Sequence[PlanLine] | None,
+    market: MarketData,
+) -> AccountCheck:
+    """Put together what is known about an account.
+
+    Args:
+        desk: The account.
+        purpose: Why it was asked.
+        probed: What the exchange said of the key; None when it was not asked.
+        armed: The arming and what is wrong with it; nothing on the paper venue.
+        lines: What is open; None when no complete read was had.
+        market: Contract sizes, for the caps.
+    """
+    arming, findings = armed
+    uid = probed.uid if probed else None
+    caps = find_caps(desk, arming)
+    told = [*findings, *(probed.findings if probed else ())]
+    if uid is not None and desk.settings.venue is Venue.LIVE:
+        told += _find_other_account(desk, uid, arming)
+    if lines is not None:
+        told += find_excess(lines, market, caps)
+    is_priced = lines is not None and all(line.notional_usdt is not None for line in lines)
+    return AccountCheck(
+        purpose=purpose,
+        checked_at=datetime.now(UTC),
+        base_url=desk.settings.base_url,
+        uid=uid,
+        open_instruments=None if lines is None else len(lines),
+        notional_usdt=total_notional(lines) if lines is not None and is_priced else None,
+        clock_offset_s=probed.clock_offset_s if probed else None,
+        armed_until=arming.expires_at if arming else None,
+        cap_usdt=caps.notional_usdt,
+        findings=tuple(told),
+    )
+
+
+def find_armed(desk: Desk) -> tuple[Arming | None, tuple[Finding, ...]]:
+    """The account's arming and what is wrong with it; nothing of either on the paper venue, which needs none."""
+    if desk.settings.venue is Venue.PAPER:
+        return None, ()
+    return find_arming(desk.settings, desk.account.name, datetime.now(UTC))
+
+
+def _find_other_account(desk: Desk, uid: str, arming: Arming | None) -> list[Finding]:
+    """What says that the key is another account's than it should be."""
+    name = desk.account.name
+    if arming is not None and arming.uid != uid:
+        text = (
+            f"armed for uid {arming.uid}, and its key belongs to uid {uid}: a close would go to another account. Put the "
+            "right key in place, or arm it anew."
+        )
+        return [Finding(FindingKind.OTHER_UID, True, text)]
+    last = desk.ledger.read_admitted_check(name)
+    if last is None or last.check.uid == uid or (arming is not None and arming.armed_at > last.recorded_at):
+        return []
+    text = (
+        f"its key belongs to uid {uid}, and belonged to {last.check.uid} when a flatten was last admitted, on "
+        f"{last.recorded_at:%Y-%m-%d}. If that is meant, arm it anew; its arming is older than that flatten."
+    )
+    return [Finding(FindingKind.UID_CHANGED, True, text)]
