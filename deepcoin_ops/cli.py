@@ -1,8 +1,8 @@
 """The command line: what a person can ask for, and how each answer leaves the process. No Dagster is imported here.
 
-Exit codes: 0 flat, or what was asked for was shown; 1 not flat, not verified, or an altered ledger; 2 refused before
-anything was sent, or misconfigured. With `--json`, standard output holds one JSON document or nothing; all else is said on
-standard error.
+Exit codes: 0 flat, or what was asked for was shown or done; 1 not flat, not verified, an altered ledger, or a check that
+failed; 2 refused before anything was sent, or misconfigured. With `--json`, standard output holds one JSON document or
+nothing; all else is said on standard error.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ import re
 import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn, TypeVar
 
 import click
 from rich.console import Console, RenderableType
 
+from deepcoin_ops.commands.arming import confirm_arming, disarm_accounts, propose_arming
+from deepcoin_ops.commands.check_tables import build_check_tables
 from deepcoin_ops.commands.documents import (
+    build_checks_document,
     build_day_document,
     build_flatten_document,
     build_plan_document,
@@ -31,10 +35,14 @@ from deepcoin_ops.commands.tables import (
     build_day_tables,
     build_flatten_tables,
     build_plan_tables,
+    build_proposal_tables,
     build_status_tables,
 )
+from deepcoin_ops.domain.checks import CheckPurpose
 from deepcoin_ops.domain.errors import DeepcoinOpsError, GuardRefused, LedgerError, SettingsError
 from deepcoin_ops.flattening.desk import Desk, open_desk
+from deepcoin_ops.flattening.preflight import check_account
+from deepcoin_ops.flattening.progress import Progress
 from deepcoin_ops.settings import Settings, load_settings
 
 NOT_FLAT = 1
@@ -145,9 +153,49 @@ def show(context: click.Context, account: str | None, is_json: bool, day: str) -
 
 
 @main.command()
+@_account_option
+@_json_option
+@click.pass_context
+def preflight(context: click.Context, account: str | None, is_json: bool) -> None:
+    """Ask whether a flatten would be allowed to send: arming, uid, key, clock, caps. Only reads; the answer is recorded.
+
+    Exit code 0: it would; 1: it would not, for an account or all.
+    """
+    settings = load_settings()
+    names = [settings.account(account).name] if account else list(settings.accounts)
+    checks = {name: check_account(settings, name, CheckPurpose.PREFLIGHT, _say_progress) for name in names}
+    _print(build_checks_document(checks) if is_json else build_check_tables(checks))
+    context.exit(0 if all(check.is_passed for check in checks.values()) else NOT_FLAT)
+
+
+@main.command()
+@_account_option
+@click.option("--cap", "cap_text", required=True, metavar="USDT", help="The most notional that one flatten may close.")
+@click.option("--days", type=click.IntRange(1, 90), default=30, show_default=True, help="For how long.")
+@click.option("--yes-uid", metavar="UID", help="The account's uid, for automation; otherwise it has to be typed.")
+@click.option("--trust-url", metavar="URL", help="Arm for this address, which is not the exchange's own.")
+def arm(account: str | None, cap_text: str, days: int, yes_uid: str | None, trust_url: str | None) -> None:
+    """Let flattens of a live account send, for some days: shows the account, then asks for its uid."""
+    settings = load_settings()
+    proposal = propose_arming(settings, account, _parse_usdt(cap_text), days, trust_url)
+    _print(build_proposal_tables(proposal))
+    typed = yes_uid if yes_uid is not None else click.prompt("Type the account's uid to arm it", err=True)
+    path = confirm_arming(settings, proposal, typed)
+    click.echo(f"Account {proposal.arming.account} is armed: {path}. A flatten of it now sends real closes.")
+
+
+@main.command()
+@_account_option
+def disarm(account: str | None) -> None:
+    """Let no flatten of an account begin to send, or of any account. One that is running goes on: `kill` stops that."""
+    for name, was_armed in disarm_accounts(load_settings(), account).items():
+        click.echo(f"Account {name} {'is not armed any more' if was_armed else 'was not armed'}; its positions stay open.")
+
+
+@main.command()
 @_json_option
 def status(is_json: bool) -> None:
-    """Show venue, accounts, the last flatten of each, and closes and cancels without a recorded answer."""
+    """Show venue, accounts, arming, the last flatten of each, and closes and cancels without a recorded answer."""
     report = read_status_report(load_settings())
     _print(build_status_document(report) if is_json else build_status_tables(report))
 
@@ -188,6 +236,20 @@ def _print(shown: str | RenderableType) -> None:
         return
     # Where nobody's window sets a width, tables are made wide enough not to break the ids in them.
     Console(width=None if sys.stdout.isatty() else _WIDTH_IN_FILES).print(shown)
+
+
+def _say_progress(progress: Progress) -> None:
+    click.echo(progress.text, err=True)
+
+
+def _parse_usdt(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+        if amount.is_finite() and amount > 0:
+            return amount
+    except InvalidOperation:
+        pass
+    raise click.BadParameter(f"{text!r} is no amount of USDT above 0, such as 250000", param_hint="--cap")
 
 
 def _parse_day(settings: Settings, text: str) -> str:

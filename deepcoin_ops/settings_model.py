@@ -146,13 +146,17 @@ def _check_account_name(name: str) -> str:
 
 
 class ScheduleSection(_Section):
-    """When the day ends. `cron` and `day_boundary`, where a new trading day begins, are local times of `timezone`."""
+    """When the day ends, and when the keys are tried once a day.
+
+    `cron`, `day_boundary`, where a new trading day begins, and `credentials_check` are local times of `timezone`.
+    """
 
     # Days before this one have no partition, so nothing can be rebuilt for them.
     first_trading_day: date = date(2026, 1, 1)
     timezone: str = "UTC"
     day_boundary: time = time(0)
     cron: str = "30 23 * * *"
+    credentials_check: time = time(9)
     # Up to six hours each for lateness and for the lock: a run then always ends before the next day's tick.
     max_lateness_minutes: Annotated[float, Field(gt=0, le=360)] = 30.0
 
@@ -169,7 +173,7 @@ class ScheduleSection(_Section):
             refuse(problem("an IANA timezone such as UTC or Europe/London", describe(name), cure))
         return name
 
-    @field_validator("day_boundary", mode="before")
+    @field_validator("day_boundary", "credentials_check", mode="before")
     @classmethod
     def _is_a_time_of_day(cls, found: object) -> time:
         if isinstance(found, time):

@@ -105,7 +105,14 @@ def test_the_jobs_are_these_and_their_tags_hold_the_limits(definitions: dg.Defin
     """No run retries, and an end by force only after lateness, lock, deadline, reads, and lists to the minute."""
     repository = definitions.get_repository_def()
     named = {job.name: job for job in repository.get_all_jobs() if not job.name.startswith("__")}
-    assert named.keys() == {"flatten_positions", "plan_positions", "collect_evidence", "rebuild_day_tables"}
+    assert named.keys() == {
+        "flatten_positions",
+        "plan_positions",
+        "preflight",
+        "check_credentials",
+        "collect_evidence",
+        "rebuild_day_tables",
+    }
     assert named["flatten_positions"].tags == {
         "dagster/max_retries": "0",
         "dagster/max_runtime": str(20 * 60 + 600 + 900 + 120 + 60),
@@ -117,6 +124,8 @@ def test_the_jobs_are_these_and_their_tags_hold_the_limits(definitions: dg.Defin
     }
     assert named["rebuild_day_tables"].tags == {"deepcoin_ops/reads": "ledger"}
     assert named["plan_positions"].tags == {"dagster/max_retries": "0"}
+    for name in ("preflight", "check_credentials"):
+        assert named[name].tags == {"dagster/max_retries": "0", "dagster/max_runtime": "540"}
     assert {job.executor_def for job in repository.get_all_jobs()} == {dg.in_process_executor}
     assert [node.name for node in named["flatten_positions"].nodes_in_topological_order] == [
         "plan_closes",
@@ -174,12 +183,20 @@ def test_the_tables_sensor_is_on_and_asks_for_tables_only(definitions: dg.Defini
     assert sensor.minimum_interval_seconds == 5
 
 
-def test_the_sensor_that_asks_the_exchange_is_off_and_launches_reads_only(definitions: dg.Definitions) -> None:
+def test_the_sensors_that_ask_the_exchange_are_off_and_launch_reads_only(definitions: dg.Definitions) -> None:
     """Starting Dagster must not be enough to talk to the exchange."""
     names = {sensor.name for sensor in definitions.get_repository_def().sensor_defs}
-    assert names == {"ledger_moved", "evidence_due"}
-    sensor = definitions.get_repository_def().get_sensor_def("evidence_due")
-    assert (sensor.job_name, sensor.default_status) == ("collect_evidence", dg.DefaultSensorStatus.STOPPED)
+    assert names == {"ledger_moved", "evidence_due", "preflight_due"}
+    for name, job in (("evidence_due", "collect_evidence"), ("preflight_due", "preflight")):
+        sensor = definitions.get_repository_def().get_sensor_def(name)
+        assert (sensor.job_name, sensor.default_status) == (job, dg.DefaultSensorStatus.STOPPED)
+
+
+def test_the_keys_are_checked_once_a_day_once_somebody_switches_that_on(definitions: dg.Definitions) -> None:
+    """It asks the exchange, so that starting Dagster is not enough."""
+    [schedule] = [each for each in definitions.get_repository_def().schedule_defs if each.name == "credentials_check"]
+    assert (schedule.job_name, schedule.default_status) == ("check_credentials", dg.DefaultScheduleStatus.STOPPED)
+    assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 9 * * *", "America/New_York")
 
 
 def test_the_resources_are_these(definitions: dg.Definitions) -> None:

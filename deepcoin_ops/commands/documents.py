@@ -13,6 +13,7 @@ from typing import Any
 
 from deepcoin_ops.commands.flatten import FlattenEnding
 from deepcoin_ops.commands.reports import AccountStatus, DayReport, PlanReport, StatusReport
+from deepcoin_ops.domain.checks import AccountCheck
 from deepcoin_ops.domain.model import CloseAttempt
 from deepcoin_ops.domain.orders import CancelAttempt
 from deepcoin_ops.domain.planning import ClosePlan
@@ -95,6 +96,11 @@ def build_status_document(report: StatusReport) -> str:
     return _build_json(_plain(report) | {"accounts": [_account(account) for account in report.accounts]})
 
 
+def build_checks_document(checks: Mapping[str, AccountCheck]) -> str:
+    """What `preflight` shows."""
+    return _build_json({"accounts": [{"name": name, **_check(check)} for name, check in checks.items()]})
+
+
 def _closes(plan: ClosePlan) -> list[dict[str, Any]]:
     return [
         {
@@ -153,10 +159,17 @@ def _flatten(record: FlattenRecord) -> dict[str, Any]:
     }
 
 
+def _check(check: AccountCheck) -> dict[str, Any]:
+    return {**_plain(check), "is_passed": check.is_passed}
+
+
 def _account(account: AccountStatus) -> dict[str, Any]:
     return {
         "name": account.name,
         "instruments": account.instruments,
+        "arming": account.arming,
+        "arming_findings": account.arming_findings,
+        "last_check": _check(account.last_check.check) if account.last_check else None,
         "last_flatten": _flatten(account.last_flatten) if account.last_flatten else None,
         "is_flatten_unclosed": account.is_flatten_unclosed,
         "open_intents": [_attempt(attempt) for attempt in account.open_intents],

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
+from deepcoin_ops.domain.checks import Finding
 from deepcoin_ops.domain.errors import ReadFailed
 from deepcoin_ops.domain.model import CloseAttempt, InstrumentVerdict, Position, Venue
 from deepcoin_ops.domain.orders import CancelAttempt
 from deepcoin_ops.domain.planning import ClosePlan
+from deepcoin_ops.flattening.arming import Arming, find_arming
 from deepcoin_ops.flattening.desk import Desk
 from deepcoin_ops.flattening.guards import choose_instruments, find_held_back
 from deepcoin_ops.flattening.observation import fetch_plan, instrument_types_of
 from deepcoin_ops.flattening.order_preview import PlannedOrders
 from deepcoin_ops.ledger.history import History
-from deepcoin_ops.ledger.records import AlteredEntry, FlattenRecord, SkippedTick
+from deepcoin_ops.ledger.records import AlteredEntry, CheckRecord, FlattenRecord, SkippedTick
 from deepcoin_ops.settings import Settings
 
 
@@ -72,10 +74,16 @@ class DayReport:
 
 @dataclass(frozen=True)
 class AccountStatus:
-    """One account: its last flatten, and the closes and cancels whose outcome nobody recorded."""
+    """One account: its arming, its last check and flatten, and the closes and cancels whose outcome nobody recorded.
+
+    There is no arming, and nothing wrong with it, on the paper venue.
+    """
 
     name: str
     instruments: tuple[str, ...]
+    arming: Arming | None
+    arming_findings: tuple[Finding, ...]
+    last_check: CheckRecord | None
     last_flatten: FlattenRecord | None
     open_intents: tuple[CloseAttempt, ...]
     open_cancels: tuple[CancelAttempt, ...]
@@ -226,11 +234,15 @@ def read_status_report(settings: Settings) -> StatusReport:
             AccountStatus(
                 name=name,
                 instruments=account.instruments,
+                arming=arming,
+                arming_findings=findings,
+                last_check=ledger.read_last_check(name) if ledger else None,
                 last_flatten=ledger.read_last_flatten(name) if ledger else None,
                 open_intents=tuple(ledger.read_open_intents(name)) if ledger else (),
                 open_cancels=tuple(ledger.read_open_cancels(name)) if ledger else (),
             )
             for name, account in settings.accounts.items()
+            for arming, findings in [_find_arming(settings, name)]
         )
     finally:
         if ledger is not None:
@@ -244,3 +256,7 @@ def read_status_report(settings: Settings) -> StatusReport:
         is_ledger_there=ledger is not None,
         accounts=accounts,
     )
+
+
+def _find_arming(settings: Settings, account: str) -> tuple[Arming | None, tuple[Finding, ...]]:
+    return find_arming(settings, account, datetime.now(UTC)) if settings.venue is Venue.LIVE else (None, ())

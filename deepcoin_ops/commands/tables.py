@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from deepcoin_ops.commands.arming import ArmingProposal
+from deepcoin_ops.commands.check_tables import build_standing
 from deepcoin_ops.commands.flatten import FlattenEnding
 from deepcoin_ops.commands.layout import (
     BAD,
+    DOUBTFUL,
     GOOD,
     STYLES,
     add_row,
@@ -45,6 +49,27 @@ def build_plan_tables(report: PlanReport) -> RenderableType:
     parts += build_notices("held back, no close would be sent", report.held_back)
     parts += build_planned_orders(report.orders)
     parts.append(plain("Nothing was sent and nothing was recorded."))
+    return Group(*parts)
+
+
+def build_proposal_tables(proposal: ArmingProposal) -> RenderableType:
+    """What `arm` shows before it asks."""
+    arming, now = proposal.arming, datetime.now(UTC)
+    facts = Table.grid(padding=(0, 2))
+    for name, value in {
+        "account": arming.account,
+        "uid": arming.uid,
+        "exchange": arming.base_url,
+        "cap": f"{describe_notional(arming.cap_usdt)} in one flatten",
+        "armed until": arming.describe_expiry(now),
+        "armed now": proposal.current.describe_expiry(now) if proposal.current else "no",
+    }.items():
+        facts.add_row(name, plain(value))
+    parts: list[RenderableType] = [build_plan_tables(proposal.plan), facts]
+    open_usdt = proposal.plan.plan.notional_usdt
+    if open_usdt > arming.cap_usdt:
+        text = f"{describe_notional(open_usdt)} are open, more than this cap: a flatten now would meet it"
+        parts.append(plain(text, DOUBTFUL))
     return Group(*parts)
 
 
@@ -121,6 +146,7 @@ def build_status_tables(report: StatusReport) -> RenderableType:
 
 def _build_account(account: AccountStatus) -> Iterator[RenderableType]:
     yield plain(f"account {account.name}: {len(account.instruments)} instruments configured", "bold")
+    yield from build_standing(account)
     last = account.last_flatten
     yield plain(describe_flatten(last) if last else "never flattened", BAD if account.is_flatten_unclosed else "")
     intents = {

@@ -7,11 +7,15 @@ exactly the day that must not read as clean.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
 from deepcoin_ops.domain.day import DueTick
 from deepcoin_ops.domain.trading_day import TradingCalendar
+
+# Once while there is time to mend a key or an arming, and once shortly before, for what has changed since.
+PREFLIGHT_LEADS = (timedelta(hours=1), timedelta(minutes=10))
 
 
 def find_tick(calendar: TradingCalendar, cron: str, trading_day: str) -> datetime | None:
@@ -50,6 +54,25 @@ def plan_due(
     deadline_s = tick.timestamp() + max_run_time_s
     deadline_at = datetime.fromtimestamp(deadline_s, tick.tzinfo)
     return DueTick(tick, deadline_at, is_past=now.timestamp() >= deadline_s)
+
+
+def find_preflight(calendar: TradingCalendar, cron: str, now: datetime) -> tuple[datetime, timedelta] | None:
+    """The next tick of the schedule, when it is so near that somebody should know whether its flatten would be admitted.
+
+    Args:
+        calendar: The desk's trading days.
+        cron: When the flatten is scheduled, in the calendar's timezone.
+        now: The time, aware.
+
+    Returns:
+        The tick, and which of `PREFLIGHT_LEADS` has begun; None when the tick is farther away.
+    """
+    tick = next(CronSim(cron, now.astimezone(ZoneInfo(calendar.timezone))), None)
+    if tick is None:
+        return None
+    left = timedelta(seconds=tick.timestamp() - now.timestamp())
+    begun = [lead for lead in PREFLIGHT_LEADS if left <= lead]
+    return (tick, min(begun)) if begun else None
 
 
 def find_ended_days(calendar: TradingCalendar, now: datetime, count: int) -> list[str]:

@@ -6,6 +6,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from deepcoin_ops.orchestration import tags
+from deepcoin_ops.orchestration.check_ops import check_admission, check_keys
 from deepcoin_ops.orchestration.evidence_ops import fetch_day_evidence
 from deepcoin_ops.orchestration.ops import issue_batch_closes, plan_closes, show_plan, verify_flat
 from deepcoin_ops.settings import Settings
@@ -13,6 +14,8 @@ from deepcoin_ops.settings import Settings
 DAY_TABLES_GROUP = "day_tables"
 # A page takes a second; a day with more than these is not one of a desk that flattens.
 _EVIDENCE_RUN_TIME_S = 1800
+# Each account takes at most a few timeouts; a preflight that takes longer than this comes too late anyway.
+_CHECK_RUN_TIME_S = 540
 
 
 def build_flatten_job(settings: Settings) -> dg.JobDefinition:
@@ -48,6 +51,30 @@ def plan_positions() -> None:
 def collect_evidence() -> None:
     """Collect the evidence of a day."""
     fetch_day_evidence()
+
+
+# Not among the runs that only read and wait for each other: it has to be through before the flatten begins.
+_CHECK_TAGS = {"dagster/max_retries": "0", "dagster/max_runtime": str(_CHECK_RUN_TIME_S)}
+
+
+@dg.job(
+    description="Ask whether a flatten would be allowed to send, while there is time to act. Only reads.",
+    executor_def=dg.in_process_executor,
+    tags=_CHECK_TAGS,
+)
+def preflight() -> None:
+    """Check what a flatten would be admitted by."""
+    check_admission()
+
+
+@dg.job(
+    description="Ask whether the exchange still takes the keys, and whose they are. Only reads.",
+    executor_def=dg.in_process_executor,
+    tags=_CHECK_TAGS,
+)
+def check_credentials() -> None:
+    """Check the keys."""
+    check_keys()
 
 
 def build_day_tables_job() -> UnresolvedAssetJobDefinition:

@@ -1,6 +1,7 @@
-"""The schedules: one flattens at the end of the trading day, and is off until somebody switches it on; one only reads.
+"""The schedules: one flattens at the end of the trading day, and is off until somebody switches it on; two only read.
 
-The second rebuilds the tables of the days that have ended, so that a day nobody flattened is there as exactly that.
+`day_end` rebuilds the tables of the days that have ended, so that a day nobody flattened is there as exactly that.
+`credentials_check`, off as well, asks once a day whether the keys still work.
 """
 
 from __future__ import annotations
@@ -60,6 +61,23 @@ def build_end_of_day_flatten(
         ]
 
     return end_of_day_flatten
+
+
+def build_credentials_check(settings: Settings, job: dg.JobDefinition) -> dg.ScheduleDefinition:
+    """Ask once a day whether the exchange still takes the keys.
+
+    It deletes trading keys without a bound address after 30 idle days, and a desk that pauses its flatten is idle.
+    Source: https://www.deepcoin.com/docs/authentication. Off until somebody switches it on, as it asks the exchange.
+    """
+    at = settings.schedule.credentials_check
+    return dg.ScheduleDefinition(
+        name="credentials_check",
+        job=job,
+        cron_schedule=f"{at.minute} {at.hour} * * *",
+        execution_timezone=settings.schedule.timezone,
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        description="Asks once a day whether the exchange still takes the keys. Only reads.",
+    )
 
 
 def build_day_end(settings: Settings, job: object, trading_days: dg.PartitionsDefinition[str]) -> dg.ScheduleDefinition:

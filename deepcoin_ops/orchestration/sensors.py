@@ -1,4 +1,4 @@
-"""The sensors by which tables and evidence follow the ledger, whoever wrote to it: schedule, hand launch, command line.
+"""The sensors: tables and evidence follow the ledger, whoever wrote to it, and a preflight goes before each flatten.
 
 They only read. Automation that follows runs instead would miss what was killed, terminated, or sent from the command line.
 """
@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from deepcoin_ops.domain.due import find_preflight
 from deepcoin_ops.domain.evidence import EVIDENCE_SLACK
 from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.journal import utc_now
@@ -25,6 +26,7 @@ _DAYS_PER_TICK = 10
 # A flatten that was killed writes no closing row; once its day's head has been still for so long, its tables are built.
 _QUIET_S = 30.0
 _EVIDENCE_INTERVAL_S = 30
+_PREFLIGHT_INTERVAL_S = 30
 
 
 @dataclass
@@ -102,6 +104,30 @@ def build_ledger_moved(
         )
 
     return ledger_moved
+
+
+def build_preflight_due(settings: Settings, clock: Callable[[], datetime] = utc_now) -> dg.SensorDefinition:
+    """Launch a preflight an hour and ten minutes before each tick of the schedule, while there is time to act.
+
+    A sensor and no schedule: no cron stands for "an hour before that cron" on all days. And when the daemon was away at the
+    full hour, the preflight comes as soon as it is back. Off until somebody switches it on, as it asks the exchange.
+    """
+
+    @dg.sensor(
+        name="preflight_due",
+        job_name="preflight",
+        minimum_interval_seconds=_PREFLIGHT_INTERVAL_S,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Asks an hour and ten minutes before each flatten whether it would be admitted. Only reads.",
+    )
+    def preflight_due(_context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        due = find_preflight(settings.calendar, settings.schedule.cron, clock())
+        if due is None:
+            return dg.SkipReason("No flatten is due within the hour.")
+        tick, lead = due
+        return dg.RunRequest(run_key=f"{tick.isoformat()}:{lead.total_seconds():.0f}")
+
+    return preflight_due
 
 
 def build_evidence_due(settings: Settings, clock: Callable[[], datetime] = utc_now) -> dg.SensorDefinition:

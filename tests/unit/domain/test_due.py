@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from deepcoin_ops.domain.day import DueTick
-from deepcoin_ops.domain.due import find_ended_days, find_tick, plan_due
+from deepcoin_ops.domain.due import find_ended_days, find_preflight, find_tick, plan_due
 from deepcoin_ops.domain.trading_day import TradingCalendar
 
 NEW_YORK = TradingCalendar("America/New_York", time(17))
@@ -67,3 +67,37 @@ def test_the_ended_days_are_those_before_the_running_one() -> None:
     now = datetime(2026, 3, 9, 22, 30, tzinfo=UTC)
     assert NEW_YORK.day_of(now) == "2026-03-09"
     assert find_ended_days(NEW_YORK, now, 3) == ["2026-03-06", "2026-03-07", "2026-03-08"]
+
+
+@pytest.mark.parametrize(
+    ("now", "lead_minutes"),
+    [
+        ("2026-03-06T20:29:59", None),
+        ("2026-03-06T20:30:00", 60),
+        ("2026-03-06T21:19:59", 60),
+        ("2026-03-06T21:20:00", 10),
+        ("2026-03-06T21:29:59", 10),
+        ("2026-03-06T21:30:00", None),
+        ("2026-03-07T21:00:00", None),
+    ],
+)
+def test_a_preflight_is_due_an_hour_and_ten_minutes_before_a_tick(now: str, lead_minutes: int | None) -> None:
+    """Late ones too, as long as they come before the flatten; on a day without a tick none is due."""
+    calendar = TradingCalendar("America/New_York", time(17))
+    found = find_preflight(calendar, "30 16 * * 1-5", datetime.fromisoformat(now).replace(tzinfo=UTC))
+    if lead_minutes is None:
+        assert found is None
+    else:
+        assert found is not None
+        tick, lead = found
+        assert (tick.astimezone(UTC), lead) == (datetime(2026, 3, 6, 21, 30, tzinfo=UTC), timedelta(minutes=lead_minutes))
+
+
+def test_a_preflight_is_an_hour_before_the_tick_when_clocks_change() -> None:
+    """An hour of the wall clock would be two, or none."""
+    calendar = TradingCalendar("Europe/Berlin", time(12))
+    tick = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)  # 03:30 local time; clocks went from 02:00 to 03:00 half an hour before
+    found = find_preflight(calendar, "30 3 * * *", tick - timedelta(minutes=59))
+    assert found is not None
+    assert found[0].astimezone(UTC) == tick
+    assert find_preflight(calendar, "30 3 * * *", tick - timedelta(minutes=61)) is None

@@ -11,7 +11,7 @@ import pytest
 from deepcoin_ops.assets.day_tables import build_close_ledger
 from deepcoin_ops.orchestration.jobs import build_day_tables_job
 from deepcoin_ops.orchestration.partitions import build_trading_days
-from deepcoin_ops.orchestration.sensors import LedgerCursor, build_evidence_due, build_ledger_moved
+from deepcoin_ops.orchestration.sensors import LedgerCursor, build_evidence_due, build_ledger_moved, build_preflight_due
 from deepcoin_ops.settings import Settings
 
 DAY, NEXT_DAY = "2026-03-08", "2026-03-09"
@@ -182,3 +182,20 @@ def test_evidence_that_was_collected_since_is_not_asked_for_again(ask_for_eviden
     evening.now += timedelta(minutes=5)
     evening.record_evidence(NEXT_DAY)
     assert ask_for_evidence(evening.now) == {}
+
+
+@pytest.mark.parametrize(
+    ("now", "run_key"),
+    [
+        ("2026-03-09T19:29:00+00:00", None),
+        ("2026-03-09T19:31:00+00:00", "2026-03-09T16:30:00-04:00:3600"),
+        ("2026-03-09T20:19:00+00:00", "2026-03-09T16:30:00-04:00:3600"),
+        ("2026-03-09T20:21:00+00:00", "2026-03-09T16:30:00-04:00:600"),
+        ("2026-03-09T20:31:00+00:00", None),
+    ],
+)
+def test_a_preflight_is_asked_for_twice_before_each_flatten(settings: Settings, now: str, run_key: str | None) -> None:
+    """The run key keeps it at once for each lead, however often the sensor looks; after the tick it is of no use."""
+    sensor = build_preflight_due(settings, lambda: datetime.fromisoformat(now))
+    asked = sensor.evaluate_tick(dg.build_sensor_context()).run_requests
+    assert [request.run_key for request in asked or []] == ([run_key] if run_key else [])

@@ -1,0 +1,71 @@
+"""The op that checks accounts ahead of a flatten. Thin: `flattening.preflight` asks and records, the op reports."""
+
+# Annotations stay unpostponed here: Dagster reads them to build config and resource requirements.
+from collections.abc import Callable
+from functools import partial
+
+import dagster as dg
+import pandas as pd
+from pydantic import Field
+
+from deepcoin_ops.domain.checks import AccountCheck, CheckPurpose, describe_findings
+from deepcoin_ops.domain.planning import describe_notional
+from deepcoin_ops.flattening.preflight import check_account
+from deepcoin_ops.flattening.progress import Progress
+from deepcoin_ops.orchestration.failures import guarded
+from deepcoin_ops.settings import load_settings
+
+
+class CheckConfig(dg.Config):
+    """Whom to check."""
+
+    account: str | None = Field(None, description="Its name in the settings; left out: every account.")
+
+
+@dg.op
+def check_admission(context: dg.OpExecutionContext, config: CheckConfig) -> None:
+    """Ask whether a flatten would be allowed to send: arming, uid, key, clock, caps. Only reads; fails when not."""
+    _check(context, config, CheckPurpose.PREFLIGHT)
+
+
+@dg.op
+def check_keys(context: dg.OpExecutionContext, config: CheckConfig) -> None:
+    """Ask whether the keys still work, and whose they are. Only reads; fails when one does not."""
+    _check(context, config, CheckPurpose.CREDENTIALS)
+
+
+def _check(context: dg.OpExecutionContext, config: CheckConfig, purpose: CheckPurpose) -> None:
+    settings = guarded(load_settings)
+    names = [config.account] if config.account else list(settings.accounts)
+    checks = {name: guarded(partial(check_account, settings, name, purpose, _follow(context, name))) for name in names}
+    shown = {"checks": dg.MetadataValue.md(_write_table(checks))}
+    failed = {name: check for name, check in checks.items() if not check.is_passed}
+    if failed:
+        told = " ".join(f"account {name}: {describe_findings(check.blocking)}" for name, check in failed.items())
+        message = f"Nothing would be sent. {told} Nothing was sent now either; all positions are as they were."
+        raise dg.Failure(message, metadata=shown, allow_retries=False)
+    context.add_output_metadata(shown)
+
+
+def _follow(context: dg.OpExecutionContext, account: str) -> Callable[[Progress], None]:
+    def report(progress: Progress) -> None:
+        context.log.info(f"account {account}: {progress.text}")
+
+    return report
+
+
+def _write_table(checks: dict[str, AccountCheck]) -> str:
+    rows = [
+        {
+            "account": name,
+            "admitted": "yes" if check.is_passed else "NO",
+            "uid": check.uid or "not known",
+            "open": "not read" if check.open_instruments is None else str(check.open_instruments),
+            "notional": describe_notional(check.notional_usdt),
+            "cap": "none" if check.cap_usdt is None else describe_notional(check.cap_usdt),
+            "armed until": f"{check.armed_until:%Y-%m-%d %H:%M} UTC" if check.armed_until else "",
+            "findings": "; ".join(f"{finding.kind}: {finding.text}" for finding in check.findings),
+        }
+        for name, check in checks.items()
+    ]
+    return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)

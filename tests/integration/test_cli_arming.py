@@ -1,0 +1,139 @@
+"""Arming from the command line: what is shown, what has to be typed, what is written, and what `status` makes of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from command_line import EXECUTABLE, PATIENCE_S, run, run_json
+from flatten_lab import build_scenario, position
+from live_exchange import LIVE_SETTINGS, LiveStand, live_uid, open_live_stand
+
+SCENARIO = build_scenario([position("BTC-USDT-SWAP", "1", "1000")])
+SETTINGS = LIVE_SETTINGS.replace("[BTC-USDT-SWAP, ETH-USDT-SWAP]", "[BTC-USDT-SWAP]")
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Iterator[LiveStand]:
+    """A live desk with nothing armed and a position of some 90,000 USDT."""
+    with open_live_stand(tmp_path, SCENARIO, SETTINGS, PATH=os.environ["PATH"], HOME=str(tmp_path)) as stand:
+        yield stand
+
+
+def type_in(stand: LiveStand, typed: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command with somebody at the keyboard."""
+    return subprocess.run(
+        [EXECUTABLE, *arguments],
+        env=stand.variables,
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+
+def test_arming_shows_the_account_asks_for_its_uid_and_lets_a_flatten_send(stand: LiveStand) -> None:
+    """From an unarmed desk to a flat account, as a person does it for the first time."""
+    uid = live_uid("main")
+    assert run(stand.variables, "flatten").returncode == 2
+    armed = type_in(stand, f"{uid}\n", "arm", "--cap", "250000", "--days", "20")
+    assert armed.returncode == 0, armed.stderr
+    for told in (uid, stand.exchange.url, "250,000 USDT in one flatten", "BTC-USDT-SWAP", "1000", "(19 days)"):
+        assert told in armed.stdout
+    path = stand.arming / "main.json"
+    assert (path.stat().st_mode & 0o777, stand.arming.stat().st_mode & 0o777) == (0o600, 0o700)
+    written = json.loads(path.read_text())
+    assert (written["uid"], written["cap_usdt"], written["base_url"]) == (uid, "250000", stand.exchange.url)
+    assert datetime.fromisoformat(written["expires_at"]) - datetime.now(UTC) < timedelta(days=20)
+    assert stand.exchange.sends() == []
+    assert run(stand.variables, "flatten").returncode == 0
+    assert len(stand.exchange.sends()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "typed", "told"),
+    [
+        (("--cap", "5000"), "12345678\n", "that is not its uid"),
+        (("--cap", "5000"), "", "Aborted"),
+        (("--cap", "5000", "--yes-uid", "12345678"), "", "that is not its uid"),
+        (("--cap", "-5"), "", "no amount of USDT"),
+        (("--cap", "NaN"), "", "no amount of USDT"),
+        ((), "", "--cap"),
+        (("--cap", "5000", "--days", "91"), "", "91 is not in the range"),
+        (("--cap", "5000", "--trust-url", "https://deepcoin.invalid"), "", "is not the address in use"),
+        (("--cap", "5000", "--account", "mian"), "", "main"),
+    ],
+)
+def test_nothing_is_armed_by_mistake(stand: LiveStand, arguments: tuple[str, ...], typed: str, told: str) -> None:
+    """Whatever is not meant writes nothing."""
+    ended = type_in(stand, typed, "arm", *arguments)
+    assert ended.returncode in (1, 2)
+    assert told in ended.stderr
+    assert not stand.arming.exists()
+
+
+def test_a_uid_that_is_armed_already_is_not_armed_under_a_second_name(tmp_path: Path) -> None:
+    """Two names for one account have two locks and two paces."""
+    twin = SETTINGS.replace("pace:", "  twin: {credentials_prefix: TWIN, instruments: [BTC-USDT-SWAP]}\npace:")
+    with open_live_stand(tmp_path, SCENARIO, twin, PATH=os.environ["PATH"], HOME=str(tmp_path)) as stand:
+        for part in ("API_KEY", "SECRET_KEY", "PASSPHRASE"):
+            stand.variables[f"TWIN_{part}"] = stand.variables[f"DEEPCOIN_{part}"]
+        stand.arm()
+        ended = run(stand.variables, "arm", "--account", "twin", "--cap", "5000", "--yes-uid", live_uid("main"))
+        assert ended.returncode == 2
+        assert "armed as account main already" in ended.stderr
+        assert not (stand.arming / "twin.json").exists()
+
+
+def test_paper_needs_no_arming(stand: LiveStand) -> None:
+    """Nobody should believe that paper was armed, or live by it."""
+    ended = run(stand.variables | {"DEEPCOIN_OPS_VENUE": "paper"}, "arm", "--cap", "5000")
+    assert ended.returncode == 2
+    assert "needs no arming" in ended.stderr
+    assert stand.exchange.arrivals() == []
+
+
+def test_status_tells_what_is_armed_and_disarm_ends_it(stand: LiveStand) -> None:
+    """Before the evening a person looks there; stopping takes one command and no key."""
+    assert "not armed: there is no" in run(stand.variables, "status").stdout
+    stand.arm(expires_at=datetime.now(UTC) + timedelta(days=5, hours=1))
+    shown = run(stand.variables, "status").stdout
+    assert "armed until" in shown
+    assert f"(5 days), uid {live_uid('main')}, by a test" in shown
+    assert "its arming ends at" in shown
+    _, document = run_json(stand.variables, "status")
+    [account] = document["accounts"]
+    assert (account["arming"]["uid"], account["arming_findings"][0]["kind"]) == (live_uid("main"), "ARMING_ENDING")
+    keyless = {name: value for name, value in stand.variables.items() if not name.endswith(("KEY", "PASSPHRASE"))}
+    assert "not armed any more" in run(keyless, "disarm").stdout
+    assert not (stand.arming / "main.json").exists()
+    assert "was not armed" in run(keyless, "disarm", "--account", "main").stdout
+    assert run(stand.variables, "flatten").returncode == 2
+    assert stand.exchange.sends() == []
+
+
+def test_a_preflight_says_in_time_what_a_flatten_would_be_refused_for(stand: LiveStand) -> None:
+    """An hour before, somebody can still arm, mend a key or raise a cap."""
+    code, document = run_json(stand.variables, "preflight")
+    [check] = document["accounts"]
+    assert (code, check["is_passed"], check["uid"]) == (1, False, live_uid("main"))
+    assert [finding["kind"] for finding in check["findings"]] == ["NOT_ARMED"]
+    stand.arm(cap_usdt=1000)
+    shown = run(stand.variables, "preflight")
+    assert shown.returncode == 1
+    assert "NOTHING WOULD BE SENT" in shown.stdout
+    assert "CAP_EXCEEDED" in shown.stdout
+    stand.arm(expires_at=datetime.now(UTC) + timedelta(days=30))
+    shown = run(stand.variables, "preflight")
+    assert (shown.returncode, "a flatten would be admitted" in shown.stdout) == (0, True)
+    assert "last check (preflight)" in run(stand.variables, "status").stdout
+    assert stand.exchange.sends() == []
+    no_key = {name: value for name, value in stand.variables.items() if name != "DEEPCOIN_SECRET_KEY"}
+    code, document = run_json(no_key, "preflight")
+    assert (code, document["accounts"][0]["findings"][0]["kind"]) == (1, "CREDENTIALS_MISSING")
