@@ -86,5 +86,5 @@ def _estimate(line: PlanLine, market: MarketData) -> Decimal | None:
         return None
     # Not what it is worth now, but a cap is there to catch another order of magnitude.
     prices = [(row.quantity_contracts, row.average_price) for row in line.positions]
-    values = [quantity * price * instrument.contract_size for quantity, price in prices if price is not None]
+    values = [quantity * price * instrument.contract_size for quantity, price in prices if price]
     return sum(values, Decimal(0)) if len(values) == len(prices) else None

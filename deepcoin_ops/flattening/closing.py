@@ -48,7 +48,7 @@ def build_closing(
         rounds=rounds,
         sends=tally.sends,
         refused_sends=tally.refused,
-        residual_notional_usdt=residual_notional(verdicts) if verdicts else (before.notional_usdt if before else None),
+        residual_notional_usdt=_find_residual(result, before, verdicts),
         time_to_last_close_s=None if tally.last_answer_s is None else tally.last_answer_s - zero_s,
         time_to_proven_flat_s=None if proven_s is None else proven_s - zero_s,
         exposure_usdt_s=_exposure(before, tally, verdicts, zero_s, ended_s),
@@ -95,6 +95,17 @@ def describe_end(
     if is_spent:
         return f"what is open may not be sent again: refused for good, left alone, or tried too often; {done}"
     return f"ended after {done}"
+
+
+def _find_residual(
+    result: FlattenResult, before: ClosePlan | None, verdicts: Sequence[InstrumentVerdict]
+) -> Decimal | None:
+    """The notional left open, in USDT; None where it is not known. What sent nothing left what it found."""
+    if result not in (FlattenResult.REFUSED, FlattenResult.DRY_RUN):
+        return residual_notional(verdicts)
+    notionals = [line.notional_usdt for line in before.lines] if before else [None]
+    known = [notional for notional in notionals if notional is not None]
+    return sum(known, Decimal(0)) if len(known) == len(notionals) else None
 
 
 def _exposure(

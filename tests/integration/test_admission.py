@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from flatten_lab import Lab, build_scenario, position
+from flatten_lab import SETTINGS, Lab, build_scenario, open_lab, position
 from live_exchange import LIVE_SETTINGS, LiveStand, live_uid, open_live_stand
 
 from deepcoin_ops.domain.checks import CheckPurpose, FindingKind
@@ -197,3 +197,54 @@ def test_another_host_is_not_even_read_from_before_it_is_armed(tmp_path: Path) -
         stand.arm(base_url="https://deepcoin.invalid")
         with open_desk(load_settings(elsewhere), "main", elsewhere) as desk:
             assert desk.settings.base_url == "https://deepcoin.invalid"
+
+
+def test_what_was_read_long_ago_is_read_again_before_anything_is_sent(tmp_path: Path) -> None:
+    """The uid took six seconds to come; until then the positions may have become others, or more than the cap."""
+    slow = Fault(FaultAction.SERVER_ERROR, "account/uid", call=1, until_call=6)
+    with open_live_stand(tmp_path, replace(SCENARIO, faults=(slow,)), ONE_INSTRUMENT) as stand:
+        stand.arm()
+        assert flatten_live(stand)[1].is_success
+        paths = [arrival.path.rpartition("/")[2] for arrival in stand.exchange.arrivals()]
+        first_close, last_uid = paths.index("batch-close-position"), len(paths) - 1 - paths[::-1].index("uid")
+        assert "positions" in paths[last_uid:first_close]
+
+
+@pytest.mark.parametrize(
+    ("cap", "kind"),
+    [
+        ("cap_notional_usdt: 90000.5", FindingKind.CAP_EXCEEDED),
+        ("cap_instrument_notional_usdt: 90000", FindingKind.CAP_EXCEEDED),
+        ("cap_open_instruments: 1", FindingKind.CAP_EXCEEDED),
+    ],
+)
+def test_the_caps_of_the_settings_hold_on_paper_too(cap: str, kind: FindingKind, tmp_path: Path) -> None:
+    """A desk tries them where nothing is at stake; the refusal tells the notional that stays open."""
+    positions = [position("BTC-USDT-SWAP", "1", "1000"), position("ETH-USDT-SWAP", "2", "1")]
+    with open_lab(tmp_path, build_scenario(positions), SETTINGS.replace("instruments:", f"{cap}\n    instruments:")) as lab:
+        request = lab.open()
+        with pytest.raises(GuardRefused, match="on_cap is refuse"):
+            lab.flatten(request)
+        assert lab.close_arrivals() == []
+        closing = lab.desk.ledger.read_flatten(request.flatten_id).closing
+        assert closing.result is FlattenResult.REFUSED
+        assert closing.residual_notional_usdt > 90_000
+        assert closing.reason.count("USDT)") == 2
+        [found] = lab.desk.ledger.read_last_check("main").check.findings
+        assert (found.kind, found.is_blocking) == (kind, True)
+
+
+@pytest.mark.parametrize(
+    ("missing", "is_refused"), [(["tickers"], False), (["tickers", "instruments"], True)], ids=["no prices", "no lists"]
+)
+def test_prices_that_do_not_come_are_no_way_past_a_cap(missing: list[str], is_refused: bool, tmp_path: Path) -> None:
+    """The opening prices stand in; without contract sizes nothing does, and it counts as above."""
+    faults = [Fault(FaultAction.SERVER_ERROR, f"market/{each}", call=None) for each in missing]
+    capped = SETTINGS.replace("instruments:", "cap_notional_usdt: 1000000000\n    instruments:")
+    with open_lab(tmp_path, build_scenario([position("BTC-USDT-SWAP", "1", "1000")], faults), capped) as lab:
+        if is_refused:
+            with pytest.raises(GuardRefused, match="is not known"):
+                lab.flatten()
+        else:
+            lab.flatten()
+        assert lab.close_arrivals() == ([] if is_refused else ["BTC-USDT-SWAP"])

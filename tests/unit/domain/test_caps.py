@@ -65,8 +65,12 @@ def test_without_a_price_the_price_of_the_opening_stands_in() -> None:
 
 @pytest.mark.parametrize(
     ("lines", "market"),
-    [([line("BTC-USDT-SWAP", None, None)], MARKET), ([line("BTC-USDT-SWAP", None)], MarketData({}, {}))],
-    ids=["no average price", "no contract size"],
+    [
+        ([line("BTC-USDT-SWAP", None, None)], MARKET),
+        ([line("BTC-USDT-SWAP", None, "0")], MARKET),
+        ([line("BTC-USDT-SWAP", None)], MarketData({}, {})),
+    ],
+    ids=["no average price", "an average price of zero", "no contract size"],
 )
 def test_what_cannot_be_priced_counts_as_above_the_cap(lines: list[PlanLine], market: MarketData) -> None:
     """Otherwise a missing list would be a way past it."""
