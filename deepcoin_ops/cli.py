@@ -1,8 +1,8 @@
 """The command line: what a person can ask for, and how each answer leaves the process. No Dagster is imported here.
 
-Exit codes: 0 flat, or what was asked for was shown or done; 1 not flat, not verified, an altered ledger, or a check that
-failed; 2 refused before anything was sent, or misconfigured. With `--json`, standard output holds one JSON document or
-nothing; all else is said on standard error.
+Exit codes: 0 flat, or what was asked for was shown or done; 1 not flat, not verified, an altered ledger, a check that
+failed, or an account that is still stopped; 2 refused before anything was sent, or misconfigured. With `--json`, standard
+output holds one JSON document or nothing; all else is said on standard error.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 from rich.console import Console, RenderableType
 
+from deepcoin_ops.commands import kill as kill_switch
 from deepcoin_ops.commands.arming import confirm_arming, disarm_accounts, propose_arming
 from deepcoin_ops.commands.check_tables import build_check_tables
 from deepcoin_ops.commands.documents import (
@@ -76,6 +77,12 @@ def main() -> None:
 
 def _account_option(command: _Command) -> _Command:
     return click.option("--account", metavar="NAME", help="Which account of the settings; optional if there is one.")(
+        command
+    )
+
+
+def _each_account_option(command: _Command) -> _Command:
+    return click.option("--account", metavar="NAME", help="Which account of the settings; left out: every account.")(
         command
     )
 
@@ -195,9 +202,30 @@ def disarm(account: str | None) -> None:
 @main.command()
 @_json_option
 def status(is_json: bool) -> None:
-    """Show venue, accounts, arming, the last flatten of each, and closes and cancels without a recorded answer."""
+    """Show venue, accounts, kill switches, arming, last flattens, and closes and cancels without a recorded answer."""
     report = read_status_report(load_settings())
     _print(build_status_document(report) if is_json else build_status_tables(report))
+
+
+@main.command()
+@_each_account_option
+@click.option("--reason", default="", metavar="TEXT", help="Why, for whoever finds it on.")
+def kill(account: str | None, reason: str) -> None:
+    """Stop every close and cancel, of all accounts or of one, from the next slot on. Positions stay open.
+
+    Running and new flattens obey, by whatever they were launched. Reads and records go on. `resume` switches it off.
+    """
+    _print(plain(kill_switch.kill(load_settings(), account, reason).text).plain)
+
+
+@main.command()
+@_each_account_option
+@click.pass_context
+def resume(context: click.Context, account: str | None) -> None:
+    """Switch the kill switch off. Sends nothing. Exit code 1: the account, or one of all, is still stopped."""
+    switched = kill_switch.resume(load_settings(), account)
+    _print(plain(switched.text).plain)
+    context.exit(0 if switched.is_as_asked else NOT_FLAT)
 
 
 @main.command()

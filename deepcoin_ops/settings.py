@@ -118,6 +118,11 @@ class Settings:
         return self.state_folder / self.venue / "locks"
 
     @property
+    def kill_folder(self) -> Path:
+        """Where the kill switches of this venue are."""
+        return self.state_folder / self.venue / "kill"
+
+    @property
     def is_known_host(self) -> bool:
         """Whether the exchange's address is its own or loopback; any other one has to be in the arming file."""
         return self.base_url == LIVE_URL or _is_loopback(urlsplit(self.base_url).hostname or "")

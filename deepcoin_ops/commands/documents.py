@@ -36,6 +36,7 @@ def build_plan_document(report: PlanReport) -> str:
             "left_open": report.spared,
             "held_back": report.held_back,
             "orders": _planned_orders(report.orders),
+            "kill_switch": report.kill_reason,
             "expected_time_to_last_close_s": round(report.time_to_last_close_s, 3),
             "expected_time_to_proven_flat_s": round(report.time_to_proven_flat_s, 3),
         }
@@ -167,6 +168,8 @@ def _account(account: AccountStatus) -> dict[str, Any]:
     return {
         "name": account.name,
         "instruments": account.instruments,
+        "is_kill_switch_on": bool(account.kill_notes),
+        "kill_notes": account.kill_notes,
         "arming": account.arming,
         "arming_findings": account.arming_findings,
         "last_check": _check(account.last_check.check) if account.last_check else None,

@@ -15,6 +15,7 @@ from deepcoin_ops.domain.planning import ClosePlan
 from deepcoin_ops.flattening.arming import Arming, find_arming
 from deepcoin_ops.flattening.desk import Desk
 from deepcoin_ops.flattening.guards import choose_instruments, find_held_back
+from deepcoin_ops.flattening.kill_switch import KillNote, KillSwitch, find_strays
 from deepcoin_ops.flattening.observation import fetch_plan, instrument_types_of
 from deepcoin_ops.flattening.order_preview import PlannedOrders
 from deepcoin_ops.ledger.history import History
@@ -33,6 +34,7 @@ class PlanReport:
         unconfigured: Positions in instruments that are not configured, and so are never closed.
         held_back: Instruments that no close would be sent for, each with its reason.
         orders: What would become of the resting orders.
+        kill_reason: Why a flatten would be refused, if the kill switch is on; None when it is off.
         time_to_last_close_s: Seconds, if nothing goes wrong.
         time_to_proven_flat_s: Likewise.
     """
@@ -46,6 +48,7 @@ class PlanReport:
     unconfigured: tuple[Position, ...]
     held_back: Mapping[str, str]
     orders: PlannedOrders
+    kill_reason: str | None
     time_to_last_close_s: float
     time_to_proven_flat_s: float
 
@@ -74,13 +77,14 @@ class DayReport:
 
 @dataclass(frozen=True)
 class AccountStatus:
-    """One account: its arming, its last check and flatten, and the closes and cancels whose outcome nobody recorded.
+    """One account: what stops its sends, its arming, its last check and flatten, and what has no recorded outcome.
 
     There is no arming, and nothing wrong with it, on the paper venue.
     """
 
     name: str
     instruments: tuple[str, ...]
+    kill_notes: tuple[KillNote, ...]
     arming: Arming | None
     arming_findings: tuple[Finding, ...]
     last_check: CheckRecord | None
@@ -96,7 +100,7 @@ class AccountStatus:
 
 @dataclass(frozen=True)
 class StatusReport:
-    """Where this machine stands."""
+    """Where this machine stands. `stray_kill_files` lie beside the kill switches and stop nothing."""
 
     venue: Venue
     base_url: str
@@ -104,6 +108,7 @@ class StatusReport:
     state_folder: Path
     ledger_path: Path
     is_ledger_there: bool
+    stray_kill_files: tuple[Path, ...]
     accounts: tuple[AccountStatus, ...]
 
 
@@ -137,6 +142,7 @@ def fetch_plan_report(desk: Desk, instruments: Sequence[str]) -> PlanReport:
         unconfigured=found.plan.unconfigured,
         held_back=find_held_back(chosen, {line.instrument_id for line in found.plan.lines}, found.market),
         orders=found.orders,
+        kill_reason=found.kill_reason,
         time_to_last_close_s=closing_s,
         time_to_proven_flat_s=proving_s,
     )
@@ -234,6 +240,7 @@ def read_status_report(settings: Settings) -> StatusReport:
             AccountStatus(
                 name=name,
                 instruments=account.instruments,
+                kill_notes=KillSwitch(settings.kill_folder, name).read_notes(),
                 arming=arming,
                 arming_findings=findings,
                 last_check=ledger.read_last_check(name) if ledger else None,
@@ -254,6 +261,7 @@ def read_status_report(settings: Settings) -> StatusReport:
         state_folder=settings.state_folder,
         ledger_path=settings.ledger_path,
         is_ledger_there=ledger is not None,
+        stray_kill_files=find_strays(settings.kill_folder, tuple(settings.accounts)),
         accounts=accounts,
     )
 

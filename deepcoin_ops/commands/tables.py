@@ -48,6 +48,8 @@ def build_plan_tables(report: PlanReport) -> RenderableType:
     parts += build_notices("not configured, never closed", _sizes(report.unconfigured))
     parts += build_notices("held back, no close would be sent", report.held_back)
     parts += build_planned_orders(report.orders)
+    if report.kill_reason is not None:
+        parts.append(plain(f"A flatten would be refused: {report.kill_reason}.", BAD))
     parts.append(plain("Nothing was sent and nothing was recorded."))
     return Group(*parts)
 
@@ -141,11 +143,16 @@ def build_status_tables(report: StatusReport) -> RenderableType:
         "ledger": f"{report.ledger_path}{'' if report.is_ledger_there else ' (nothing recorded yet)'}",
     }.items():
         facts.add_row(name, plain(value))
-    return Group(facts, *(part for account in report.accounts for part in _build_account(account)))
+    strays = {str(path): "is no account's switch" for path in report.stray_kill_files}
+    accounts = (part for account in report.accounts for part in _build_account(account))
+    return Group(facts, *accounts, *build_notices("beside the kill switches, stops nothing", strays))
 
 
 def _build_account(account: AccountStatus) -> Iterator[RenderableType]:
     yield plain(f"account {account.name}: {len(account.instruments)} instruments configured", "bold")
+    for note in account.kill_notes:
+        told = f"KILL SWITCH ON: no close and no cancel is sent ({note.describe()}); `{note.cure}` switches it off"
+        yield plain(told, BAD)
     yield from build_standing(account)
     last = account.last_flatten
     yield plain(describe_flatten(last) if last else "never flattened", BAD if account.is_flatten_unclosed else "")

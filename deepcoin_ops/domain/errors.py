@@ -9,6 +9,7 @@
     │   └── ReadRefused        the exchange refused the read, with a reason (key, clock, throttle)
     ├── SendWithdrawn          the slot came, but stopping was asked for first; nothing was sent
     ├── LedgerError            the record cannot be trusted or written; nothing is sent without it
+    ├── KillSwitchFailed       the kill switch stands as it did; switch it by hand
     └── FlattenFailed          the flatten ended and the account is not proven flat
 
 What a close or a cancel did is never an exception: `exchange.client` returns it as an answer, because an unknown outcome
@@ -77,6 +78,10 @@ class SendWithdrawn(DeepcoinOpsError):
 
 class LedgerError(DeepcoinOpsError):
     """The ledger cannot be opened, belongs to another venue, comes from a newer version, or was altered."""
+
+
+class KillSwitchFailed(DeepcoinOpsError):
+    """The kill switch could not be put on, or could not be switched off; the message says which, and what to do by hand."""
 
 
 class FlattenFailed(DeepcoinOpsError):

@@ -1,7 +1,8 @@
-"""Whether a flatten may send its closes: arming, uid, clock, caps. Sends nothing itself.
+"""Whether a flatten may send its closes: kill switch, arming, uid, clock, caps. Sends nothing itself.
 
 Decided once for each flatten, after its first read and before its first send; a preflight (`preflight`) asks the same in
-time for somebody to act. On the paper venue the caps alone count. The kill switch is looked at before every send.
+time for somebody to act. On the paper venue only kill switch and caps count. The kill switch is looked at again before
+every send (`sending`, `cancelling`); here it refuses a flatten that has sent nothing yet.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ class Admission:
         if not check.is_passed:
             raise GuardRefused(
                 f"account {self._desk.account.name}: {describe_findings(check.blocking)} Nothing was sent; left open: "
-                f"{describe_lines(lines)}."
+                f"{describe_lines(lines)}; {_describe_total(lines)}."
             )
         for finding in check.findings:
             self._report(Progress(finding.text))
@@ -151,6 +152,8 @@ def build_check(
     told = [*findings, *(probed.findings if probed else ())]
     if uid is not None and desk.settings.venue is Venue.LIVE:
         told += _find_other_account(desk, uid, arming)
+    if purpose is not CheckPurpose.CREDENTIALS:
+        told += _find_stopped(desk)
     if lines is not None:
         told += find_excess(lines, market, caps)
     is_priced = lines is not None and all(line.notional_usdt is not None for line in lines)
@@ -173,6 +176,18 @@ def find_armed(desk: Desk) -> tuple[Arming | None, tuple[Finding, ...]]:
     if desk.settings.venue is Venue.PAPER:
         return None, ()
     return find_arming(desk.settings, desk.account.name, datetime.now(UTC))
+
+
+def _find_stopped(desk: Desk) -> list[Finding]:
+    """What says that somebody has stopped the account."""
+    reason = desk.kill_switch.read_reason()
+    return [] if reason is None else [Finding(FindingKind.KILL_SWITCH_ON, True, f"{reason}.")]
+
+
+def _describe_total(lines: Sequence[PlanLine]) -> str:
+    unknown = sum(line.notional_usdt is None for line in lines)
+    more = f" and {unknown} of unknown notional" if unknown else ""
+    return f"{len(lines)} instrument(s), {total_notional(lines):,.0f} USDT{more} STAY OPEN" if lines else "nothing is open"
 
 
 def _find_other_account(desk: Desk, uid: str, arming: Arming | None) -> list[Finding]:

@@ -89,7 +89,7 @@ class CancelSender:
     Args:
         desk: The account.
         flatten_id: Under which intents and outcomes are recorded.
-        is_stopped: Asked before every send.
+        find_objection: Asked before every send: why nothing may be cancelled any more, None as long as it may.
         follow_refused_timestamp: Corrects the clock, or raises GuardRefused; told when the refused request was sent
             (monotonic) and what was said.
     """
@@ -98,12 +98,12 @@ class CancelSender:
         self,
         desk: Desk,
         flatten_id: str,
-        is_stopped: Callable[[], bool],
+        find_objection: Callable[[], str | None],
         follow_refused_timestamp: Callable[[float, str], None],
     ):
         self._desk = desk
         self._flatten_id = flatten_id
-        self._is_stopped = is_stopped
+        self._find_objection = find_objection
         self._follow_refused_timestamp = follow_refused_timestamp
         self._lock = threading.Lock()
         self._sent = 0
@@ -173,14 +173,19 @@ class CancelSender:
         client, ledger = self._desk.client, self._desk.ledger
         reason: GuardRefused | SendWithdrawn
         try:
-            client.take_cancel_slot(target.endpoint, lambda: recorded.append(self._record_intent(target)), self._is_stopped)
+            client.take_cancel_slot(
+                target.endpoint,
+                lambda: recorded.append(self._record_intent(target)),
+                lambda: self._find_objection() is not None,
+            )
         except GuardRefused as lost:
             reason = lost
         else:
-            if not self._is_stopped():
-                return
             # Recording the intent may have had to wait for the ledger; stopping may have been asked for meanwhile.
-            reason = SendWithdrawn("stopped before it was sent")
+            objection = self._find_objection()
+            if objection is None:
+                return
+            reason = SendWithdrawn(objection)
         for intent in recorded:
             answer = CancelAnswer(Outcome.NOT_SENT, f"not sent: {reason}", None, datetime.now(UTC))
             ledger.record_cancel_outcome(intent.cancel_id, answer)

@@ -179,7 +179,7 @@ class Flatten:
             self._admission.start()
         read = self.take_snapshot()
         if self.request.is_dry_run:
-            self._ending.write_dry_run()
+            self._ending.write_dry_run(self._desk.kill_switch.read_reason())
             return
         read = self._admit(read)
         self._orders.allow_cancels()
@@ -279,6 +279,9 @@ class Flatten:
     def _is_over(self) -> bool:
         """Whether nothing more may be tried, or nothing more is left to try."""
         self._sender.fatal_reason = self._sender.fatal_reason or self._orders.fatal_reason
+        if self._sendable_lines():
+            # Nothing may be about to be sent for a long while, such as after an unknown outcome.
+            self._sender.follow_kill_switch()
         if self._stop.is_set() or self._sender.fatal_reason is not None or self._reader.blind_reason is not None:
             return True
         if SYSTEM_CLOCK.now_s() >= self._orders_deadline_s:

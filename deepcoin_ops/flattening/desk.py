@@ -16,6 +16,7 @@ from deepcoin_ops.exchange.pacing import FilePace
 from deepcoin_ops.exchange.transport import Transport
 from deepcoin_ops.exchange.wire_cancels import CANCEL_TRIGGER
 from deepcoin_ops.flattening.arming import read_arming
+from deepcoin_ops.flattening.kill_switch import KillSwitch
 from deepcoin_ops.ledger.journal import Ledger
 from deepcoin_ops.settings import AccountSettings, Settings, resolve_credentials
 
@@ -28,6 +29,11 @@ class Desk:
     account: AccountSettings
     client: DeepcoinClient
     ledger: Ledger
+
+    @property
+    def kill_switch(self) -> KillSwitch:
+        """What stops the account's closes and cancels while it is on."""
+        return KillSwitch(self.settings.kill_folder, self.account.name)
 
 
 def check_host(settings: Settings, account: AccountSettings) -> None:

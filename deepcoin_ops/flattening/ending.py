@@ -94,10 +94,16 @@ class Ending:
         )
         return self._write(result, reason, verdicts, rounds)
 
-    def write_dry_run(self) -> FlattenOutcome:
-        """Write the end of a flatten that was only to show what it would close."""
-        shown = describe_lines(self._sightings.open_lines)
-        return self._write(FlattenResult.DRY_RUN, f"dry run, nothing sent; open: {shown}", [], 0)
+    def write_dry_run(self, refusal: str | None) -> FlattenOutcome:
+        """Write the end of a flatten that was only to show what it would close.
+
+        Args:
+            refusal: Why it would have been refused if it were none; None when it would have sent.
+        """
+        reason = f"dry run, nothing sent; open: {describe_lines(self._sightings.open_lines)}"
+        if refusal is not None:
+            reason += f"; a flatten would be refused now: {refusal}"
+        return self._write(FlattenResult.DRY_RUN, reason, [], 0)
 
     def write_refusal(self, reason: str) -> FlattenOutcome:
         """Write the end of a flatten that sent nothing because a guard held."""

@@ -101,6 +101,7 @@ class AccountPlan:
         spared: Instruments with rows that the settings leave open, each with which and why.
         closes: How many closes a first round would send.
         orders: What would become of the resting orders.
+        kill_reason: Why a flatten would send nothing, if the kill switch is on; None when it is off.
     """
 
     plan: ClosePlan
@@ -108,6 +109,7 @@ class AccountPlan:
     spared: Mapping[str, str]
     closes: int
     orders: PlannedOrders
+    kill_reason: str | None
 
 
 def fetch_plan(desk: Desk, instrument_ids: tuple[str, ...]) -> AccountPlan:
@@ -131,7 +133,14 @@ def fetch_plan(desk: Desk, instrument_ids: tuple[str, ...]) -> AccountPlan:
         market_reads.close()
         preview.close()
     targets = CloseTargets(desk.account)
-    return AccountPlan(plan, market, targets.describe_all_spared(plan), sum(map(targets.would_send, plan.lines)), orders)
+    return AccountPlan(
+        plan=plan,
+        market=market,
+        spared=targets.describe_all_spared(plan),
+        closes=sum(map(targets.would_send, plan.lines)),
+        orders=orders,
+        kill_reason=desk.kill_switch.read_reason(),
+    )
 
 
 def wait_until(moment_s: float, is_stopped: Callable[[], bool], wait: Callable[[float], object]) -> bool:

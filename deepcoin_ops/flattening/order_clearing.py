@@ -73,9 +73,9 @@ class OrderClearing:
         exchange, max_tries = desk.settings.exchange, desk.settings.flatten.max_rounds
         longest_hold_s = exchange.connect_timeout_s + exchange.read_timeout_s
         self._queue = CancelQueue(desk.account, instruments, max_tries, longest_hold_s, self.watch.is_read)
-        self._sender = CancelSender(
-            desk, flatten_id, lambda: is_stopped() or not self._queue.is_allowed, clock.follow_refusal
-        )
+        self._is_stopped = is_stopped
+        self._kill_switch = desk.kill_switch
+        self._sender = CancelSender(desk, flatten_id, self._find_objection, clock.follow_refusal)
         self._is_closed = threading.Event()
         self._reader = OrderReader(desk, flatten_id, self.watch, clock, self._is_closed.is_set)
         self._lists = ListChoice(desk, instruments, self.watch, self._reader, self._queue)
@@ -256,6 +256,16 @@ class OrderClearing:
             self._cancel(target_one(order), [order])
             order = self._queue.take_single()
         return True
+
+    def _find_objection(self) -> str | None:
+        """Why no cancel may be sent any more. A kill switch that was seen on stops this flatten for good."""
+        if self._is_stopped() or not self._queue.is_allowed:
+            return self.fatal_reason or "stopped before it was sent"
+        killed = self._kill_switch.read_reason()
+        if killed is not None:
+            self.fatal_reason = self.fatal_reason or killed
+            self._queue.forbid()
+        return killed
 
     def _cancel(self, target: CancelTarget, orders: list[Order]) -> None:
         try:

@@ -102,6 +102,7 @@ class CloseSender:
         self._is_held_up = is_held_up
         self._on_delivery = on_delivery
         self._clock_correction = clock_correction
+        self._kill_switch = desk.kill_switch
         self._settle_s = desk.settings.flatten.settle_s
         self._pool = ThreadPoolExecutor(desk.settings.flatten.max_in_flight, thread_name_prefix="close")
         self._in_flight: dict[str, Future[Delivery]] = {}
@@ -220,6 +221,10 @@ class CloseSender:
                 return
             self.collect()
 
+    def follow_kill_switch(self) -> None:
+        """Look at the kill switch. Once it was seen on, this flatten sends nothing more, even if it is switched off."""
+        self.fatal_reason = self.fatal_reason or self._kill_switch.read_reason()
+
     @property
     def is_paused(self) -> bool:
         """Whether so many outcomes in a row were unknown that a positions read has to succeed first."""
@@ -282,18 +287,23 @@ class CloseSender:
             self._desk.client.take_close_slot(
                 intent.endpoint,
                 lambda: recorded.append(self._desk.ledger.record_intent(self._flatten_id, intent)),
-                lambda: self._is_stopped() or self.fatal_reason is not None,
+                self._may_not_send,
             )
         except (GuardRefused, LedgerError) as error:
             self.fatal_reason = f"{intent.instrument_id} was not sent: {error}"
             if recorded:
                 self._record_not_sent(intent, f"the slot was lost: {error}")
             return False
-        if self._is_stopped():
+        if self._may_not_send():
             # Recording the intent may have had to wait for the ledger; stopping may have been asked for meanwhile.
-            self._record_not_sent(intent, "stopped before it was sent")
+            self._record_not_sent(intent, self.fatal_reason or "stopped before it was sent")
             return False
         return True
+
+    def _may_not_send(self) -> bool:
+        """Asked while the slot is waited for, when it has come, and once more right before the send."""
+        self.follow_kill_switch()
+        return self.fatal_reason is not None or self._is_stopped()
 
     def _record_not_sent(self, intent: CloseIntent, reason: str) -> None:
         answer = CloseAnswer(Outcome.NOT_SENT, reason, None, datetime.now(UTC))

@@ -32,6 +32,7 @@ def build_plan_metadata(found: AccountPlan, held_back: Mapping[str, str]) -> dic
         "not configured, never closed": sorted({row.instrument_id for row in plan.unconfigured}),
         "held back": dict(held_back),
         "resting orders": _build_orders_table(found.orders),
+        "kill switch": found.kill_reason or "off",
     }
 
 

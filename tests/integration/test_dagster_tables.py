@@ -17,12 +17,12 @@ from waiting import stays, wait_for
 from deepcoin_ops.domain.model import FlattenResult, Outcome
 from deepcoin_ops.paper.faults import Fault, FaultAction
 
-ACCOUNTS = ("plain", "stubborn", "interrupted", "outside", "killed")
+ACCOUNTS = ("plain", "stubborn", "interrupted", "signalled", "switched", "outside", "killed")
 TABLES = ("close_attempts", "close_errors")
 IN_FLIGHT = 3
 FAULTS = (
     *stubborn("BTC-USDT-SWAP", account="stubborn"),
-    Fault(FaultAction.DELAY, account="interrupted", call=None, delay_s=5.0),
+    *(Fault(FaultAction.DELAY, account=name, call=None, delay_s=5.0) for name in ("interrupted", "signalled", "switched")),
     Fault(FaultAction.DELAY, account="killed", call=2, delay_s=60.0),
 )
 
@@ -83,30 +83,67 @@ def test_a_flatten_that_failed_names_what_is_left_first_and_brings_its_tables(st
     assert list(errors["error_code"]) == ["51020"] * 2
 
 
-def test_terminate_awaits_and_records_answers_sends_nothing_more_and_brings_its_tables(stack: DagsterStack) -> None:
-    """Terminate in the page, with answers five seconds away: no answer may be lost, and nothing more may be sent."""
-    run_id = stack.page.launch_flatten("interrupted")
-    wait_for("as many closes are out as may be", lambda: len(stack.close_arrivals("interrupted")) == IN_FLIGHT)
-    stack.page.terminate(run_id)
-    run = stack.page.wait_for_end(run_id)
-    assert run.status == "CANCELED"
-    assert len(stays(lambda: stack.close_arrivals("interrupted"), for_s=10.0)) == IN_FLIGHT
-    [flatten] = stack.read_flattens("interrupted")
-    assert [attempt.outcome for attempt in stack.read_attempts(flatten.request.flatten_id)] == [
-        Outcome.ACCEPTED
-    ] * IN_FLIGHT
+def launch_with_answers_outstanding(stack: DagsterStack, account: str) -> str:
+    """Launch a flatten and wait until as many closes are out as may be; its run."""
+    run_id = stack.page.launch_flatten(account)
+    wait_for("as many closes are out as may be", lambda: len(stack.close_arrivals(account)) == IN_FLIGHT)
+    return run_id
+
+
+def check_stopped(stack: DagsterStack, account: str, run_id: str) -> str:
+    """Nothing more was sent, no answer was lost, and what is left is on record; the closing row's reason."""
+    assert len(stays(lambda: stack.close_arrivals(account), for_s=10.0)) == IN_FLIGHT
+    [flatten] = stack.read_flattens(account)
+    outcomes = [attempt.outcome for attempt in stack.read_attempts(flatten.request.flatten_id) if attempt.sent_at]
+    assert outcomes == [Outcome.ACCEPTED] * IN_FLIGHT
     assert flatten.closing is not None
     assert flatten.closing.result is FlattenResult.NOT_FLAT
-    assert flatten.closing.reason.startswith("interrupted")
     assert stack.page.fetch_run(run_id).tags["deepcoin_ops/result"] == "NOT_FLAT"
     with stack.open_history() as history:
         left = {
             each.instrument_id for each in history.read_verdicts(flatten.request.flatten_id) if not each.verdict.is_flat
         }
-    assert left == stack.truly_open("interrupted")
+    assert left == stack.truly_open(account)
+    assert left
+    return flatten.closing.reason
+
+
+def test_terminate_awaits_and_records_answers_sends_nothing_more_and_brings_its_tables(stack: DagsterStack) -> None:
+    """Terminate in the page, with answers five seconds away: no answer may be lost, and nothing more may be sent."""
+    run_id = launch_with_answers_outstanding(stack, "interrupted")
+    stack.page.terminate(run_id)
+    assert stack.page.wait_for_end(run_id).status == "CANCELED"
+    assert check_stopped(stack, "interrupted", run_id).startswith("interrupted")
     attempts, errors = read_tables(stack, "interrupted")
     assert list(attempts["outcome"]) == ["ACCEPTED"] * IN_FLIGHT
     assert len(errors) == 0
+
+
+def test_a_signal_to_the_worker_of_a_run_ends_it_like_terminate(stack: DagsterStack) -> None:
+    """A machine that shuts down, or a cluster that drains a node, asks the process itself to end."""
+    run_id = launch_with_answers_outstanding(stack, "signalled")
+    worker = stack.page.fetch_run(run_id).worker_pid
+    assert worker is not None
+    os.kill(worker, signal.SIGTERM)
+    assert stack.page.wait_for_end(run_id).status in ("CANCELED", "FAILURE")
+    assert check_stopped(stack, "signalled", run_id).startswith("interrupted")
+
+
+def test_a_kill_switch_put_on_during_a_run_fails_it_naming_what_is_left(stack: DagsterStack) -> None:
+    """Whoever has no page to terminate in has a shell: a file is enough, and the page shows what became of it."""
+    run_id = launch_with_answers_outstanding(stack, "switched")
+    command = [BIN / "deepcoin-ops", "kill", "--account", "switched", "--reason", "the feed is broken"]
+    subprocess.run(command, env=dict(stack.environ), check=True, capture_output=True)
+    run = stack.page.wait_for_end(run_id)
+    assert run.status == "FAILURE"
+    [left] = stack.truly_open("switched")
+    assert run.failure.startswith(f"{left} RESIDUAL: long 100 still open")
+    assert "kill switch is on" in run.failure
+    assert "the feed is broken" in check_stopped(stack, "switched", run_id)
+    again = stack.page.wait_for_end(stack.page.launch_flatten("switched"))
+    assert again.status == "FAILURE"
+    assert "STAY OPEN" in again.failure
+    assert len(stack.close_arrivals("switched")) == IN_FLIGHT
 
 
 def test_a_flatten_from_the_command_line_brings_its_tables(stack: DagsterStack) -> None:
