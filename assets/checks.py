@@ -15,7 +15,7 @@ import pandas as pd
 from deepcoin_ops.domain.breaks import DEFINITIONS, BreakType, Severity
 from deepcoin_ops.domain.frames import Table
 from deepcoin_ops.domain.tables import RECONCILIATION
-from deepcoin_ops.orchestration.resources import DayTables, LedgerDays
+from deepcoin_ops.orchestration.day_resources import DayTables, LedgerDays
 from deepcoin_ops.orchestration.tables import StoredTable
 
 _SHOWN_ROWS = 20

@@ -16,7 +16,7 @@ from deepcoin_ops.domain.evidence import EvidenceSource, EvidenceStatus
 from deepcoin_ops.domain.evidence_frames import build_closed_positions
 from deepcoin_ops.domain.tables import CLOSED_POSITIONS
 from deepcoin_ops.ledger.records import EvidenceRecord
-from deepcoin_ops.orchestration.resources import LedgerDays
+from deepcoin_ops.orchestration.day_resources import LedgerDays
 
 _NOT_COLLECTED = "NOT_COLLECTED: nobody asked the exchange; launch collect_evidence"
 

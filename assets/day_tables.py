@@ -34,9 +34,9 @@ from deepcoin_ops.domain.tables import (
     POSITIONS_BEFORE,
     RECONCILIATION,
 )
+from deepcoin_ops.orchestration.day_jobs import DAY_TABLES_GROUP
+from deepcoin_ops.orchestration.day_resources import DayTables, LedgerDays
 from deepcoin_ops.orchestration.failures import guarded
-from deepcoin_ops.orchestration.jobs import DAY_TABLES_GROUP
-from deepcoin_ops.orchestration.resources import DayTables, LedgerDays
 from deepcoin_ops.orchestration.tables import StoredTable, build_table_metadata
 
 CLOSE_LEDGER = "close_ledger"

@@ -13,10 +13,10 @@ import dagster as dg
 from deepcoin_ops.assets.closed_positions import describe_evidence, read_history
 from deepcoin_ops.assets.day_tables import CLOSE_LEDGER, DAYS_PER_RUN, build_day_frame, build_window_metadata
 from deepcoin_ops.domain.tables import CLOSE_ATTEMPTS, CLOSE_ERRORS, FLATTEN_SUMMARY, POSITIONS_AFTER, RECONCILIATION
+from deepcoin_ops.orchestration.day_jobs import DAY_TABLES_GROUP
+from deepcoin_ops.orchestration.day_resources import DayTables, LedgerDays
 from deepcoin_ops.orchestration.failures import guarded
-from deepcoin_ops.orchestration.jobs import DAY_TABLES_GROUP
 from deepcoin_ops.orchestration.reports import FLATTEN_REPORT, StoredReport
-from deepcoin_ops.orchestration.resources import DayTables, LedgerDays
 from deepcoin_ops.reporting.day import DayFrames, ReportAccount, ReportDay
 
 if TYPE_CHECKING:

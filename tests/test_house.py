@@ -53,10 +53,10 @@ def test_imports_run_one_way() -> None:
     assert linted.returncode == 0, linted.stdout + linted.stderr
 
 
-def test_only_the_composition_root_imports_the_assets() -> None:
+def test_only_the_reading_composition_root_imports_the_assets() -> None:
     """The linter sees the folder under its own name, so that imports as deepcoin_ops.assets are looked for here."""
     users = {name_of(path) for path in MODULES if any(name.startswith("deepcoin_ops.assets") for name in imported_by(path))}
-    assert {user for user in users if not user.startswith("assets/")} == {"deepcoin_ops/definitions.py"}
+    assert {user for user in users if not user.startswith("assets/")} == {"deepcoin_ops/reading_definitions.py"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

@@ -1,9 +1,11 @@
-"""The jobs. `flatten_positions` is the only one that can send, and it has no partitions: there is no closing yesterday."""
+"""The jobs that talk to the exchange; the one over the ledger is in `day_jobs`.
+
+`flatten_positions` is the only one that can send, and it has no partitions: there is no closing yesterday.
+"""
 
 from __future__ import annotations
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from deepcoin_ops.orchestration import tags
 from deepcoin_ops.orchestration.check_ops import check_admission, check_keys
@@ -11,7 +13,6 @@ from deepcoin_ops.orchestration.evidence_ops import fetch_day_evidence
 from deepcoin_ops.orchestration.ops import issue_batch_closes, plan_closes, show_plan, verify_flat
 from deepcoin_ops.settings import Settings
 
-DAY_TABLES_GROUP = "day_tables"
 # A page takes a second; a day with more than these is not one of a desk that flattens.
 _EVIDENCE_RUN_TIME_S = 1800
 # Each account takes at most a few timeouts; a preflight that takes longer than this comes too late anyway.
@@ -75,14 +76,3 @@ def preflight() -> None:
 def check_credentials() -> None:
     """Check the keys."""
     check_keys()
-
-
-def build_day_tables_job() -> UnresolvedAssetJobDefinition:
-    """Rebuild the tables of one trading day from the ledger. Reads and writes files; never opens a socket."""
-    return dg.define_asset_job(
-        "rebuild_day_tables",
-        selection=dg.AssetSelection.groups(DAY_TABLES_GROUP),
-        executor_def=dg.in_process_executor,
-        tags={tags.READS: "ledger"},
-        description="Rebuild the tables of trading days from the ledger. Never talks to the exchange.",
-    )

@@ -1,26 +1,20 @@
-"""The schedules: one flattens at the end of the trading day, and is off until somebody switches it on; two only read.
+"""The schedules of what asks the exchange: one flattens at the end of the trading day, one looks at the keys.
 
-`day_end` rebuilds the tables of the days that have ended, so that a day nobody flattened is there as exactly that.
-`credentials_check`, off as well, asks once a day whether the keys still work.
+Both are off until somebody switches them on. `credentials_check` asks once a day whether the keys still work; it only reads.
+The schedule that asks nobody is in `day_schedules`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import dagster as dg
 
-from deepcoin_ops.domain.due import find_ended_days
 from deepcoin_ops.flattening.guards import describe_lateness
 from deepcoin_ops.ledger.journal import Ledger, utc_now
 from deepcoin_ops.orchestration import tags
 from deepcoin_ops.settings import Settings
-
-# Past the deadline of any tick of the day, an hour that a clock change may take away included.
-_BESIDE_THE_DEADLINE = timedelta(hours=1)
-# A daemon that was down over a weekend fires only the last tick it missed.
-_DAYS_PER_TICK = 3
 
 
 def build_end_of_day_flatten(
@@ -78,40 +72,6 @@ def build_credentials_check(settings: Settings, job: dg.JobDefinition) -> dg.Sch
         default_status=dg.DefaultScheduleStatus.STOPPED,
         description="Asks once a day whether the exchange still takes the keys. Only reads.",
     )
-
-
-def build_day_end(settings: Settings, job: object, trading_days: dg.PartitionsDefinition[str]) -> dg.ScheduleDefinition:
-    """Rebuild the tables of the days that have just ended, once no flatten of theirs can be at work. Only reads."""
-
-    @dg.schedule(
-        name="day_end",
-        job=job,  # type: ignore[arg-type]
-        cron_schedule=build_day_end_cron(settings),
-        execution_timezone=settings.schedule.timezone,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Rebuilds the tables of ended trading days, so that a day nobody flattened shows. Only reads.",
-    )
-    def day_end(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
-        fired_at = context.scheduled_execution_time
-        ended = find_ended_days(settings.calendar, fired_at, _DAYS_PER_TICK)
-        known = [day for day in ended if trading_days.has_partition_key(day)]
-        if not known:
-            return dg.SkipReason(f"No trading day has ended since {settings.schedule.first_trading_day}, the first one.")
-        return [dg.RunRequest(run_key=f"{fired_at.isoformat()}:{day}", partition_key=day) for day in known]
-
-    return day_end
-
-
-def build_day_end_cron(settings: Settings) -> str:
-    """When `day_end` fires, daily, in the desk's timezone: a run's longest time after the day boundary, and an hour.
-
-    A tick lies before the boundary of its day, so that its deadline has passed by then.
-    """
-    boundary = settings.schedule.day_boundary
-    midnight = datetime(2028, 1, 1, tzinfo=UTC)
-    at = midnight.replace(hour=boundary.hour, minute=boundary.minute) + _BESIDE_THE_DEADLINE
-    at += timedelta(seconds=settings.max_run_time_s + 60)
-    return f"{at.minute} {at.hour} * * *"
 
 
 def _record_skipped(settings: Settings, trading_day: str, scheduled_at: datetime, reason: str) -> None:

@@ -62,6 +62,8 @@ def build_ledger_moved(
     ledger_asset: dg.AssetSpec,
     trading_days: dg.PartitionsDefinition[str],
     clock: Callable[[], datetime] = utc_now,
+    *,
+    is_on: bool = True,
 ) -> dg.SensorDefinition:
     """Rebuild a day's tables whenever its part of the ledger has moved and come to rest."""
 
@@ -69,7 +71,7 @@ def build_ledger_moved(
         name="ledger_moved",
         job=job,  # type: ignore[arg-type]
         minimum_interval_seconds=_INTERVAL_S,
-        default_status=dg.DefaultSensorStatus.RUNNING,
+        default_status=dg.DefaultSensorStatus.RUNNING if is_on else dg.DefaultSensorStatus.STOPPED,
         description="Rebuilds the tables of a trading day when the ledger has new rows for it. Only reads.",
     )
     def ledger_moved(context: dg.SensorEvaluationContext) -> dg.SensorResult:

@@ -6,7 +6,8 @@ import dagster as dg
 import pytest
 
 from deepcoin_ops.definitions import build_definitions
-from deepcoin_ops.orchestration.resources import DayTables, FlattenDesk, LedgerDays
+from deepcoin_ops.orchestration.day_resources import DayTables, LedgerDays
+from deepcoin_ops.orchestration.resources import FlattenDesk
 from deepcoin_ops.settings import Settings
 
 RESOURCES = {"desk": "flatten_positions", "ledger_days": "rebuild_day_tables", "day_tables": "rebuild_day_tables"}

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from deepcoin_ops.assets.day_tables import build_close_ledger
-from deepcoin_ops.orchestration.jobs import build_day_tables_job
+from deepcoin_ops.orchestration.day_jobs import build_day_tables_job
 from deepcoin_ops.orchestration.partitions import build_trading_days
 from deepcoin_ops.orchestration.sensors import LedgerCursor, build_evidence_due, build_ledger_moved, build_preflight_due
 from deepcoin_ops.settings import Settings
