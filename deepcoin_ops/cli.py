@@ -238,6 +238,16 @@ def dev(context: click.Context, port: int) -> None:
     context.exit(servers.run_dagster(load_settings(), port, click.echo))
 
 
+@main.command()
+@click.option("--port", default=3001, show_default=True, help="Where on loopback the read-only page is served.")
+@click.pass_context
+def viewer(context: click.Context, port: int) -> None:
+    """Run a page over the same state that shows everything and launches nothing, without any key, until Ctrl-C."""
+    from deepcoin_ops.commands import servers
+
+    context.exit(servers.run_viewer(load_settings(), port, click.echo))
+
+
 def _print_flatten(desk: Desk, ending: FlattenEnding, *, is_json: bool) -> None:
     if ending.is_interrupted:
         click.echo(_describe_interrupt(ending), err=True)

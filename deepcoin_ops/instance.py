@@ -43,6 +43,30 @@ def prepare_instance(settings: Settings) -> Path:
     return folder
 
 
+def prepare_viewer_folder(settings: Settings) -> Path:
+    """Make the folder in which the read-only page runs. Writes: the folder.
+
+    Dagster reads a `.env` from the folder it is started in; the instance's own may hold one with an account's credentials.
+
+    Raises:
+        SettingsError: It cannot be made, or there is a `.env` in it.
+    """
+    folder = settings.state_folder / "viewer"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"the viewer's folder {folder} cannot be made: {error.strerror}. Nothing was started. Name a folder that can "
+            "be written in DEEPCOIN_OPS_STATE."
+        ) from error
+    if (folder / ".env").exists():
+        raise SettingsError(
+            f"{folder / '.env'} would be read by the page for viewers, which gets no variables but those it is started "
+            "with. Nothing was started. Move it away."
+        )
+    return folder
+
+
 def find_in_checkout(name: str) -> Path:
     """A file at the top of the checkout this module belongs to.
 

@@ -46,6 +46,8 @@ _DEFAULTS = {
     "DEEPCOIN_OPS_ARMING": "~/.config/deepcoin_ops/arming",
 }
 _LIVE_URL_VARIABLE = "DEEPCOIN_BASE_URL"  # the name the exchange's own command line uses
+_CREDENTIAL_PARTS = ("API_KEY", "SECRET_KEY", "PASSPHRASE")
+_SECRET_PARTS = (*_CREDENTIAL_PARTS, "ALERT_URLS")  # an address that alerts are sent to often holds a password
 _SECONDS_BESIDE_THE_CLOSES = 120
 
 
@@ -231,7 +233,7 @@ def resolve_credentials(
     if settings.venue is Venue.PAPER:
         public = paper_credentials(account.name)
         return Credentials(account.name, public.api_key, public.secret_key, public.passphrase)
-    names = [f"{account.credentials_prefix}_{part}" for part in ("API_KEY", "SECRET_KEY", "PASSPHRASE")]
+    names = [f"{account.credentials_prefix}_{part}" for part in _CREDENTIAL_PARTS]
     values = [environ.get(name, "") for name in names]
     cure = f"set it for account {account.name}, or mend its credentials_prefix in {settings.source_path}"
     # What a header cannot carry would come back inside the HTTP library's exception, in clear.
@@ -244,6 +246,14 @@ def resolve_credentials(
     if problems:
         raise settings_error(problems)
     return Credentials(account.name, *values)
+
+
+def without_credentials(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment of a process that only shows things: whatever is named like a secret of this project is left out.
+
+    By the end of the name, and not by the accounts: the environment may hold those of another settings file.
+    """
+    return {name: value for name, value in environ.items() if not name.upper().endswith(_SECRET_PARTS)}
 
 
 def _misspelt_variables(environ: Mapping[str, str]) -> list[str]:

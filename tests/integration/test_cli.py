@@ -340,6 +340,9 @@ def test_dev_serves_the_page_beside_a_paper_exchange_and_ends_both(settings_file
     with started(variables, "dev", "--port", str(ports[1]), stderr=subprocess.STDOUT) as process:
         wait_until(lambda: answers(page))
         assert answers(exchange)
+        # Another of loopback's addresses: what listens on every interface would answer there as well.
+        assert not answers(page.replace("127.0.0.1", "127.0.0.2"))
+        assert not answers(exchange.replace("127.0.0.1", "127.0.0.2"))
         process.send_signal(signal.SIGINT)
         told, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0

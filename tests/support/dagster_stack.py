@@ -156,11 +156,11 @@ def run_dagster(folder: Path, settings_text: str, scenario: Scenario, daemons: i
             "DEEPCOIN_OPS_STATE": str(folder / "state"),
             "DEEPCOIN_OPS_PAPER_URL": paper.url,
         }
-        port = _free_port()
+        port = find_free_port()
         page = DagsterPage(f"http://127.0.0.1:{port}")
         running.callback(page.close)
         workspace = ("-w", str(CHECKOUT / "workspace.yaml"))
-        server = ("dagster-webserver", "-h", "127.0.0.1", "-p", str(port), *workspace)
+        server = ("python", "-m", "deepcoin_ops.orchestration.page", "-h", "127.0.0.1", "-p", str(port), *workspace)
         groups = {"webserver": running.enter_context(_process(folder, "webserver", server, environ))}
         # The web server creates the instance's databases; daemons that start beside it would race for that.
         wait_for("the web server answers and has loaded the definitions", page.is_loaded)
@@ -190,7 +190,8 @@ def _process(folder: Path, name: str, command: Sequence[str], environ: Mapping[s
         yield process.pid
 
 
-def _free_port() -> int:
+def find_free_port() -> int:
+    """A port of loopback that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
         return port

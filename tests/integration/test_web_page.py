@@ -1,0 +1,314 @@
+"""The page as it is offered: what a viewer's page refuses, what the writing one refuses to other pages, what holds a key.
+
+Everything is tried on the real web server, and what counts is what reached the exchange.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from command_line import EXECUTABLE, PATIENCE_S
+from dagster_page import DagsterPage
+from dagster_stack import DagsterStack, build_scenario, build_settings_text, find_free_port, run_dagster
+from processes import start_process
+from waiting import wait_for
+
+ACCOUNT = "main"
+KEYS = {"MAIN_API_KEY": "canary-key", "MAIN_SECRET_KEY": "canary-secret", "MAIN_PASSPHRASE": "canary-passphrase"}
+REPOSITORY = {"repositoryLocationName": "deepcoin_ops", "repositoryName": "__repository__"}
+SCHEDULE, SENSOR = REPOSITORY | {"scheduleName": "end_of_day_flatten"}, REPOSITORY | {"sensorName": "ledger_moved"}
+FLATTEN = {
+    "selector": REPOSITORY | {"jobName": "flatten_positions"},
+    "mode": "default",
+    "runConfigData": {"ops": {"plan_closes": {"config": {"account": ACCOUNT}}}},
+}
+LAUNCH = "mutation($executionParams: ExecutionParams!) { launchRun(executionParams: $executionParams) { __typename } }"
+LAUNCH_AS_TEXT = """mutation { launchRun(executionParams: { mode: "default", selector: {
+  repositoryLocationName: "deepcoin_ops", repositoryName: "__repository__", jobName: "flatten_positions" },
+  runConfigData: "{\\"ops\\": {\\"plan_closes\\": {\\"config\\": {\\"account\\": \\"main\\"}}}}" }) { __typename } }"""
+# What a viewer may do: neither of them touches a run, a schedule, an asset or the exchange.
+HARMLESS = {
+    "logTelemetry": "writes a line into a log of Dagster's own, and none while telemetry is off",
+    "setNuxSeen": "notes that the welcome was seen, in a file of the machine's user",
+}
+# Where the refusal is not the answer itself but stands in a list inside it.
+SELECTIONS = {
+    "launchMultipleRuns": "... on LaunchMultipleRunsResult { launchMultipleRunsResult { __typename } }",
+    "terminateRuns": """... on TerminateRunsResult { terminateRunResults { __typename
+        ... on TerminateRunFailure { message } } }""",
+    "terminateRun": "... on TerminateRunFailure { message }",
+    "terminatePipelineExecution": "... on TerminateRunFailure { message }",
+}
+SCHEMA = """{ __schema { mutationType { fields { name type { kind ofType { kind } }
+  args { name type { kind name ofType { kind name ofType { kind name ofType { kind name } } } } } } } } }"""
+STATES = """query($schedule: ScheduleSelector!, $sensor: SensorSelector!) {
+  scheduleOrError(scheduleSelector: $schedule) { ... on Schedule { scheduleState { id status } } }
+  sensorOrError(sensorSelector: $sensor) { ... on Sensor { sensorState { id status } } }
+  runsOrError { ... on Runs { results { runId status } } } instance { autoMaterializePaused } }"""
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """The page for viewers beside a stack, with its program's process id."""
+
+    url: str
+    pid: int
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterStack]:
+    """A Dagster with an account that has something open, a run that has ended, and a backfill that has."""
+    folder = tmp_path_factory.mktemp("dagster-offered")
+    (folder / "state").mkdir()
+    # Where the command line keeps the instance of this state folder.
+    (folder / "state" / "dagster").symlink_to(folder / "dagster")
+    with run_dagster(folder, build_settings_text([ACCOUNT]), build_scenario([ACCOUNT])) as running:
+        running.page.stop_sensor("ledger_moved")
+        yield running
+
+
+@pytest.fixture(scope="module")
+def viewer(stack: DagsterStack) -> Iterator[Viewer]:
+    """The read-only page, started from an environment that holds an account's key."""
+    port = find_free_port()
+    command = [EXECUTABLE, "viewer", "--port", str(port)]
+    log = Path(stack.environ["DAGSTER_HOME"]) / "viewer.log"
+    with (
+        log.open("wb") as output,
+        start_process(command, env={**stack.environ, **KEYS}, stdout=output, stderr=subprocess.STDOUT) as process,
+    ):
+        page = DagsterPage(f"http://127.0.0.1:{port}")
+        try:
+            wait_for("the viewer's page has loaded the definitions", page.is_loaded)
+            yield Viewer(page.url, process.pid)
+        finally:
+            page.close()
+            process.terminate()
+            process.wait(PATIENCE_S)
+
+
+def post(url: str, query: str, variables: Mapping[str, Any] | None = None) -> Any:
+    """What the page answers to a GraphQL request, errors included."""
+    return requests.post(f"{url}/graphql", json={"query": query, "variables": variables or {}}, timeout=60).json()
+
+
+def read_states(stack: DagsterStack) -> Any:
+    """What a mutation could have changed."""
+    return post(stack.page.url, STATES, {"schedule": SCHEDULE, "sensor": SENSOR})["data"]
+
+
+def build_arguments(run_id: str, backfill_id: str, states: Any) -> dict[str, dict[str, Any]]:
+    """For every mutation that Dagster offers, arguments with which it would do something on a page that may write."""
+    again = {"reexecutionParams": {"parentRunId": run_id, "strategy": "ALL_STEPS"}}
+    attempts = {"path": ["close_attempts"]}
+    dynamic = {"partitionsDefName": "days", "repositorySelector": REPOSITORY}
+    component = {"componentId": "x", "locationName": "deepcoin_ops"}
+    return {
+        "addDynamicPartition": dynamic | {"partitionKey": "x"},
+        "cancelPartitionBackfill": {"backfillId": backfill_id},
+        "deleteAppManagedComponent": component,
+        "deleteConcurrencyLimit": {"concurrencyKey": "x"},
+        "deleteDynamicPartitions": dynamic | {"partitionKeys": ["x"]},
+        "deletePipelineRun": {"runId": run_id},
+        "deleteRun": {"runId": run_id},
+        "freeConcurrencySlots": {"runId": run_id},
+        "freeConcurrencySlotsForRun": {"runId": run_id},
+        "launchMultipleRuns": {"executionParamsList": [FLATTEN]},
+        "launchPartitionBackfill": {"backfillParams": {"assetSelection": [attempts], "allPartitions": True}},
+        "launchPipelineExecution": {"executionParams": FLATTEN},
+        "launchPipelineReexecution": again,
+        "launchRun": {"executionParams": FLATTEN},
+        "launchRunReexecution": again,
+        "logTelemetry": {"action": "a", "clientId": "b", "clientTime": "1", "metadata": "{}"},
+        "reexecutePartitionBackfill": {"reexecutionParams": {"parentRunId": backfill_id, "strategy": "ALL_STEPS"}},
+        "refreshComponentState": {"defsStateKey": "x", "locationName": "deepcoin_ops"},
+        "reloadRepositoryLocation": {"repositoryLocationName": "deepcoin_ops"},
+        "reloadWorkspace": {},
+        "reportAssetCheckEvaluations": {
+            "eventParams": {"assetKey": {"path": ["reconciliation"]}, "checkName": "all_flat", "passed": True}
+        },
+        "reportRunlessAssetEvents": {"eventParams": {"eventType": "ASSET_MATERIALIZATION", "assetKey": attempts}},
+        "resetSchedule": {"scheduleSelector": SCHEDULE},
+        "resetSensor": {"sensorSelector": SENSOR},
+        "resumePartitionBackfill": {"backfillId": backfill_id},
+        "scheduleDryRun": {"selectorData": SCHEDULE, "timestamp": 1_800_000_000.0},
+        "sensorDryRun": {"selectorData": SENSOR, "cursor": "x"},
+        "setAppManagedComponent": component | {"attributes": "{}", "componentType": "y"},
+        "setAutoMaterializePaused": {"paused": True},
+        "setConcurrencyLimit": {"concurrencyKey": "x", "limit": 1},
+        "setNuxSeen": {},
+        "setSensorCursor": {"sensorSelector": SENSOR, "cursor": "x"},
+        "shutdownRepositoryLocation": {"repositoryLocationName": "deepcoin_ops"},
+        "startSchedule": {"scheduleSelector": SCHEDULE},
+        "startSensor": {"sensorSelector": SENSOR},
+        "stopRunningSchedule": {"id": states["scheduleOrError"]["scheduleState"]["id"]},
+        "stopSensor": {"id": states["sensorOrError"]["sensorState"]["id"]},
+        "terminatePipelineExecution": {"runId": run_id},
+        "terminateRun": {"runId": run_id},
+        "terminateRuns": {"runIds": [run_id]},
+        "wipeAssets": {"assetPartitionRanges": [{"assetKey": attempts}]},
+    }
+
+
+def build_mutation(field: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
+    """The request for one mutation of the schema, with those of its arguments that are given."""
+    types = {each["name"]: write_type(each["type"]) for each in field["args"] if each["name"] in arguments}
+    declared = ", ".join(f"${name}: {kind}" for name, kind in types.items())
+    passed = ", ".join(f"{name}: ${name}" for name in types)
+    is_scalar = (field["type"]["ofType"] or field["type"])["kind"] == "SCALAR"
+    selection = "" if is_scalar else f"{{ __typename {SELECTIONS.get(field['name'], '')} }}"
+    return f"mutation{f'({declared})' if types else ''} {{ {field['name']}{f'({passed})' if types else ''} {selection} }}"
+
+
+def write_type(told: Mapping[str, Any]) -> str:
+    """A type as a request declares it."""
+    inner = told["kind"] in ("NON_NULL", "LIST") and write_type(told["ofType"])
+    return {"NON_NULL": f"{inner}!", "LIST": f"[{inner}]"}.get(told["kind"], told.get("name") or "")
+
+
+def is_refused(answer: Mapping[str, Any]) -> bool:
+    """Whether an answer says in one of Dagster's ways that this page may not do that."""
+    told = str(answer)
+    return "UnauthorizedError" in told or "You do not have permission to terminate this run" in told
+
+
+def list_readable(stack: DagsterStack, viewer: Viewer) -> dict[str, bytes]:
+    """The environment of every process below the viewer's program, by its command."""
+    parents = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+        except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            continue
+
+    def is_below(pid: int) -> bool:
+        return pid in parents and (parents[pid] == viewer.pid or is_below(parents[pid]))
+
+    folders = [Path("/proc") / str(pid) for pid in parents if is_below(pid)]
+    return {(each / "cmdline").read_bytes().decode(): (each / "environ").read_bytes() for each in folders}
+
+
+def test_the_viewers_page_shows_what_the_writing_one_shows(stack: DagsterStack, viewer: Viewer) -> None:
+    """Who may not launch has to see runs, schedules and tables all the same."""
+    assert requests.get(f"{viewer.url}/runs", timeout=60).status_code == 200
+    told = post(viewer.url, STATES, {"schedule": SCHEDULE, "sensor": SENSOR})
+    assert told["data"] == read_states(stack)
+
+
+def test_the_viewers_page_refuses_every_mutation_that_dagster_offers_and_nothing_is_sent(
+    stack: DagsterStack, viewer: Viewer
+) -> None:
+    """By the schema: a version that brings a new one fails here until somebody has looked at it."""
+    [run] = stack.page.backfill(["close_attempts"], [stack.trading_day])
+    backfill_id = run.tags["dagster/backfill"]
+    before = read_states(stack)
+    arguments = build_arguments(run.run_id, backfill_id, before)
+    fields = post(viewer.url, SCHEMA)["data"]["__schema"]["mutationType"]["fields"]
+    assert {field["name"] for field in fields} == set(arguments)
+    answers = {
+        each["name"]: post(viewer.url, build_mutation(each, arguments[each["name"]]), arguments[each["name"]])
+        for each in fields
+    }
+    carried_out = {name: answer for name, answer in answers.items() if not is_refused(answer)}
+    assert set(carried_out) == set(HARMLESS), carried_out
+    assert read_states(stack) == before
+    assert stack.close_arrivals(ACCOUNT) == []
+
+
+@pytest.mark.parametrize("event", ["materialization", "check", "observation"])
+def test_the_viewers_page_takes_no_report_of_an_asset(stack: DagsterStack, viewer: Viewer, event: str) -> None:
+    """These addresses are no mutations and would put a row into the history all the same."""
+    url = f"{viewer.url}/report_asset_{event}/close_attempts"
+    body = {"check_name": "schema", "passed": True, "partition": stack.trading_day}
+    assert requests.post(url, json=body, timeout=60).status_code == 401
+
+
+def test_no_process_of_the_viewers_page_holds_a_key(stack: DagsterStack, viewer: Viewer) -> None:
+    """What is not there cannot be sent with, whatever else is wrong; the program that starts the others is left out."""
+    environments = list_readable(stack, viewer)
+    assert any("deepcoin_ops.orchestration.page" in command for command in environments)
+    assert any("api\0grpc" in command for command in environments)
+    for command, environ in environments.items():
+        assert b"DEEPCOIN_OPS_SETTINGS" in environ, command
+        assert b"canary" not in environ, command
+
+
+@pytest.mark.parametrize("name", ["stack", "viewer"])
+def test_a_page_listens_on_one_address_of_loopback_alone(
+    name: str, request: pytest.FixtureRequest, stack: DagsterStack
+) -> None:
+    """What listens on every interface would answer on loopback's other addresses too."""
+    url = request.getfixturevalue("viewer").url if name == "viewer" else stack.page.url
+    assert requests.get(f"{url}/server_info", timeout=60).status_code == 200
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{url}/server_info".replace("127.0.0.1", "127.0.0.2"), timeout=60)
+
+
+FOREIGN = {"Origin": "https://evil.example"}
+PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+BODY = {"query": LAUNCH, "variables": {"executionParams": FLATTEN}}
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        # An image, a form, a script of another page: each is carried out by Dagster's own web server.
+        ("GET", {"params": {"query": LAUNCH_AS_TEXT}}),
+        ("POST", {"params": {"query": LAUNCH_AS_TEXT}, "data": {"a": "b"}}),
+        ("POST", {"params": {"query": LAUNCH_AS_TEXT}, "data": "x", "headers": FOREIGN | {"Content-Type": "text/plain"}}),
+        ("POST", {"json": BODY, "headers": {"Content-Type": "text/plain; application/json"}}),
+        ("POST", {"data": LAUNCH_AS_TEXT, "headers": {"Content-Type": "application/graphql"}}),
+        # What only a browser that asks nobody, or one that was led here by a foreign name, would send.
+        ("POST", {"json": BODY, "headers": FOREIGN}),
+        ("POST", {"json": BODY, "headers": {"Sec-Fetch-Site": "cross-site"}}),
+        ("POST", {"json": BODY, "headers": {"Host": "evil.example"}}),
+        ("OPTIONS", {"headers": FOREIGN | PREFLIGHT}),
+    ],
+    ids=["image", "form", "text", "disguised", "graphql", "origin", "fetch-site", "host", "preflight"],
+)
+def test_another_page_cannot_make_a_browser_launch_a_flatten(
+    stack: DagsterStack, method: str, options: dict[str, Any]
+) -> None:
+    """A page anywhere on the internet can send requests to loopback from the browser of whoever opens it."""
+    answer = requests.request(method, f"{stack.page.url}/graphql", timeout=60, **options)
+    assert answer.status_code == 403
+    assert answer.text.startswith("Refused, nothing was launched or changed")
+    assert not any(name.lower().startswith("access-control") for name in answer.headers)
+    assert stack.page.list_runs("flatten_positions") == []
+    assert stack.close_arrivals(ACCOUNT) == []
+
+
+def test_no_other_page_can_frame_this_one(stack: DagsterStack) -> None:
+    """In a frame, a person's own click would be what launches."""
+    assert requests.get(f"{stack.page.url}/runs", timeout=60).headers["X-Frame-Options"] == "DENY"
+
+
+@pytest.mark.parametrize(("origin", "status"), [("https://evil.example", 403), (None, 101)])
+def test_a_websocket_is_taken_from_the_page_itself_alone(stack: DagsterStack, origin: str | None, status: int) -> None:
+    """No rule of the browser keeps another page from reading a run's log through one."""
+    headers = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Protocol": "graphql-ws",
+        "Origin": origin or stack.page.url,
+    }
+    with requests.get(f"{stack.page.url}/graphql", headers=headers, timeout=60, stream=True) as answer:
+        assert answer.status_code == status
+
+
+def test_what_was_refused_to_others_is_taken_from_the_page_itself(stack: DagsterStack) -> None:
+    """Else nothing above would show anything. Runs last: it flattens."""
+    own = {"Origin": stack.page.url, "Sec-Fetch-Site": "same-origin"}
+    answer = requests.post(f"{stack.page.url}/graphql", json=BODY, headers=own, timeout=60).json()
+    assert answer["data"]["launchRun"]["__typename"] == "LaunchRunSuccess"
+    [run_id] = stack.page.list_runs("flatten_positions")
+    assert stack.page.wait_for_end(run_id).status == "SUCCESS"
+    assert stack.close_arrivals(ACCOUNT) != []
