@@ -5,18 +5,27 @@ Everything is tried on the real web server, and what counts is what reached the 
 
 from __future__ import annotations
 
+import json
+import ssl
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.client import RemoteDisconnected
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
+import dagster as dg
 import pytest
 import requests
 from command_line import EXECUTABLE, PATIENCE_S
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
+from dagster._core.utils import make_new_backfill_id
 from dagster_page import DagsterPage
 from dagster_stack import DagsterStack, build_scenario, build_settings_text, find_free_port, run_dagster
 from processes import start_process
+from reverse_proxy import LOGINS, VIEWERS, WRITING, ReverseProxy, run_reverse_proxy
 from waiting import wait_for
 
 ACCOUNT = "main"
@@ -50,7 +59,8 @@ SCHEMA = """{ __schema { mutationType { fields { name type { kind ofType { kind 
 STATES = """query($schedule: ScheduleSelector!, $sensor: SensorSelector!) {
   scheduleOrError(scheduleSelector: $schedule) { ... on Schedule { scheduleState { id status } } }
   sensorOrError(sensorSelector: $sensor) { ... on Sensor { sensorState { id status } } }
-  runsOrError { ... on Runs { results { runId status } } } instance { autoMaterializePaused } }"""
+  runsOrError { ... on Runs { results { runId status } } }
+  partitionBackfillsOrError { ... on PartitionBackfills { results { id status } } } instance { autoMaterializePaused } }"""
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,7 @@ class Viewer:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterStack]:
-    """A Dagster with an account that has something open, a run that has ended, and a backfill that has."""
+    """A Dagster with an account that has something open, and no sensor that starts runs meanwhile."""
     folder = tmp_path_factory.mktemp("dagster-offered")
     (folder / "state").mkdir()
     # Where the command line keeps the instance of this state folder.
@@ -101,6 +111,20 @@ def post(url: str, query: str, variables: Mapping[str, Any] | None = None) -> An
 def read_states(stack: DagsterStack) -> Any:
     """What a mutation could have changed."""
     return post(stack.page.url, STATES, {"schedule": SCHEDULE, "sensor": SENSOR})["data"]
+
+
+def record_failed_backfill(stack: DagsterStack) -> str:
+    """Leave a backfill that failed in the instance, without the half minute in which a daemon finds one; its id."""
+    failed = PartitionBackfill(
+        backfill_id=make_new_backfill_id(),
+        status=BulkActionStatus.FAILED,
+        from_failure=False,
+        tags={},
+        backfill_timestamp=datetime.now(UTC).timestamp(),
+    )
+    with dg.DagsterInstance.from_config(stack.environ["DAGSTER_HOME"]) as instance:
+        instance.add_backfill(failed)
+    return failed.backfill_id
 
 
 def build_arguments(run_id: str, backfill_id: str, states: Any) -> dict[str, dict[str, Any]]:
@@ -205,8 +229,8 @@ def test_the_viewers_page_refuses_every_mutation_that_dagster_offers_and_nothing
     stack: DagsterStack, viewer: Viewer
 ) -> None:
     """By the schema: a version that brings a new one fails here until somebody has looked at it."""
-    [run] = stack.page.backfill(["close_attempts"], [stack.trading_day])
-    backfill_id = run.tags["dagster/backfill"]
+    run = stack.page.wait_for_end(stack.page.launch_rebuild(stack.trading_day))
+    backfill_id = record_failed_backfill(stack)
     before = read_states(stack)
     arguments = build_arguments(run.run_id, backfill_id, before)
     fields = post(viewer.url, SCHEMA)["data"]["__schema"]["mutationType"]["fields"]
@@ -292,16 +316,93 @@ def test_no_other_page_can_frame_this_one(stack: DagsterStack) -> None:
 @pytest.mark.parametrize(("origin", "status"), [("https://evil.example", 403), (None, 101)])
 def test_a_websocket_is_taken_from_the_page_itself_alone(stack: DagsterStack, origin: str | None, status: int) -> None:
     """No rule of the browser keeps another page from reading a run's log through one."""
-    headers = {
-        "Connection": "Upgrade",
-        "Upgrade": "websocket",
-        "Sec-WebSocket-Version": "13",
-        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-        "Sec-WebSocket-Protocol": "graphql-ws",
-        "Origin": origin or stack.page.url,
-    }
+    headers = WEBSOCKET | {"Origin": origin or stack.page.url}
     with requests.get(f"{stack.page.url}/graphql", headers=headers, timeout=60, stream=True) as answer:
         assert answer.status_code == status
+
+
+VERSION = '{"query": "{ version }"}'
+JSON = {"Content-Type": "application/json"}
+WEBSOCKET = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Protocol": "graphql-ws",
+}
+LAUNCH_PATH = f"/graphql?{urlencode({'query': LAUNCH_AS_TEXT})}"
+
+
+@pytest.fixture(scope="module")
+def proxy(stack: DagsterStack, viewer: Viewer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReverseProxy]:
+    """The example of a reverse proxy in front of both pages."""
+    with run_reverse_proxy(tmp_path_factory.mktemp("nginx"), stack.page.url, viewer.url) as running:
+        yield running
+
+
+@pytest.mark.parametrize("name", LOGINS)
+@pytest.mark.parametrize("login", [None, ("operator", "guessed"), ("nobody", "press-here")])
+def test_without_a_login_the_proxy_shows_nothing(proxy: ReverseProxy, name: str, login: tuple[str, str] | None) -> None:
+    """Neither the page nor what is behind it."""
+    asked = [("GET", "/", {}, None), ("POST", "/graphql", JSON, VERSION), ("GET", "/graphql", WEBSOCKET, None)]
+    answers = [proxy.ask(name, method, path, headers, body, login) for method, path, headers, body in asked]
+    assert [answer.status for answer in answers] == [401] * 3
+
+
+def test_a_viewers_login_does_not_open_the_writing_page(proxy: ReverseProxy) -> None:
+    """Two names, two files of users."""
+    assert proxy.ask(WRITING, "GET", "/", login=LOGINS[VIEWERS]).status == 401
+
+
+@pytest.mark.parametrize("name", LOGINS)
+def test_with_a_login_page_queries_and_websocket_pass_and_the_log_names_who_it_was(proxy: ReverseProxy, name: str) -> None:
+    """As a browser sends them, which tells the page's own origin."""
+    own = {"Origin": proxy.origin(name), "Sec-Fetch-Site": "same-origin"}
+    page = proxy.ask(name, "GET", "/runs", login=LOGINS[name])
+    assert (page.status, page.headers["X-Frame-Options"]) == (200, "DENY")
+    told = proxy.ask(name, "POST", "/graphql", JSON | own, VERSION, LOGINS[name])
+    assert (told.status, json.loads(told.text)["data"].keys()) == (200, {"version"})
+    assert proxy.ask(name, "GET", "/graphql", WEBSOCKET | own, login=LOGINS[name]).status == 101
+    assert f" {LOGINS[name][0]} [" in proxy.log
+
+
+def test_behind_the_viewers_name_is_the_page_that_launches_nothing(stack: DagsterStack, proxy: ReverseProxy) -> None:
+    """The proxy chooses the page by the name alone."""
+    told = proxy.ask(VIEWERS, "POST", "/graphql", JSON, json.dumps(BODY), LOGINS[VIEWERS])
+    assert json.loads(told.text)["data"]["launchRun"]["__typename"] == "UnauthorizedError"
+    assert stack.page.list_runs("flatten_positions") == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "body", "status"),
+    [
+        ("GET", LAUNCH_PATH, {}, None, 405),
+        ("GET", LAUNCH_PATH, {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, None, 403),
+        ("POST", LAUNCH_PATH, {}, None, 415),
+        ("POST", LAUNCH_PATH, {"Content-Type": "text/plain"}, "x", 415),
+        ("POST", "/graphql", {"Content-Type": "text/plain; application/json"}, json.dumps(BODY), 415),
+        ("POST", "/graphql", JSON | FOREIGN, json.dumps(BODY), 403),
+        ("POST", "/graphql", JSON | {"Origin": "null"}, json.dumps(BODY), 403),
+        ("POST", "/graphql", JSON | {"Sec-Fetch-Site": "same-site"}, json.dumps(BODY), 403),
+        ("GET", "/graphql", WEBSOCKET | FOREIGN, None, 403),
+    ],
+    ids=["image", "fetch-site", "form", "text", "disguised", "origin", "no-origin", "same-site", "websocket"],
+)
+def test_the_login_of_a_browser_does_not_let_another_page_through(
+    stack: DagsterStack, proxy: ReverseProxy, method: str, path: str, headers: dict[str, str], body: str | None, status: int
+) -> None:
+    """A browser sends the password with whatever another page makes it send."""
+    assert proxy.ask(WRITING, method, path, headers, body, LOGINS[WRITING]).status == status
+    assert stack.page.list_runs("flatten_positions") == []
+    assert stack.close_arrivals(ACCOUNT) == []
+
+
+def test_a_name_that_is_not_the_pages_gets_no_answer(proxy: ReverseProxy) -> None:
+    """Somebody else's name may lead here; neither TLS nor the header of a request lets it in."""
+    with pytest.raises(ssl.SSLError):
+        proxy.ask("evil.example", "GET", "/", login=LOGINS[WRITING])
+    with pytest.raises(RemoteDisconnected):
+        proxy.ask(WRITING, "GET", "/", {"Host": "evil.example"}, login=LOGINS[WRITING])
 
 
 def test_what_was_refused_to_others_is_taken_from_the_page_itself(stack: DagsterStack) -> None:
