@@ -218,8 +218,12 @@ def test_workspace_and_project_name_the_same_module_and_location() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["dg", "check", "defs"], ["dagster", "definitions", "validate", "-w", "workspace.yaml"]],
-    ids=["dg", "dagster"],
+    [
+        ["dg", "check", "defs"],
+        ["dagster", "definitions", "validate", "-w", "workspace.yaml"],
+        ["dagster", "definitions", "validate", "-w", "deploy/reading/workspace.yaml"],
+    ],
+    ids=["dg", "dagster", "reading"],
 )
 def test_dagsters_own_checks_load_the_project(arguments: list[str], tmp_path: Path) -> None:
     """What the other tests import, Dagster finds by the names in its configuration files."""
