@@ -352,6 +352,18 @@ def test_dev_serves_the_page_beside_a_paper_exchange_and_ends_both(settings_file
     assert (Path(variables["DEEPCOIN_OPS_STATE"]) / "dagster" / "dagster.yaml").is_symlink()
 
 
+@pytest.mark.parametrize("command", ["dev", "viewer"])
+def test_a_page_whose_port_is_taken_is_refused_with_its_cure(settings_file: WriteSettings, command: str) -> None:
+    """The usual reason is that it runs already."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        ended = run(settings_file("http://127.0.0.1:1"), command, "--port", str(port))
+    assert ended.returncode == 2
+    assert f"port {port} on 127.0.0.1 cannot be used" in ended.stderr
+    assert "Nothing was started" in ended.stderr
+    assert "--port" in ended.stderr
+
+
 def answers(url: str) -> bool:
     try:
         return requests.get(url, timeout=10).status_code == 200

@@ -11,7 +11,7 @@ import yaml
 
 from deepcoin_ops.domain.errors import SettingsError
 from deepcoin_ops.domain.model import ProductGroup, Venue, product_group_of
-from deepcoin_ops.settings import Settings, load_settings, resolve_credentials
+from deepcoin_ops.settings import Settings, load_settings, resolve_credentials, without_credentials
 
 ACCOUNT = "accounts: {main: {credentials_prefix: DEEPCOIN, instruments: [BTC-USDT-SWAP, ETH-USD-SWAP]}}\n"
 TWO_ACCOUNTS = """
@@ -404,6 +404,13 @@ def test_a_missing_or_unfit_credential_is_named_and_never_shown(settings_path: P
         resolve_credentials(settings, settings.account(), environ)
     assert "91b" not in str(caught.value)
     assert "DEEPCOIN_API_KEY" not in str(caught.value)
+
+
+def test_a_process_that_only_shows_things_gets_no_accounts_credentials_whichever_settings_name_them() -> None:
+    """The environment may hold the keys of another desk's settings file."""
+    kept = {"DEEPCOIN_OPS_STATE": "/state", "PATH": "/bin", "DEEPCOIN_BASE_URL": "https://api.deepcoin.com"}
+    others = {"HEDGE_API_KEY": "k", "HEDGE_SECRET_KEY": "s", "hedge_passphrase": "p", "DEEPCOIN_OPS_ALERT_URLS": "u"}
+    assert without_credentials(kept | SECRETS | others) == kept
 
 
 def test_what_the_ledger_keeps_is_whole_and_stable(settings_path: Path) -> None:
