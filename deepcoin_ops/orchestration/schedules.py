@@ -1,6 +1,6 @@
 """The schedules of what asks the exchange: one flattens at the end of the trading day, one looks at the keys.
 
-Both are off until somebody switches them on. `credentials_check` asks once a day whether the keys still work; it only reads.
+Both are off until somebody switches them on; `credentials_check` only reads, once a day, whether the keys still work.
 The schedule that asks nobody is in `day_schedules`.
 """
 

@@ -343,6 +343,9 @@ def test_dev_serves_the_page_beside_a_paper_exchange_and_ends_both(settings_file
         # Another of loopback's addresses: what listens on every interface would answer there as well.
         assert not answers(page.replace("127.0.0.1", "127.0.0.2"))
         assert not answers(exchange.replace("127.0.0.1", "127.0.0.2"))
+        # What an image on any other page could ask for.
+        asked = requests.get(page.replace("server_info", "graphql"), params={"query": "{ version }"}, timeout=10)
+        assert asked.status_code == 403
         process.send_signal(signal.SIGINT)
         told, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0

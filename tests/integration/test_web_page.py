@@ -308,9 +308,10 @@ def test_another_page_cannot_make_a_browser_launch_a_flatten(
     assert stack.close_arrivals(ACCOUNT) == []
 
 
-def test_no_other_page_can_frame_this_one(stack: DagsterStack) -> None:
-    """In a frame, a person's own click would be what launches."""
-    assert requests.get(f"{stack.page.url}/runs", timeout=60).headers["X-Frame-Options"] == "DENY"
+def test_no_other_page_can_frame_this_one_or_the_viewers(stack: DagsterStack, viewer: Viewer) -> None:
+    """In a frame, a person's own click would be what launches; and the viewers' page is behind the guard as well."""
+    for url in (stack.page.url, viewer.url):
+        assert requests.get(f"{url}/runs", timeout=60).headers["X-Frame-Options"] == "DENY"
 
 
 @pytest.mark.parametrize(("origin", "status"), [("https://evil.example", 403), (None, 101)])
