@@ -25,7 +25,7 @@ class GuardedWebserver(DagsterWebserver):  # type: ignore[type-arg]
 def main() -> None:
     """Run the web server until it is interrupted."""
     # The command builds its application from the class of this name; there is no option for another one.
-    dagster_webserver.app.DagsterWebserver = GuardedWebserver  # type: ignore[misc]
+    dagster_webserver.app.DagsterWebserver = GuardedWebserver  # type: ignore[attr-defined]
     cli(auto_envvar_prefix="DAGSTER_WEBSERVER")
 
 
