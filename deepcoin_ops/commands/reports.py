@@ -19,6 +19,7 @@ from deepcoin_ops.flattening.kill_switch import KillNote, KillSwitch, find_stray
 from deepcoin_ops.flattening.observation import fetch_plan, instrument_types_of
 from deepcoin_ops.flattening.order_preview import PlannedOrders
 from deepcoin_ops.ledger.history import History
+from deepcoin_ops.ledger.mark import read_setback
 from deepcoin_ops.ledger.records import AlteredEntry, CheckRecord, FlattenRecord, SkippedTick
 from deepcoin_ops.settings import Settings
 
@@ -100,7 +101,12 @@ class AccountStatus:
 
 @dataclass(frozen=True)
 class StatusReport:
-    """Where this machine stands. `stray_kill_files` lie beside the kill switches and stop nothing."""
+    """Where this machine stands.
+
+    Attributes:
+        ledger_setback: Why nothing is recorded in the ledger, if it is older than its mark; None when it is not.
+        stray_kill_files: What lies beside the kill switches and stops nothing.
+    """
 
     venue: Venue
     base_url: str
@@ -108,6 +114,7 @@ class StatusReport:
     state_folder: Path
     ledger_path: Path
     is_ledger_there: bool
+    ledger_setback: str | None
     stray_kill_files: tuple[Path, ...]
     accounts: tuple[AccountStatus, ...]
 
@@ -251,6 +258,7 @@ def read_status_report(settings: Settings) -> StatusReport:
             for name, account in settings.accounts.items()
             for arming, findings in [_find_arming(settings, name)]
         )
+        setback = ledger.read_setback() if ledger else read_setback(settings.ledger_path, None)
     finally:
         if ledger is not None:
             ledger.close()
@@ -261,6 +269,7 @@ def read_status_report(settings: Settings) -> StatusReport:
         state_folder=settings.state_folder,
         ledger_path=settings.ledger_path,
         is_ledger_there=ledger is not None,
+        ledger_setback=setback,
         stray_kill_files=find_strays(settings.kill_folder, tuple(settings.accounts)),
         accounts=accounts,
     )

@@ -143,9 +143,10 @@ def build_status_tables(report: StatusReport) -> RenderableType:
         "ledger": f"{report.ledger_path}{'' if report.is_ledger_there else ' (nothing recorded yet)'}",
     }.items():
         facts.add_row(name, plain(value))
+    doubts = [plain(f"LEDGER NOT USED: {report.ledger_setback}.", BAD)] if report.ledger_setback else []
     strays = {str(path): "is no account's switch" for path in report.stray_kill_files}
     accounts = (part for account in report.accounts for part in _build_account(account))
-    return Group(facts, *accounts, *build_notices("beside the kill switches, stops nothing", strays))
+    return Group(facts, *doubts, *accounts, *build_notices("beside the kill switches, stops nothing", strays))
 
 
 def _build_account(account: AccountStatus) -> Iterator[RenderableType]:

@@ -34,6 +34,7 @@ from deepcoin_ops.domain.model import (
 )
 from deepcoin_ops.ledger.chain import FIRST_PREVIOUS_HASH, build_misfit
 from deepcoin_ops.ledger.check_history import CheckHistory
+from deepcoin_ops.ledger.mark import read_setback
 from deepcoin_ops.ledger.order_history import OrderHistory
 from deepcoin_ops.ledger.queries import Row, Rows, fetch, is_up_to
 from deepcoin_ops.ledger.records import AlteredEntry, DayHead, EvidenceRecord, FlattenRecord, LedgerHead, SkippedTick
@@ -100,6 +101,10 @@ class History(OrderHistory, CheckHistory):
             store.close()
             raise
         return cls(store)
+
+    def read_setback(self) -> str | None:
+        """What is wrong with this ledger by the mark beside it: that it is an old copy. None when nothing is."""
+        return read_setback(self.path, self._store)
 
     def close(self) -> None:
         """Close the file."""

@@ -36,6 +36,7 @@ from deepcoin_ops.domain.orders import CancelAnswer, CancelIntent, OrderList, Or
 from deepcoin_ops.ledger import checks_schema, orders_schema, schema
 from deepcoin_ops.ledger.chain import FIRST_PREVIOUS_HASH, build_entry_hash
 from deepcoin_ops.ledger.history import History
+from deepcoin_ops.ledger.mark import MARKED_KINDS, LedgerMark, Mark, check_mark
 from deepcoin_ops.ledger.rows import Row, build_raw_row, build_row, build_stored, build_utc_text
 from deepcoin_ops.ledger.schema import EntryKind
 from deepcoin_ops.ledger.store import Store, create_file, describe
@@ -56,15 +57,16 @@ class _Owner:
 
 
 class Ledger(History):
-    """The append-only record of one venue's flattens.
+    """The append-only record of one venue's flattens, with a mark beside it (`mark`) when it was opened with `open`.
 
     Attributes:
         path: The ledger's file.
     """
 
-    def __init__(self, store: Store, clock: Callable[[], datetime] = utc_now):
+    def __init__(self, store: Store, clock: Callable[[], datetime] = utc_now, mark: LedgerMark | None = None):
         super().__init__(store)
         self._clock = clock
+        self._mark = mark
         self._owners: dict[str, _Owner] = {}
         # Threads queue here in order; SQLite's own wait polls, up to 100 ms late.
         self._one_writer = threading.Lock()
@@ -79,18 +81,24 @@ class Ledger(History):
             clock: Tells the time that entries are stamped with; aware.
 
         Raises:
-            LedgerError: The file cannot be created or written, is no ledger, comes from a newer version, or belongs to
-                another venue.
+            LedgerError: The file cannot be created or written, is no ledger, comes from a newer version, belongs to
+                another venue, or does not have the entry that its mark names.
         """
+        mark = LedgerMark(path)
+        mark.read()
+        if not path.exists():
+            check_mark(mark, None, path)
         create_file(path)
         store = Store(path)
         try:
+            # Before anything is written, the schema included: an old copy is kept as it was found.
+            check_mark(mark, store, path)
             store.migrate(venue, clock())
             store.check(venue)
         except LedgerError:
             store.close()
             raise
-        return cls(store, clock)
+        return cls(store, clock, mark)
 
     def record_flatten(self, request: FlattenRequest, settings_json: str) -> int:
         """Open a flatten: who asked for what, under which settings.
@@ -276,9 +284,22 @@ class Ledger(History):
         return self._record(EntryKind.ACCOUNT_CHECK, _Owner(account, trading_day, flatten_id), rows)
 
     def _record(self, kind: EntryKind, owner: _Owner, details: Mapping[Table, Sequence[Row]]) -> int:
-        with self._one_writer, self._store.writing() as connection:
+        with self._one_writer:
+            seq, mark = self._commit(kind, owner, details)
+            if self._mark is not None and mark is not None:
+                self._mark.write(mark)
+            return seq
+
+    def _commit(self, kind: EntryKind, owner: _Owner, details: Mapping[Table, Sequence[Row]]) -> tuple[int, Mark | None]:
+        """Append in a transaction of its own; the entry's seq, and what marks it if it is of a kind that is marked."""
+        with self._store.writing() as connection:
             try:
-                return self._append(connection, kind, owner, details)
+                if self._mark is None or kind not in MARKED_KINDS:
+                    return self._append(connection, kind, owner, details)[0], None
+                # Somebody may have put an old copy in this file's place while this process has it open.
+                self._mark.check(connection, self.path)
+                seq, entry_hash, recorded_at = self._append(connection, kind, owner, details)
+                return seq, self._mark.build(connection, seq, entry_hash, recorded_at)
             except IntegrityError as error:
                 raise LedgerError(
                     f"The ledger {self.path} refused a {kind} entry of flatten {owner.flatten_id}, account "
@@ -288,10 +309,12 @@ class Ledger(History):
 
     def _append(
         self, connection: Connection, kind: EntryKind, owner: _Owner, details: Mapping[Table, Sequence[Row]]
-    ) -> int:
+    ) -> tuple[int, str, str]:
+        """Append one entry with its details; its seq, its hash, and when it was recorded."""
         # The write lock is held from here on: neither the next seq nor the previous hash can be taken by anybody else.
         entries = schema.entries.c
         seq = (connection.execute(select(func.max(entries.seq))).scalar() or 0) + 1
+        recorded_at = build_utc_text(self._clock())
         newest = select(entries.entry_hash).where(entries.account == owner.account).order_by(entries.seq.desc()).limit(1)
         entry: Row = {
             "seq": seq,
@@ -299,15 +322,15 @@ class Ledger(History):
             "account": owner.account,
             "trading_day": owner.trading_day,
             "flatten_id": owner.flatten_id,
-            "recorded_at": build_utc_text(self._clock()),
+            "recorded_at": recorded_at,
             "previous_hash": connection.execute(newest).scalar() or FIRST_PREVIOUS_HASH,
         }
         rows = {table: [{"seq": seq} | row for row in rows] for table, rows in details.items() if rows}
-        entry["entry_hash"] = build_entry_hash(entry, {table.name: rows[table] for table in rows})
+        entry["entry_hash"] = entry_hash = build_entry_hash(entry, {table.name: rows[table] for table in rows})
         connection.execute(schema.entries.insert().values(entry))
         for table, table_rows in rows.items():
             connection.execute(table.insert(), table_rows)
-        return seq
+        return seq, entry_hash, recorded_at
 
     def _owner(self, flatten_id: str) -> _Owner:
         if flatten_id not in self._owners:
