@@ -33,6 +33,7 @@ from deepcoin_ops.exchange.pacing import Pace, never
 from deepcoin_ops.exchange.signing import ApiCredentials, signed_headers
 from deepcoin_ops.exchange.transport import HttpAnswer, Transport, TransportFailed
 from deepcoin_ops.exchange.wire_values import UnreadableAnswer
+from deepcoin_ops.exchange.withheld import SignedHeaders
 
 BATCH_CLOSE = "/deepcoin/trade/batch-close-position"
 CLOSE_BY_IDS = "/deepcoin/trade/close-position-by-ids"
@@ -330,7 +331,7 @@ class DeepcoinClient:
         return Fetched(parsed, answer.raw, started_at, self._now(), started_monotonic_s)
 
     def _send_fetch(self, path_and_query: str, *, signed: bool) -> HttpAnswer:
-        headers = self._headers("GET", path_and_query, "") if signed else {}
+        headers = self._headers("GET", path_and_query, "") if signed else SignedHeaders()
         try:
             return self._transport.send("GET", path_and_query, headers)
         except TransportFailed as failure:
@@ -369,7 +370,7 @@ class DeepcoinClient:
     def _is_from_this_venue(self, answer: HttpAnswer) -> bool:
         return (_PAPER_MARK in answer.headers) == (self._venue is Venue.PAPER)
 
-    def _headers(self, method: str, path_and_query: str, body: str) -> dict[str, str]:
+    def _headers(self, method: str, path_and_query: str, body: str) -> SignedHeaders:
         return signed_headers(self._credentials, self._now() + self._clock_offset, method, path_and_query, body)
 
 

@@ -8,6 +8,8 @@ import hmac
 from datetime import UTC, datetime
 from typing import Protocol
 
+from deepcoin_ops.exchange.withheld import SignedHeaders
+
 
 class ApiCredentials(Protocol):
     """The three values that sign a request; the settings bring them."""
@@ -52,7 +54,7 @@ def sign(secret_key: str, timestamp: str, method: str, path_and_query: str, body
 
 def signed_headers(
     credentials: ApiCredentials, instant: datetime, method: str, path_and_query: str, body: str
-) -> dict[str, str]:
+) -> SignedHeaders:
     """The headers of a signed request.
 
     Args:
@@ -65,10 +67,12 @@ def signed_headers(
     Source: https://www.deepcoin.com/docs/authentication.
     """
     timestamp = format_timestamp(instant)
-    return {
-        "DC-ACCESS-KEY": credentials.api_key,
-        "DC-ACCESS-SIGN": sign(credentials.secret_key, timestamp, method, path_and_query, body),
-        "DC-ACCESS-TIMESTAMP": timestamp,
-        "DC-ACCESS-PASSPHRASE": credentials.passphrase,
-        "Content-Type": "application/json",
-    }
+    return SignedHeaders(
+        {
+            "DC-ACCESS-KEY": credentials.api_key,
+            "DC-ACCESS-SIGN": sign(credentials.secret_key, timestamp, method, path_and_query, body),
+            "DC-ACCESS-TIMESTAMP": timestamp,
+            "DC-ACCESS-PASSPHRASE": credentials.passphrase,
+            "Content-Type": "application/json",
+        }
+    )

@@ -1,7 +1,8 @@
 """One door to the network: send exactly one HTTP request, and say how far it got. No redirects, no proxies, no retries.
 
 `requests` is used with its conveniences switched off: followed redirects re-send signed headers to another host, and
-proxies or `.netrc` entries of the environment could divert them.
+proxies or `.netrc` entries of the environment could divert them. What an answer or an error would carry on of those headers
+is taken out here.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import urllib3
 
 from deepcoin_ops.domain.model import RawAnswer
 from deepcoin_ops.exchange.connection import BoundedAdapter
+from deepcoin_ops.exchange.withheld import blank_repeated, drop_frames
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
@@ -84,21 +86,27 @@ class Transport:
                 prepared, timeout=self._timeouts, allow_redirects=False, stream=True, proxies={}, verify=True
             )
         except requests.RequestException as error:
+            drop_frames(error)
             raise TransportFailed(_describe(error), is_not_sent=_proves_not_sent(error)) from error
         except (urllib3.exceptions.LocationParseError, UnicodeError):
             # The cause may hold a header's value, so it is not chained.
             raise TransportFailed("the request cannot be written down", is_not_sent=True) from None
         except Exception as error:  # whatever else the library raises, the request may have left
+            drop_frames(error)
             raise TransportFailed(_describe(error), is_not_sent=False) from error
         with response:
-            raw = self._read_body(response)
+            raw = self._read_body(response, headers)
         return HttpAnswer(raw, response.status_code, {name.lower(): value for name, value in response.headers.items()})
 
     def close(self) -> None:
         """Close the kept connections."""
         self._session.close()
 
-    def _read_body(self, response: requests.Response) -> RawAnswer:
+    def _read_body(self, response: requests.Response, headers: Mapping[str, str]) -> RawAnswer:
+        def keep(received: bytearray, *, is_truncated: bool = False) -> RawAnswer:
+            kept = blank_repeated(bytes(received[:MAX_BODY_BYTES]), headers)
+            return RawAnswer(response.status_code, kept, len(received), is_truncated)
+
         deadline = time.monotonic() + self._timeouts[1]
         body = bytearray()
         try:
@@ -106,15 +114,16 @@ class Transport:
             while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
                 body += chunk
                 if len(body) > MAX_BODY_BYTES:
-                    raw = RawAnswer(response.status_code, bytes(body[:MAX_BODY_BYTES]), len(body), is_truncated=True)
+                    raw = keep(body, is_truncated=True)
                     raise TransportFailed("the answer is larger than 8 MiB", is_not_sent=False, raw=raw)
                 if time.monotonic() > deadline:
-                    raw = RawAnswer(response.status_code, bytes(body), len(body), is_truncated=True)
+                    raw = keep(body, is_truncated=True)
                     raise TransportFailed("the body came in too slowly", is_not_sent=False, raw=raw)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raw = RawAnswer(response.status_code, bytes(body), len(body), is_truncated=True)
+            raw = keep(body, is_truncated=True)
+            drop_frames(error)
             raise TransportFailed(_describe(error), is_not_sent=False, raw=raw) from error
-        return RawAnswer(response.status_code, bytes(body), len(body))
+        return keep(body)
 
 
 def _proves_not_sent(error: requests.RequestException) -> bool:

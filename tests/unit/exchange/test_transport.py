@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import html
+import json
 import socket
 import struct
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from raw_server import PATIENCE_S, RawServer, Script, answer, saying
+from secret_search import SecretSearch
 
+from deepcoin_ops.exchange.signing import signed_headers
 from deepcoin_ops.exchange.transport import MAX_BODY_BYTES, Transport, TransportFailed
 
 PATH = "/deepcoin/trade/batch-close-position"
@@ -20,8 +26,9 @@ BODY = '{"productGroup":"SwapU","instId":"BTC-USDT-SWAP"}'
 SECRETS = {
     "DC-ACCESS-KEY": "key-which-is-secret",
     "DC-ACCESS-SIGN": "signature-which-is-secret",
-    "DC-ACCESS-PASSPHRASE": "passphrase-which-is-secret",
+    "DC-ACCESS-PASSPHRASE": 'passphrase "which" <is> secret&+/\\',
 }
+NOW = datetime(2026, 3, 9, 20, 30, tzinfo=UTC)
 
 
 def saying_and_closing(data: bytes) -> Script:
@@ -287,7 +294,7 @@ def test_a_trickling_body_ends_with_the_time_limit(open_transport: Callable[...,
     assert 0 < failed.value.raw.length < 900
 
 
-@pytest.mark.parametrize("value", ["secret\n", "s\u20acret"])
+@pytest.mark.parametrize("value", ["hidden word\n", "hidden w\u20acrd"])
 def test_a_header_that_cannot_be_sent_is_not_sent_and_not_shown(
     value: str, open_transport: Callable[..., Transport]
 ) -> None:
@@ -325,7 +332,81 @@ def test_credentials_are_in_no_refused_connection(open_transport: Callable[..., 
     assert_names_no_secret(failed.value)
 
 
+@pytest.mark.parametrize("script", UNPROVEN.values(), ids=UNPROVEN.keys())
+def test_credentials_are_in_no_variable_of_a_failure(
+    script: Script, open_transport: Callable[..., Transport], send_signed: Callable[..., object]
+) -> None:
+    """Crash reporters show the variables of every frame; the HTTP library passes headers from one to the next."""
+    with RawServer(script) as server:
+        transport = open_transport(server.url, read_timeout_s=0.3)
+        with pytest.raises(TransportFailed) as failed:
+            send_signed(transport)
+    assert_shows_no_secret(failed.value)
+
+
+def test_credentials_are_in_no_variable_of_a_refused_connection(
+    open_transport: Callable[..., Transport], send_signed: Callable[..., object]
+) -> None:
+    """Three libraries' frames lie between."""
+    transport = open_transport(free_url())
+    with pytest.raises(TransportFailed) as failed:
+        send_signed(transport)
+    assert_shows_no_secret(failed.value)
+
+
+REPEATED = {
+    "JSON": lambda: json.dumps({"code": "50113", "msg": "Invalid key", "headers": SECRETS}).encode(),
+    "page": lambda: "".join(f"<li>{name}: {html.escape(value)}" for name, value in SECRETS.items()).encode(),
+    "link": lambda: urlencode(SECRETS).encode(),
+    "text": lambda: "\n".join(SECRETS.values()).encode(),
+}
+
+
+@pytest.mark.parametrize("repeat", REPEATED.values(), ids=REPEATED.keys())
+@pytest.mark.parametrize("length", [None, 4000], ids=["whole", "broken off"])
+def test_what_an_answer_repeats_of_the_headers_is_not_kept(
+    repeat: Callable[[], bytes], length: int | None, open_transport: Callable[..., Transport]
+) -> None:
+    """A proxy's page shows what it was sent, and every answer is kept in the ledger for good."""
+    body = repeat()
+    with RawServer(saying_and_closing(answer(body, length=length))) as server:
+        transport = open_transport(server.url)
+        if length is None:
+            raw = transport.send("POST", PATH, SECRETS, BODY).raw
+        else:
+            with pytest.raises(TransportFailed) as failed:
+                transport.send("POST", PATH, SECRETS, BODY)
+            assert failed.value.raw is not None
+            raw = failed.value.raw
+    assert len(raw.body) == raw.length == len(body)
+    looking = SecretSearch(SECRETS)
+    looking.look_at("the sent one", body)
+    assert {each.partition(" in ")[0] for each in looking.findings} >= set(SECRETS)
+    looking = SecretSearch(SECRETS)
+    looking.look_at("the kept one", raw.body)
+    assert looking.findings == []
+
+
+@pytest.fixture
+def send_signed() -> Callable[[Transport], object]:
+    """Sends with signed headers that are in no variable of the test's."""
+
+    class Key:
+        api_key = SECRETS["DC-ACCESS-KEY"]
+        secret_key = "0123456789abcdef"
+        passphrase = SECRETS["DC-ACCESS-PASSPHRASE"]
+
+    return lambda transport: transport.send("POST", PATH, signed_headers(Key(), NOW, "POST", PATH, BODY), BODY)
+
+
 def assert_names_no_secret(error: BaseException) -> None:
     """Whether neither the error nor anything that caused it names a header's value."""
     told = "".join(traceback.format_exception(error)) + repr(error)
     assert not [value for value in SECRETS.values() if value in told]
+
+
+def assert_shows_no_secret(error: BaseException) -> None:
+    """The same, of everything that can be seen of an error."""
+    looking = SecretSearch(SECRETS)
+    looking.look_at_error("the call", error)
+    assert looking.findings == []
