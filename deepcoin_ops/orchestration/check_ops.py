@@ -12,6 +12,7 @@ from deepcoin_ops.domain.checks import AccountCheck, CheckPurpose, describe_find
 from deepcoin_ops.domain.planning import describe_notional
 from deepcoin_ops.flattening.preflight import check_account
 from deepcoin_ops.flattening.progress import Progress
+from deepcoin_ops.orchestration.config import read_config, schema_of
 from deepcoin_ops.orchestration.failures import guarded
 from deepcoin_ops.settings import load_settings
 
@@ -22,20 +23,20 @@ class CheckConfig(dg.Config):
     account: str | None = Field(None, description="Its name in the settings; left out: every account.")
 
 
-@dg.op
-def check_admission(context: dg.OpExecutionContext, config: CheckConfig) -> None:
+@dg.op(config_schema=schema_of(CheckConfig))
+def check_admission(context: dg.OpExecutionContext) -> None:
     """Ask whether a flatten would be allowed to send: arming, uid, key, clock, caps. Only reads; fails when not."""
-    _check(context, config, CheckPurpose.PREFLIGHT)
+    _check(context, CheckPurpose.PREFLIGHT)
 
 
-@dg.op
-def check_keys(context: dg.OpExecutionContext, config: CheckConfig) -> None:
+@dg.op(config_schema=schema_of(CheckConfig))
+def check_keys(context: dg.OpExecutionContext) -> None:
     """Ask whether the keys still work, and whose they are. Only reads; fails when one does not."""
-    _check(context, config, CheckPurpose.CREDENTIALS)
+    _check(context, CheckPurpose.CREDENTIALS)
 
 
-def _check(context: dg.OpExecutionContext, config: CheckConfig, purpose: CheckPurpose) -> None:
-    settings = guarded(load_settings)
+def _check(context: dg.OpExecutionContext, purpose: CheckPurpose) -> None:
+    config, settings = read_config(context, CheckConfig), guarded(load_settings)
     names = [config.account] if config.account else list(settings.accounts)
     checks = {name: guarded(partial(check_account, settings, name, purpose, _follow(context, name))) for name in names}
     shown = {"checks": dg.MetadataValue.md(_write_table(checks))}

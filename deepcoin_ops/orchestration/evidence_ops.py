@@ -10,6 +10,7 @@ from pydantic import Field
 from deepcoin_ops.domain.evidence import EvidenceRead, EvidenceStatus
 from deepcoin_ops.flattening.evidence import collect_evidence
 from deepcoin_ops.flattening.progress import Progress
+from deepcoin_ops.orchestration.config import read_config, schema_of
 from deepcoin_ops.orchestration.failures import guarded
 from deepcoin_ops.orchestration.resources import FlattenDesk
 
@@ -23,9 +24,10 @@ class EvidenceConfig(dg.Config):
     )
 
 
-@dg.op
-def fetch_day_evidence(context: dg.OpExecutionContext, config: EvidenceConfig, desk: FlattenDesk) -> None:
+@dg.op(config_schema=schema_of(EvidenceConfig))
+def fetch_day_evidence(context: dg.OpExecutionContext, desk: FlattenDesk) -> None:
     """Read positions history and fills of a trading day and record them. Sends reads only, and gives way to a flatten."""
+    config = read_config(context, EvidenceConfig)
     accounts = [config.account] if config.account else list(desk.settings.accounts)
     rows = []
     for account in accounts:

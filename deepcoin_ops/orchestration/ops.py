@@ -22,6 +22,7 @@ from deepcoin_ops.flattening.opening import open_flatten
 from deepcoin_ops.flattening.progress import Progress
 from deepcoin_ops.flattening.supervision import run_beside
 from deepcoin_ops.orchestration import tags
+from deepcoin_ops.orchestration.config import read_config, schema_of
 from deepcoin_ops.orchestration.failures import guarded
 from deepcoin_ops.orchestration.metadata import build_before_metadata, build_outcome_metadata, build_plan_metadata
 from deepcoin_ops.orchestration.resources import FlattenDesk, RunningFlatten
@@ -47,9 +48,13 @@ class FlattenConfig(PlanConfig):
     )
 
 
-@dg.op(out=dg.Out(str, description="The flatten's id; the plan itself is never handed on."))
-def plan_closes(context: dg.OpExecutionContext, config: FlattenConfig, desk: FlattenDesk) -> str:
+@dg.op(
+    config_schema=schema_of(FlattenConfig),
+    out=dg.Out(str, description="The flatten's id; the plan itself is never handed on."),
+)
+def plan_closes(context: dg.OpExecutionContext, desk: FlattenDesk) -> str:
     """Open the flatten: record who asks for what. Reads nothing from the exchange and sends nothing."""
+    config = read_config(context, FlattenConfig)
     opened = guarded(lambda: desk.open(config.account))
     is_live = desk.settings.venue is Venue.LIVE
     request = guarded(
@@ -114,9 +119,10 @@ def verify_flat(context: dg.OpExecutionContext, desk: FlattenDesk, flatten_id: s
     context.add_output_metadata(metadata)
 
 
-@dg.op
-def show_plan(context: dg.OpExecutionContext, config: PlanConfig, desk: FlattenDesk) -> None:
+@dg.op(config_schema=schema_of(PlanConfig))
+def show_plan(context: dg.OpExecutionContext, desk: FlattenDesk) -> None:
     """Read the account and show what a flatten would close and cancel. Sends neither and records nothing."""
+    config = read_config(context, PlanConfig)
     opened = guarded(lambda: desk.open(config.account))
     instruments = guarded(lambda: choose_instruments(opened.account, config.instruments))
     found = guarded(lambda: fetch_plan(opened, instruments))
