@@ -46,6 +46,8 @@ _TERMINATE = """mutation($id: String!) { terminateRun(runId: $id, terminatePolic
   ... on TerminateRunFailure { message } ... on PythonError { message } } }"""
 _START_SCHEDULE = """mutation($schedule: ScheduleSelector!) { startSchedule(scheduleSelector: $schedule) { __typename
   ... on PythonError { message } } }"""
+_TICKS = """query($schedule: ScheduleSelector!) { scheduleOrError(scheduleSelector: $schedule) { ... on Schedule {
+  scheduleState { ticks(limit: 20) { status skipReason } } } } }"""
 _SENSOR = """query($sensor: SensorSelector!) { sensorOrError(sensorSelector: $sensor) { ... on Sensor {
   sensorState { id status } } } }"""
 _START_SENSOR = """mutation($sensor: SensorSelector!) { startSensor(sensorSelector: $sensor) { __typename
@@ -169,6 +171,13 @@ class DagsterPage:
         config = {"ops": {"plan_closes": {"config": {"account": account}}}}
         return _run_id(self.ask(_LAUNCH, launch=_execution("flatten_positions", config)))
 
+    def launch(self, job: str, config: Mapping[str, Any]) -> tuple[str, str]:
+        """Launch a job with edited run config; "" and the run's id, or what was wrong with the config and ""."""
+        answer = self.ask(_LAUNCH, launch=_execution(job, config))
+        if answer["__typename"] == "RunConfigValidationInvalid":
+            return "; ".join(error["message"] for error in answer["errors"]), ""
+        return "", _run_id(answer)
+
     def launch_rebuild(self, first_day: str, last_day: str | None = None) -> str:
         """Launch `rebuild_day_tables` for a day, or for several in one run; the run's id."""
         days = {ASSET_PARTITION_RANGE_START_TAG: first_day, ASSET_PARTITION_RANGE_END_TAG: last_day or first_day}
@@ -196,6 +205,12 @@ class DagsterPage:
         schedule = {"repositoryLocationName": _LOCATION, "repositoryName": _REPOSITORY, "scheduleName": name}
         answer = self.ask(_START_SCHEDULE, schedule=schedule)
         assert answer["__typename"] == "ScheduleStateResult", answer
+
+    def list_ticks(self, schedule: str) -> list[tuple[str, str | None]]:
+        """How each tick of a schedule ended and why it was skipped, newest first."""
+        selector = {"repositoryLocationName": _LOCATION, "repositoryName": _REPOSITORY, "scheduleName": schedule}
+        told = self.ask(_TICKS, schedule=selector)["scheduleState"]["ticks"]
+        return [(tick["status"], tick["skipReason"]) for tick in told]
 
     def start_sensor(self, name: str) -> None:
         """Switch a sensor on."""

@@ -143,38 +143,60 @@ def run_dagster(folder: Path, settings_text: str, scenario: Scenario, daemons: i
         scenario: What the exchange starts from.
         daemons: How many daemons share the instance; more than one is what an operator does by mistake.
     """
-    settings_file, home = folder / "flatten.yaml", folder / "dagster"
+    settings_file = folder / "flatten.yaml"
     settings_file.write_text(settings_text)
-    home.mkdir()
-    shutil.copy(CHECKOUT / "dagster.yaml", home)
-    with ExitStack() as running:
-        paper = running.enter_context(PaperExchange(scenario))
-        environ = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("DEEPCOIN", "DAGSTER"))},
-            "DAGSTER_HOME": str(home),
+    with PaperExchange(scenario) as paper:
+        variables = {
             "DEEPCOIN_OPS_SETTINGS": str(settings_file),
             "DEEPCOIN_OPS_STATE": str(folder / "state"),
             "DEEPCOIN_OPS_PAPER_URL": paper.url,
         }
+        with run_dagster_with(folder, variables, paper, daemons) as stack:
+            yield stack
+
+
+@contextmanager
+def run_dagster_with(
+    folder: Path, variables: Mapping[str, str], exchange: PaperExchange, daemons: int = 1
+) -> Iterator[DagsterStack]:
+    """Start a web server and daemons for an exchange that runs already; yield once all of them are at work.
+
+    Args:
+        folder: Where instance and logs go.
+        variables: The project's environment variables; no other one of the project's is passed on.
+        exchange: The exchange they lead to.
+        daemons: How many daemons share the instance.
+    """
+    home = folder / "dagster"
+    home.mkdir()
+    shutil.copy(CHECKOUT / "dagster.yaml", home)
+    with ExitStack() as running:
+        environ = build_environ(home, variables)
         port = find_free_port()
         page = DagsterPage(f"http://127.0.0.1:{port}")
         running.callback(page.close)
         workspace = ("-w", str(CHECKOUT / "workspace.yaml"))
         server = ("python", "-m", "deepcoin_ops.orchestration.page", "-h", "127.0.0.1", "-p", str(port), *workspace)
-        groups = {"webserver": running.enter_context(_process(folder, "webserver", server, environ))}
+        groups = {"webserver": running.enter_context(start_logged(folder, "webserver", server, environ))}
         # The web server creates the instance's databases; daemons that start beside it would race for that.
         wait_for("the web server answers and has loaded the definitions", page.is_loaded)
         for number in range(daemons):
             daemon = ("dagster-daemon", "run", *workspace)
             name = f"daemon-{number}"
-            groups[name] = running.enter_context(_process(folder, name, daemon, environ))
+            groups[name] = running.enter_context(start_logged(folder, name, daemon, environ))
         wait_for("every daemon has sent a heartbeat", page.are_daemons_healthy)
-        yield DagsterStack(page, paper, load_settings(environ), environ, groups)
+        yield DagsterStack(page, exchange, load_settings(environ), environ, groups)
+
+
+def build_environ(home: Path, variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a Dagster process: this one's, without anything of the project's but what is given."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DEEPCOIN", "DAGSTER"))}
+    return {**inherited, "DAGSTER_HOME": str(home), **variables}
 
 
 @contextmanager
-def _process(folder: Path, name: str, command: Sequence[str], environ: Mapping[str, str]) -> Iterator[int]:
-    """A program at the head of a process group of its own; the group."""
+def start_logged(folder: Path, name: str, command: Sequence[str], environ: Mapping[str, str]) -> Iterator[int]:
+    """A program of this environment at the head of a process group of its own, its output in a log file; the group."""
     # Code servers and run workers belong to the group of whoever started them, and end with it.
     with (
         (folder / f"{name}.log").open("wb") as log,
