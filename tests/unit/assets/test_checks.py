@@ -29,7 +29,7 @@ from deepcoin_ops.domain.day_frames import build_reconciliation
 from deepcoin_ops.domain.model import FlattenResult, Outcome, PositionSide, Verdict
 from deepcoin_ops.domain.table_head import TableHead
 from deepcoin_ops.domain.tables import RECONCILIATION
-from deepcoin_ops.orchestration import resources
+from deepcoin_ops.orchestration import day_resources
 from deepcoin_ops.orchestration.tables import TableStore
 
 GOOD, BAD, QUIET = "2026-03-04", "2026-03-05", "2026-03-06"
@@ -146,7 +146,7 @@ def test_a_run_of_several_days_leaves_a_result_for_each(office: Any) -> None:
 
 def test_a_day_that_was_cleared_turns_green(office: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody flattened again in the evening; the break is gone, and the check over all days says so the next morning."""
-    monkeypatch.setattr(resources, "utc_now", lambda: datetime(2026, 3, 7, 12, tzinfo=UTC))
+    monkeypatch.setattr(day_resources, "utc_now", lambda: datetime(2026, 3, 7, 12, tzinfo=UTC))
     office.record_flatten(BAD, Verdict.RESIDUAL)
     office.rebuild(BAD)
     office.record_flatten(BAD)
