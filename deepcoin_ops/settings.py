@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 import json
 import math
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -24,6 +23,7 @@ from deepcoin_ops.domain.orders import CancelOrders, CancelTriggers
 from deepcoin_ops.domain.paper_credentials import paper_credentials
 from deepcoin_ops.domain.trading_day import TradingCalendar
 from deepcoin_ops.settings_document import read_document
+from deepcoin_ops.settings_environment import ENVIRONMENT
 from deepcoin_ops.settings_model import (
     ExchangeSection,
     FlattenSection,
@@ -178,7 +178,7 @@ class Settings:
         return json.dumps(public, sort_keys=True, default=str)  # amounts
 
 
-def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+def load_settings(environ: Mapping[str, str] = ENVIRONMENT) -> Settings:
     """Read the environment and the settings file it names.
 
     Args:
@@ -223,7 +223,7 @@ def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
 
 
 def resolve_credentials(
-    settings: Settings, account: AccountSettings, environ: Mapping[str, str] = os.environ
+    settings: Settings, account: AccountSettings, environ: Mapping[str, str] = ENVIRONMENT
 ) -> Credentials:
     """The credentials of an account: public ones on the paper venue, else from the environment.
 
@@ -234,21 +234,25 @@ def resolve_credentials(
         public = paper_credentials(account.name)
         return Credentials(account.name, public.api_key, public.secret_key, public.passphrase)
     names = [f"{account.credentials_prefix}_{part}" for part in _CREDENTIAL_PARTS]
-    values = [environ.get(name, "") for name in names]
     cure = f"set it for account {account.name}, or mend its credentials_prefix in {settings.source_path}"
-    # What a header cannot carry would come back inside the HTTP library's exception, in clear.
+    # What a header cannot carry would come back inside the HTTP library's exception, in clear. No value is put into a
+    # variable here: what is raised below would take it along.
     problems = [
         f"environment: {name}: {sentence('printable ASCII, no space around it', found, cure)}"
-        for name, value in zip(names, values, strict=True)
-        for found in ["something else (not shown)" if value else "nothing"]
-        if not value or value != value.strip() or not (value.isascii() and value.isprintable())
+        for name in names
+        for found in ["something else (not shown)" if environ.get(name) else "nothing"]
+        if not _fits_a_header(environ.get(name, ""))
     ]
     if problems:
         raise settings_error(problems)
-    return Credentials(account.name, *values)
+    return Credentials(account.name, *(environ[name] for name in names))
 
 
-def without_credentials(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def _fits_a_header(value: str) -> bool:
+    return bool(value) and value == value.strip() and value.isascii() and value.isprintable()
+
+
+def without_credentials(environ: Mapping[str, str] = ENVIRONMENT) -> dict[str, str]:
     """The environment of a process that only shows things: whatever is named like a secret of this project is left out.
 
     By the end of the name, and not by the accounts: the environment may hold those of another settings file.

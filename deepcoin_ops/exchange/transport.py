@@ -103,27 +103,29 @@ class Transport:
         self._session.close()
 
     def _read_body(self, response: requests.Response, headers: Mapping[str, str]) -> RawAnswer:
-        def keep(received: bytearray, *, is_truncated: bool = False) -> RawAnswer:
-            kept = blank_repeated(bytes(received[:MAX_BODY_BYTES]), headers)
-            return RawAnswer(response.status_code, kept, len(received), is_truncated)
+        # What is received is in no variable of the frames of an error: it may repeat the headers.
+        raw, failure, cause = self._receive(response, headers)
+        if failure:
+            raise TransportFailed(failure, is_not_sent=False, raw=raw) from cause
+        return raw
 
+    def _receive(self, response: requests.Response, headers: Mapping[str, str]) -> tuple[RawAnswer, str, Exception | None]:
+        """The body as it may be kept, what went wrong in words, and the error that says so, if any."""
         deadline = time.monotonic() + self._timeouts[1]
-        body = bytearray()
+        body, failure, cause = bytearray(), "", None
         try:
             # read1 comes back with whatever has arrived, so that a trickle is noticed.
-            while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+            while not failure and (chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True)):
                 body += chunk
                 if len(body) > MAX_BODY_BYTES:
-                    raw = keep(body, is_truncated=True)
-                    raise TransportFailed("the answer is larger than 8 MiB", is_not_sent=False, raw=raw)
-                if time.monotonic() > deadline:
-                    raw = keep(body, is_truncated=True)
-                    raise TransportFailed("the body came in too slowly", is_not_sent=False, raw=raw)
+                    failure = "the answer is larger than 8 MiB"
+                elif time.monotonic() > deadline:
+                    failure = "the body came in too slowly"
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raw = keep(body, is_truncated=True)
             drop_frames(error)
-            raise TransportFailed(_describe(error), is_not_sent=False, raw=raw) from error
-        return keep(body)
+            failure, cause = _describe(error), error
+        kept = blank_repeated(bytes(body[:MAX_BODY_BYTES]), headers, is_cut=bool(failure))
+        return RawAnswer(response.status_code, kept, len(body), is_truncated=bool(failure)), failure, cause
 
 
 def _proves_not_sent(error: requests.RequestException) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from deepcoin_ops.flattening.arming import read_arming
 from deepcoin_ops.flattening.kill_switch import KillSwitch
 from deepcoin_ops.ledger.journal import Ledger
 from deepcoin_ops.settings import AccountSettings, Settings, resolve_credentials
+from deepcoin_ops.settings_environment import ENVIRONMENT
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def check_host(settings: Settings, account: AccountSettings) -> None:
 
 @contextmanager
 def open_desk(
-    settings: Settings, account: str | None, environ: Mapping[str, str] = os.environ, *, trusted_url: str | None = None
+    settings: Settings, account: str | None, environ: Mapping[str, str] = ENVIRONMENT, *, trusted_url: str | None = None
 ) -> Iterator[Desk]:
     """Open one account's desk and close it again. Writes: creates or migrates the venue's ledger.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
@@ -18,6 +17,7 @@ from deepcoin_ops.flattening.observation import fetch_plan
 from deepcoin_ops.flattening.progress import Progress
 from deepcoin_ops.ledger.journal import Ledger
 from deepcoin_ops.settings import Settings, resolve_credentials
+from deepcoin_ops.settings_environment import ENVIRONMENT
 
 # A preflight comes minutes before a flatten; one that waits longer for the exchange than this says so instead.
 _PATIENCE_S = 30.0
@@ -28,7 +28,7 @@ def check_account(
     account: str | None,
     purpose: CheckPurpose,
     report: Callable[[Progress], None],
-    environ: Mapping[str, str] = os.environ,
+    environ: Mapping[str, str] = ENVIRONMENT,
 ) -> AccountCheck:
     """Check one account, and record what was found. Sends GETs only. Writes a check.
 

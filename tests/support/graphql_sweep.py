@@ -67,8 +67,8 @@ class GraphqlSweep:
             return None
         values = {each["name"]: self._value_of(each) for each in field["args"]}
         given = [f"{name}: {value}" for name, value in values.items() if value is not None]
-        required = [each["name"] for each in field["args"] if each["type"]["kind"] == "NON_NULL" and not each["defaultValue"]]
-        if any(values[name] is None for name in required):
+        must = [each for each in field["args"] if each["type"]["kind"] == "NON_NULL" and not each["defaultValue"]]
+        if any(values[each["name"]] is None for each in must):
             return None
         called = field["name"] + (f"({', '.join(given)})" if given else "")
         inner = _innermost(field["type"])

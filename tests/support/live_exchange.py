@@ -7,6 +7,7 @@ and no setting leads to it.
 
 from __future__ import annotations
 
+import html
 import json
 import secrets
 import zlib
@@ -56,9 +57,15 @@ class LiveAccount(PaperAccount):
 
 @dataclass
 class LiveDesk(PaperDesk):
-    """The exchange behind the socket: unmarked answers, and credentials that are not public, by account."""
+    """The exchange behind the socket: unmarked answers, and credentials that are not public, by account.
+
+    One that echoes repeats the secret headers of each request in its answer, as debugging proxies do. `signatures` are
+    those that it has seen.
+    """
 
     credentials: Mapping[str, PaperCredentials] = field(default_factory=dict)
+    is_echoing: bool = False
+    signatures: set[str] = field(default_factory=set)
 
     def reset(self) -> None:
         """Go back to the start of the scenario, with an empty log."""
@@ -68,7 +75,9 @@ class LiveDesk(PaperDesk):
 
     async def answer(self, request: Request) -> Answer:
         """Answer one request as the paper exchange would, without its mark."""
-        return replace(await super().answer(request), is_marked=False)
+        self.signatures.add(request.headers.get("dc-access-sign", ""))
+        answer = await super().answer(request)
+        return replace(answer, is_marked=False, body=_echo(answer.body, request) if self.is_echoing else answer.body)
 
 
 class LiveExchange(PaperExchange):
@@ -77,16 +86,42 @@ class LiveExchange(PaperExchange):
     Args:
         scenario: As for the paper exchange; its accounts get uids that look real.
         credentials: By account; made up at random where none are given.
+        is_echoing: Whether every answer repeats the headers of its request.
     """
 
-    def __init__(self, scenario: Scenario, credentials: Mapping[str, PaperCredentials] | None = None) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        credentials: Mapping[str, PaperCredentials] | None = None,
+        *,
+        is_echoing: bool = False,
+    ) -> None:
         given = dict(credentials or {})
+        self._is_echoing = is_echoing
         self.credentials = {each.name: given.get(each.name) or build_canary() for each in scenario.accounts}
         super().__init__(replace(scenario, accounts=tuple(_live_account(each) for each in scenario.accounts)))
 
     def build_desk(self, scenario: Scenario) -> PaperDesk:
         """What is behind the socket."""
-        return LiveDesk(scenario, PaperClock(offset_s=scenario.clock_offset_s), credentials=self.credentials)
+        self._live_desk = LiveDesk(
+            scenario,
+            PaperClock(offset_s=scenario.clock_offset_s),
+            credentials=self.credentials,
+            is_echoing=self._is_echoing,
+        )
+        return self._live_desk
+
+    def secrets(self) -> dict[str, str]:
+        """Everything secret about the accounts, by name."""
+        return {
+            f"{part} of {account}": getattr(credentials, part)
+            for account, credentials in self.credentials.items()
+            for part in ("api_key", "secret_key", "passphrase")
+        }
+
+    def signatures(self) -> set[str]:
+        """The signatures of all requests so far."""
+        return set(self._live_desk.signatures) - {""}
 
     def signed_arrivals(self) -> list[str]:
         """The paths of the requests that came in with the key of one of the accounts, in order."""
@@ -178,7 +213,13 @@ class LiveStand:
 
 @contextmanager
 def open_live_stand(
-    tmp_path: Path, scenario: Scenario, settings_text: str = LIVE_SETTINGS, **environ: str
+    tmp_path: Path,
+    scenario: Scenario,
+    settings_text: str = LIVE_SETTINGS,
+    *,
+    credentials: Mapping[str, PaperCredentials] | None = None,
+    is_echoing: bool = False,
+    **environ: str,
 ) -> Iterator[LiveStand]:
     """Start an unmarked exchange and write the settings of a live desk; nothing is armed.
 
@@ -186,11 +227,13 @@ def open_live_stand(
         tmp_path: Where settings, state and arming files go.
         scenario: What the exchange starts from.
         settings_text: The settings file; the prefix of account `main` is DEEPCOIN, that of any other its name.
+        credentials: By account; made up at random where none are given.
+        is_echoing: Whether every answer repeats the headers of its request.
         environ: Further variables.
     """
     settings_file = tmp_path / "flatten.yaml"
     settings_file.write_text(settings_text)
-    with LiveExchange(scenario) as exchange:
+    with LiveExchange(scenario, credentials, is_echoing=is_echoing) as exchange:
         stand = LiveStand(exchange, {}, tmp_path / "arming")
         for account, credentials in exchange.credentials.items():
             prefix = "DEEPCOIN" if account == "main" else account.upper().replace("-", "_")
@@ -224,6 +267,20 @@ def open_live_lab(
             stand.arm()
         with open_desk(load_settings(stand.variables), "main", stand.variables) as desk:
             yield Lab(stand.exchange, desk)
+
+
+def _echo(body: bytes, request: Request) -> bytes:
+    """An answer with the headers of its request, in whatever form fits its own."""
+    secret = ("dc-access-key", "dc-access-sign", "dc-access-passphrase")
+    repeated = {name: value for name, value in request.headers.items() if name in secret}
+    try:
+        told = json.loads(body)
+    except ValueError:
+        return body + html.escape(json.dumps(repeated)).encode()
+    if not isinstance(told, dict):
+        return json.dumps([*told, repeated]).encode()
+    message = f"{told.get('msg', '')} (key {repeated.get('dc-access-key')})"
+    return json.dumps({**told, "msg": message, "echo": repeated}).encode()
 
 
 def _live_account(account: PaperAccount) -> LiveAccount:
