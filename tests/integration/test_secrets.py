@@ -178,7 +178,7 @@ COMMANDS = (
 @pytest.mark.parametrize(
     "faults",
     [
-        pytest.param((), id="none"),
+        pytest.param((), id="none", marks=pytest.mark.chaos),
         pytest.param(SEVERAL, id="several"),
         *(pytest.param(faults, id=f"{faults[0].action}-{faults[0].endpoint}", marks=pytest.mark.chaos) for faults in EVERY),
     ],
