@@ -1,8 +1,8 @@
 """The command line: what a person can ask for, and how each answer leaves the process. No Dagster is imported here.
 
 Exit codes: 0 flat, or what was asked for was shown or done; 1 not flat, not verified, an altered ledger, a check that
-failed, or an account that is still stopped; 2 refused before anything was sent, or misconfigured. With `--json`, standard
-output holds one JSON document or nothing; all else is said on standard error.
+failed, an account that is still stopped, or an alert that reached nobody; 2 refused before anything was sent, or
+misconfigured. With `--json`, standard output holds one JSON document or nothing; all else is said on standard error.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn, TypeVar
@@ -17,7 +18,16 @@ from typing import Any, NoReturn, TypeVar
 import click
 from rich.console import Console, RenderableType
 
+from deepcoin_ops.alerts.delivering import deliver_due, send_test
 from deepcoin_ops.commands import kill as kill_switch
+from deepcoin_ops.commands.alerts import (
+    DELIVERY_WAIT_S,
+    build_alerts_document,
+    build_alerts_tables,
+    build_test_alert,
+    deliver_after_flatten,
+    read_shown_alerts,
+)
 from deepcoin_ops.commands.arming import confirm_arming, disarm_accounts, propose_arming
 from deepcoin_ops.commands.check_tables import build_check_tables
 from deepcoin_ops.commands.documents import (
@@ -44,7 +54,8 @@ from deepcoin_ops.domain.errors import DeepcoinOpsError, GuardRefused, LedgerErr
 from deepcoin_ops.flattening.desk import Desk, open_desk
 from deepcoin_ops.flattening.preflight import check_account
 from deepcoin_ops.flattening.progress import Progress
-from deepcoin_ops.settings import Settings, load_settings
+from deepcoin_ops.settings import Settings, load_settings, resolve_alert_addresses
+from deepcoin_ops.settings_alerts import ALERT_URLS_VARIABLE
 
 NOT_FLAT = 1
 REFUSED = 2
@@ -134,6 +145,7 @@ def flatten(
         with show_progress(WatcherConsole(stderr=True)) as show:
             ending = HandFlatten(desk, instruments, is_dry_run=is_dry_run).run(show)
         _print_flatten(desk, ending, is_json=is_json)
+    _deliver_alerts(settings)
     if ending.error is not None:
         _fail(ending.error)
     context.exit(0 if ending.is_success else NOT_FLAT)
@@ -202,8 +214,8 @@ def disarm(account: str | None) -> None:
 @main.command()
 @_json_option
 def status(is_json: bool) -> None:
-    """Show venue, accounts, kill switches, arming, last flattens, and closes and cancels without a recorded answer."""
-    report = read_status_report(load_settings())
+    """Show venue, accounts, kill switches, arming, last flattens, what has no recorded answer, and untold alerts."""
+    report = read_status_report(load_settings(), resolve_alert_addresses())
     _print(build_status_document(report) if is_json else build_status_tables(report))
 
 
@@ -229,6 +241,41 @@ def resume(context: click.Context, account: str | None) -> None:
 
 
 @main.command()
+@click.option("--show", "is_shown", is_flag=True, help="Only list what was found and what became of it.")
+@click.option("--test", "is_test", is_flag=True, help="Only send a test alert to every address.")
+@_json_option
+@click.pass_context
+def alerts(context: click.Context, is_shown: bool, is_test: bool, is_json: bool) -> None:
+    """Find what somebody should hear of, and deliver it to the addresses in DEEPCOIN_OPS_ALERT_URLS.
+
+    Made to be run every few minutes by a timer of the system, beside the sensor alerts_due, so that a night on which
+    Dagster is down is told too. Exit code 0: nothing is left untold; 1: something could not be delivered; 2: there is no
+    address that can be used. With --json it lists as --show does, after delivering.
+    """
+    settings, addresses, now = load_settings(), resolve_alert_addresses(), datetime.now(UTC)
+    if is_test:
+        receipts = send_test(addresses, build_test_alert(settings, now))
+        for receipt in receipts:
+            click.echo(f"{receipt.address.name} {receipt.failure or 'took it'}", err=not receipt.is_delivered)
+        is_told = not addresses.problems and all(receipt.is_delivered for receipt in receipts)
+    elif is_shown:
+        is_told = True
+    else:
+        report = deliver_due(settings, addresses, now, wait_s=DELIVERY_WAIT_S)
+        click.echo(report.describe(), err=True)
+        is_told = report.is_all_told
+    if is_shown or (is_json and not is_test):
+        shown = read_shown_alerts(settings, addresses, now)
+        _print(build_alerts_document(shown) if is_json else build_alerts_tables(shown))
+    for problem in addresses.problems if is_test or is_shown else ():
+        click.echo(f"{problem}.", err=True)
+    if not addresses.usable and not is_shown:
+        click.echo(f"{ALERT_URLS_VARIABLE} names no address that can be used, so nobody is told.", err=True)
+        context.exit(REFUSED)
+    context.exit(0 if is_told else NOT_FLAT)
+
+
+@main.command()
 @click.option("--port", default=3000, show_default=True, help="Where on loopback Dagster's page is served.")
 @click.pass_context
 def dev(context: click.Context, port: int) -> None:
@@ -246,6 +293,18 @@ def viewer(context: click.Context, port: int) -> None:
     from deepcoin_ops.commands import servers
 
     context.exit(servers.run_viewer(load_settings(), port, click.echo))
+
+
+def _deliver_alerts(settings: Settings) -> None:
+    """Tell whoever is to be told, now that nothing is sent any more. What goes wrong with it is only said."""
+    try:
+        with interrupted_once():
+            problems = deliver_after_flatten(settings, resolve_alert_addresses())
+    except KeyboardInterrupt:
+        problems = ["Alerts may not have been delivered. `deepcoin-ops alerts` tries again."]
+    with suppress(OSError):  # nobody reads it; what the flatten did decides the exit code
+        for problem in problems:
+            click.echo(problem, err=True)
 
 
 def _print_flatten(desk: Desk, ending: FlattenEnding, *, is_json: bool) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from deepcoin_ops.orchestration.alert_sensor import build_alerts_due
 from deepcoin_ops.orchestration.jobs import (
     build_flatten_job,
     check_credentials,
@@ -35,7 +36,7 @@ def build_definitions(*, settings: Settings | None = None) -> dg.Definitions:
             build_end_of_day_flatten(chosen, flatten_positions),
             build_credentials_check(chosen, check_credentials),
         ],
-        sensors=[build_evidence_due(chosen), build_preflight_due(chosen)],
+        sensors=[build_evidence_due(chosen), build_preflight_due(chosen), build_alerts_due(chosen)],
         resources={"desk": FlattenDesk()},
     )
     return dg.Definitions.merge(asking, build_reading_definitions(settings=chosen, follows_ledger=True))

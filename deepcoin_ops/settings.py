@@ -12,19 +12,24 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from deepcoin_ops.domain.caps import Caps, OnCap
+from deepcoin_ops.domain.day import DueTick
+from deepcoin_ops.domain.due import plan_due
 from deepcoin_ops.domain.errors import SettingsError
 from deepcoin_ops.domain.model import Venue
 from deepcoin_ops.domain.orders import CancelOrders, CancelTriggers
 from deepcoin_ops.domain.paper_credentials import paper_credentials
 from deepcoin_ops.domain.trading_day import TradingCalendar
+from deepcoin_ops.settings_alerts import ALERT_URLS_VARIABLE, AlertAddresses, parse_alert_urls
 from deepcoin_ops.settings_document import read_document
 from deepcoin_ops.settings_environment import ENVIRONMENT
 from deepcoin_ops.settings_model import (
+    AlertsSection,
     ExchangeSection,
     FlattenSection,
     PaceSection,
@@ -44,6 +49,7 @@ _DEFAULTS = {
     "DEEPCOIN_OPS_STATE": "",
     "DEEPCOIN_OPS_PAPER_URL": "http://127.0.0.1:8788",
     "DEEPCOIN_OPS_ARMING": "~/.config/deepcoin_ops/arming",
+    ALERT_URLS_VARIABLE: "",
 }
 _LIVE_URL_VARIABLE = "DEEPCOIN_BASE_URL"  # the name the exchange's own command line uses
 _CREDENTIAL_PARTS = ("API_KEY", "SECRET_KEY", "PASSPHRASE")
@@ -103,6 +109,7 @@ class Settings:
     pace: PaceSection
     flatten: FlattenSection
     exchange: ExchangeSection
+    alerts: AlertsSection
 
     @property
     def ledger_path(self) -> Path:
@@ -130,6 +137,11 @@ class Settings:
         return self.base_url == LIVE_URL or _is_loopback(urlsplit(self.base_url).hostname or "")
 
     @property
+    def alerts_folder(self) -> Path:
+        """Where the alerts of this venue are kept until they are delivered, and some weeks longer."""
+        return self.state_folder / self.venue / "alerts"
+
+    @property
     def calendar(self) -> TradingCalendar:
         """The desk's trading days."""
         return TradingCalendar(self.schedule.timezone, self.schedule.day_boundary)
@@ -151,6 +163,11 @@ class Settings:
     def orders_time_s(self, instruments: int) -> float:
         """How long the order lists of this many instruments may still be read after the last close, in seconds."""
         return 3 * instruments * self.pace.orders_spacing_s
+
+    def find_due(self, trading_day: str, now: datetime) -> DueTick | None:
+        """What was due on a trading day for every account, by the cron in the settings; None when nothing was."""
+        first = self.schedule.first_trading_day.isoformat()
+        return plan_due(self.calendar, self.schedule.cron, first, self.max_run_time_s, trading_day, now)
 
     def account(self, name: str | None = None) -> AccountSettings:
         """The account of this name; None means the only one.
@@ -219,6 +236,7 @@ def load_settings(environ: Mapping[str, str] = ENVIRONMENT) -> Settings:
         pace=file.pace,
         flatten=file.flatten,
         exchange=file.exchange,
+        alerts=file.alerts,
     )
 
 
@@ -258,6 +276,11 @@ def without_credentials(environ: Mapping[str, str] = ENVIRONMENT) -> dict[str, s
     By the end of the name, and not by the accounts: the environment may hold those of another settings file.
     """
     return {name: value for name, value in environ.items() if not name.upper().endswith(_SECRET_PARTS)}
+
+
+def resolve_alert_addresses(environ: Mapping[str, str] = os.environ) -> AlertAddresses:
+    """Where alerts go. Not part of `Settings`, which are shown and kept: an address holds a secret."""
+    return parse_alert_urls(environ.get(ALERT_URLS_VARIABLE, ""))
 
 
 def _misspelt_variables(environ: Mapping[str, str]) -> list[str]:

@@ -277,6 +277,12 @@ class ExchangeSection(_Section):
     history_days: Annotated[int, Field(ge=1, le=3650)] = 3
 
 
+class AlertsSection(_Section):
+    """What is worth an alert. A paced flatten is throttled once or never; more says that something else sends as well."""
+
+    throttled_often: Annotated[int, Field(ge=1, le=1000)] = 5
+
+
 class StorageSection(_Section):
     """Where the tables are written: an absolute folder or a URL of an object store; None is inside the state folder."""
 
@@ -299,6 +305,7 @@ class SettingsFile(_Section):
     pace: PaceSection
     flatten: FlattenSection
     exchange: ExchangeSection
+    alerts: AlertsSection
     storage: StorageSection
 
     @field_validator("flatten", mode="before")

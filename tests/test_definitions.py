@@ -101,6 +101,13 @@ def test_loading_the_definitions_loads_no_plots() -> None:
     assert loaded.stdout.strip() == "[]"
 
 
+def test_loading_the_definitions_loads_no_means_of_delivery() -> None:
+    """Nothing optional is on the way of a send."""
+    code = "import sys, deepcoin_ops.definitions, deepcoin_ops.cli; print('apprise' in sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "False"
+
+
 def test_the_jobs_are_these_and_their_tags_hold_the_limits(definitions: dg.Definitions) -> None:
     """No run retries, and an end by force only after lateness, lock, deadline, reads, and lists to the minute."""
     repository = definitions.get_repository_def()
@@ -186,7 +193,7 @@ def test_the_tables_sensor_is_on_and_asks_for_tables_only(definitions: dg.Defini
 def test_the_sensors_that_ask_the_exchange_are_off_and_launch_reads_only(definitions: dg.Definitions) -> None:
     """Starting Dagster must not be enough to talk to the exchange."""
     names = {sensor.name for sensor in definitions.get_repository_def().sensor_defs}
-    assert names == {"ledger_moved", "evidence_due", "preflight_due"}
+    assert names == {"ledger_moved", "evidence_due", "preflight_due", "alerts_due"}
     for name, job in (("evidence_due", "collect_evidence"), ("preflight_due", "preflight")):
         sensor = definitions.get_repository_def().get_sensor_def(name)
         assert (sensor.job_name, sensor.default_status) == (job, dg.DefaultSensorStatus.STOPPED)
@@ -197,6 +204,13 @@ def test_the_keys_are_checked_once_a_day_once_somebody_switches_that_on(definiti
     [schedule] = [each for each in definitions.get_repository_def().schedule_defs if each.name == "credentials_check"]
     assert (schedule.job_name, schedule.default_status) == ("check_credentials", dg.DefaultScheduleStatus.STOPPED)
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("0 9 * * *", "America/New_York")
+
+
+def test_the_alerts_sensor_is_on_and_can_launch_nothing(definitions: dg.Definitions) -> None:
+    """It talks to nobody until an address is set; whoever had to switch it on would sleep through a bad night."""
+    sensor = definitions.get_repository_def().get_sensor_def("alerts_due")
+    assert (list(sensor.targets), sensor.default_status) == ([], dg.DefaultSensorStatus.RUNNING)
+    assert sensor.minimum_interval_seconds == 15
 
 
 def test_the_resources_are_these(definitions: dg.Definitions) -> None:

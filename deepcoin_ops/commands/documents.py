@@ -11,6 +11,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from deepcoin_ops.commands.alerts import summarise_alert
 from deepcoin_ops.commands.flatten import FlattenEnding
 from deepcoin_ops.commands.reports import AccountStatus, DayReport, PlanReport, StatusReport
 from deepcoin_ops.domain.checks import AccountCheck
@@ -94,7 +95,9 @@ def build_day_document(report: DayReport) -> str:
 
 def build_status_document(report: StatusReport) -> str:
     """What `status` shows."""
-    return _build_json(_plain(report) | {"accounts": [_account(account) for account in report.accounts]})
+    accounts = [_account(account) for account in report.accounts]
+    untold = [summarise_alert(alert) for alert in report.untold_alerts]
+    return _build_json(_plain(report) | {"accounts": accounts, "untold_alerts": untold})
 
 
 def build_checks_document(checks: Mapping[str, AccountCheck]) -> str:

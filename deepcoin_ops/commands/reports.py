@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from deepcoin_ops.commands.alerts import ShownAlert, read_untold_alerts
 from deepcoin_ops.domain.checks import Finding
 from deepcoin_ops.domain.errors import ReadFailed
 from deepcoin_ops.domain.model import CloseAttempt, InstrumentVerdict, Position, Venue
@@ -22,6 +23,7 @@ from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.mark import read_setback
 from deepcoin_ops.ledger.records import AlteredEntry, CheckRecord, FlattenRecord, SkippedTick
 from deepcoin_ops.settings import Settings
+from deepcoin_ops.settings_alerts import AlertAddresses
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ class StatusReport:
     Attributes:
         ledger_setback: Why nothing is recorded in the ledger, if it is older than its mark; None when it is not.
         stray_kill_files: What lies beside the kill switches and stops nothing.
+        untold_alerts: Alerts of the last two days that somebody should have heard of and has not.
     """
 
     venue: Venue
@@ -117,6 +120,7 @@ class StatusReport:
     ledger_setback: str | None
     stray_kill_files: tuple[Path, ...]
     accounts: tuple[AccountStatus, ...]
+    untold_alerts: tuple[ShownAlert, ...]
 
 
 def fetch_plan_report(desk: Desk, instruments: Sequence[str]) -> PlanReport:
@@ -235,8 +239,8 @@ def _read_day(ledger: History, empty: DayReport, head_seq: int, hashes: Mapping[
     )
 
 
-def read_status_report(settings: Settings) -> StatusReport:
-    """Read where every account stands. Writes nothing, asks the exchange nothing.
+def read_status_report(settings: Settings, addresses: AlertAddresses) -> StatusReport:
+    """Read where every account stands, and which alerts reached nobody. Writes nothing, asks the exchange nothing.
 
     Raises:
         LedgerError: The ledger cannot be read.
@@ -272,6 +276,7 @@ def read_status_report(settings: Settings) -> StatusReport:
         ledger_setback=setback,
         stray_kill_files=find_strays(settings.kill_folder, tuple(settings.accounts)),
         accounts=accounts,
+        untold_alerts=tuple(read_untold_alerts(settings, addresses, datetime.now(UTC))),
     )
 
 

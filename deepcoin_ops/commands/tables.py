@@ -145,8 +145,15 @@ def build_status_tables(report: StatusReport) -> RenderableType:
         facts.add_row(name, plain(value))
     doubts = [plain(f"LEDGER NOT USED: {report.ledger_setback}.", BAD)] if report.ledger_setback else []
     strays = {str(path): "is no account's switch" for path in report.stray_kill_files}
+    untold = {each.entry.key: f"{each.state}: {each.entry.title}" for each in report.untold_alerts}
     accounts = (part for account in report.accounts for part in _build_account(account))
-    return Group(facts, *doubts, *accounts, *build_notices("beside the kill switches, stops nothing", strays))
+    return Group(
+        facts,
+        *doubts,
+        *accounts,
+        *build_notices("beside the kill switches, stops nothing", strays),
+        *build_notices("alerts that reached nobody, or not everybody; `deepcoin-ops alerts --show` has all", untold),
+    )
 
 
 def _build_account(account: AccountStatus) -> Iterator[RenderableType]:

@@ -14,7 +14,6 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from deepcoin_ops.domain.day import AccountDay, DueTick
-from deepcoin_ops.domain.due import plan_due
 from deepcoin_ops.domain.table_head import TableHead
 from deepcoin_ops.domain.trading_day import list_days
 from deepcoin_ops.ledger.days import read_account_days
@@ -75,7 +74,7 @@ class LedgerDays(dg.ConfigurableResource):  # type: ignore[type-arg]
     def read_head(self, trading_day: str) -> TableHead:
         """The day's head, the same for every table of this run; seq 0 when the ledger has nothing on that day."""
         if trading_day not in self._heads:
-            due = find_due(self._settings, trading_day, self._now)
+            due = self._settings.find_due(trading_day, self._now)
             self._heads[trading_day] = _read_head(self._ledger, trading_day, due)
         return self._heads[trading_day]
 
@@ -90,7 +89,7 @@ class LedgerDays(dg.ConfigurableResource):  # type: ignore[type-arg]
         if (trading_day, up_to_seq) not in self._days:
             settings = self._settings
             configured = {name: account.instruments for name, account in settings.accounts.items()}
-            due, ends_at = find_due(settings, trading_day, self._now), settings.calendar.window(trading_day)[1]
+            due, ends_at = settings.find_due(trading_day, self._now), settings.calendar.window(trading_day)[1]
             days = read_account_days(self._ledger, trading_day, up_to_seq, configured, due, ends_at)
             altered = self.read_head(trading_day).altered
             self._days[trading_day, up_to_seq] = [replace(day, altered=altered.get(day.account, "")) for day in days]
@@ -122,7 +121,7 @@ class LedgerDays(dg.ConfigurableResource):  # type: ignore[type-arg]
         return sorted(day for day in owed | recorded if since <= day < running)
 
     def _is_past_due(self, trading_day: str) -> bool:
-        due = find_due(self._settings, trading_day, self._now)
+        due = self._settings.find_due(trading_day, self._now)
         return due is not None and due.is_past
 
     def read_evidence(self, trading_day: str) -> list[EvidenceRecord]:
@@ -165,10 +164,3 @@ def _read_head(ledger: History | None, trading_day: str, due: DueTick | None) ->
     altered = ledger.read_altered_entries_of_day(trading_day, head.seq)
     told = {each.account: each.describe() for each in altered}
     return replace(judged, seq=head.seq, hashes=dict(head.hashes), altered=told)
-
-
-def find_due(settings: Settings, trading_day: str, now: datetime) -> DueTick | None:
-    """What was due on a trading day for every account, by the schedule in the settings."""
-    schedule = settings.schedule
-    first = schedule.first_trading_day.isoformat()
-    return plan_due(settings.calendar, schedule.cron, first, settings.max_run_time_s, trading_day, now)

@@ -134,7 +134,9 @@ def find_next_tick() -> datetime:
 
 
 @contextmanager
-def run_dagster(folder: Path, settings_text: str, scenario: Scenario, daemons: int = 1) -> Iterator[DagsterStack]:
+def run_dagster(
+    folder: Path, settings_text: str, scenario: Scenario, daemons: int = 1, **variables: str
+) -> Iterator[DagsterStack]:
     """Start a paper exchange, a web server and daemons; yield once all of them are at work.
 
     Args:
@@ -142,6 +144,7 @@ def run_dagster(folder: Path, settings_text: str, scenario: Scenario, daemons: i
         settings_text: The settings file's content.
         scenario: What the exchange starts from.
         daemons: How many daemons share the instance; more than one is what an operator does by mistake.
+        variables: Further variables of every process.
     """
     settings_file = folder / "flatten.yaml"
     settings_file.write_text(settings_text)
@@ -150,6 +153,7 @@ def run_dagster(folder: Path, settings_text: str, scenario: Scenario, daemons: i
             "DEEPCOIN_OPS_SETTINGS": str(settings_file),
             "DEEPCOIN_OPS_STATE": str(folder / "state"),
             "DEEPCOIN_OPS_PAPER_URL": paper.url,
+            **variables,
         }
         with run_dagster_with(folder, variables, paper, daemons) as stack:
             yield stack

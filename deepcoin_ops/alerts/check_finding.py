@@ -1,0 +1,154 @@
+"""What checks of accounts give rise to: findings in time to act, an arming that ends, a cap passed over. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import timedelta
+
+from deepcoin_ops.alerts.alert import Alert, AlertKind
+from deepcoin_ops.alerts.facts import AlertFacts
+from deepcoin_ops.alerts.words import NOT_KNOWN, build_alert, describe_moment, list_lines
+from deepcoin_ops.domain.breaks import Severity
+from deepcoin_ops.domain.checks import AccountCheck, CheckPurpose, Finding, FindingKind
+from deepcoin_ops.ledger.records import CheckRecord
+
+ARMING_WARNING = timedelta(days=14)
+
+# Each purpose with those whose checks ask at least as much.
+_ASKED_AGAIN_BY = {
+    CheckPurpose.CREDENTIALS: frozenset(CheckPurpose),
+    CheckPurpose.PREFLIGHT: frozenset({CheckPurpose.PREFLIGHT, CheckPurpose.FLATTEN}),
+}
+# What the exchange's two answers about a key mean, because what to do about them is not the same.
+_KEYS = {
+    FindingKind.KEY_UNKNOWN: "KEY_UNKNOWN: the exchange does not know the key. It deletes keys that may trade and are "
+    "bound to no address after 30 idle days; make a new one, and bind it to this machine's address.",
+    FindingKind.ADDRESS_REFUSED: "ADDRESS_REFUSED: the key exists and is bound to other addresses than this machine's. Add "
+    "this machine's address to the key at the exchange, or run where it is bound to.",
+}
+_OVER_THE_CAP = frozenset({FindingKind.CAP_EXCEEDED, FindingKind.NOTIONAL_UNKNOWN})
+
+
+def find_check_alerts(facts: AlertFacts) -> Iterator[Alert]:
+    """What the checks of all accounts give rise to."""
+    for account in dict.fromkeys(record.account for record in facts.checks):
+        own = [record for record in facts.checks if record.account == account]
+        for number, record in enumerate(own):
+            if record.check.purpose is CheckPurpose.FLATTEN:
+                yield from _judge_cap(facts, record)
+            else:
+                yield from _judge_check(facts, record, own[number + 1 :])
+        if account in facts.accounts:
+            yield from _judge_arming(facts, own)
+
+
+def find_flatten_check(facts: AlertFacts, flatten_id: str) -> AccountCheck | None:
+    """The last check that decided about a flatten, if one is on record."""
+    found = [record.check for record in facts.checks if record.flatten_id == flatten_id]
+    return found[-1] if found else None
+
+
+def describe_last_check(facts: AlertFacts, account: str) -> str:
+    """What the account's last check with a positions read saw open, to be put behind other words; empty without one."""
+    found = [record for record in facts.checks if record.account == account and record.check.open_instruments is not None]
+    if not found:
+        return ""
+    check = found[-1].check
+    worth = NOT_KNOWN if check.notional_usdt is None else f"{check.notional_usdt:,.0f} USDT"
+    return f" (a check at {describe_moment(check.checked_at)} saw {check.open_instruments} instrument(s) open, {worth})"
+
+
+def _judge_check(facts: AlertFacts, record: CheckRecord, later: list[CheckRecord]) -> Iterator[Alert]:
+    check, findings = record.check, _without_arming(record.check)
+    if not findings:
+        return
+    kinds = {finding.kind for finding in findings}
+    deciding = _ASKED_AGAIN_BY[check.purpose]
+    passed = [
+        each
+        for each in later
+        if each.check.purpose in deciding and not kinds & {finding.kind for finding in each.check.findings}
+    ]
+    names = ", ".join(sorted(kinds))
+    told = [*(finding.text for finding in findings), *(_KEYS[kind] for kind in sorted(kinds) if kind in _KEYS)]
+    will = "the next flatten will be refused" if check.blocking else "the next flatten will go on all the same"
+    yield build_alert(
+        facts,
+        AlertKind.CHECK_FAILED,
+        # The hour is part of it: what was found an hour before a flatten is told again ten minutes before, and not each
+        # time that somebody checks whether it is mended.
+        [record.account, check.purpose, f"{check.checked_at:%Y-%m-%dT%H}", "+".join(sorted(kinds))],
+        record.account,
+        f"{check.purpose.lower()} found {names}: {will}",
+        happened=f"the {check.purpose.lower()} check at {describe_moment(check.checked_at)} found {names}; {will}.",
+        still_open=[_describe_open(check)],
+        notional=_describe_worth(check),
+        more=list_lines("What was found", told),
+        where=["`deepcoin-ops preflight`", "`deepcoin-ops status`"],
+        trading_day=record.trading_day,
+        severity=Severity.ERROR if check.blocking else Severity.WARN,
+        settled=_describe_passed(passed[-1]) if passed else None,
+    )
+
+
+def _judge_cap(facts: AlertFacts, record: CheckRecord) -> Iterator[Alert]:
+    over = [each for each in record.check.findings if each.kind in _OVER_THE_CAP and not each.is_blocking]
+    if not over or not record.check.is_passed:
+        return
+    cap = "" if record.check.cap_usdt is None else f", the cap is {record.check.cap_usdt:,.0f} USDT"
+    yield build_alert(
+        facts,
+        AlertKind.CAP_EXCEEDED,
+        [record.flatten_id or record.recorded_at.isoformat()],
+        record.account,
+        f"over the cap and closed anyway: {_describe_worth(record.check)}{cap}",
+        happened=f"flatten {record.flatten_id} began at {describe_moment(record.check.checked_at)} although a cap was "
+        "exceeded, as the settings want it.",
+        still_open=[f"before the first close: {_describe_open(record.check)}"],
+        notional=f"{_describe_worth(record.check)} before the first close{cap}; you hear of its end only if it is not flat",
+        more=list_lines("What was found", [finding.text for finding in over]),
+        where=[f"`deepcoin-ops ledger show {record.trading_day}`", "table flatten_summary"],
+        trading_day=record.trading_day,
+    )
+
+
+def _judge_arming(facts: AlertFacts, own: list[CheckRecord]) -> Iterator[Alert]:
+    looked = [record.check for record in own if record.check.armed_until is not None]
+    if not looked or looked[-1].armed_until is None:
+        return
+    ends_at = looked[-1].armed_until
+    left = ends_at - facts.now
+    if left > ARMING_WARNING:
+        return
+    account, days = own[-1].account, math.ceil(left / timedelta(days=1))
+    is_over = left <= timedelta(0)
+    yield build_alert(
+        facts,
+        AlertKind.ARMING_ENDING,
+        [account, facts.today],
+        account,
+        "the arming has ended: every flatten is refused" if is_over else f"the arming ends in {days} day(s)",
+        happened=f"the account is armed until {describe_moment(ends_at)}. Told once a day until it is armed anew.",
+        still_open=[_describe_open(looked[-1])],
+        notional=_describe_worth(looked[-1]),
+        where=["`deepcoin-ops status`"],
+        severity=Severity.ERROR if is_over else None,
+    )
+
+
+def _without_arming(check: AccountCheck) -> list[Finding]:
+    return [finding for finding in check.findings if finding.kind is not FindingKind.ARMING_ENDING]
+
+
+def _describe_passed(record: CheckRecord) -> str:
+    moment = describe_moment(record.check.checked_at)
+    return f"the {record.check.purpose.lower()} check at {moment} did not find it any more"
+
+
+def _describe_open(check: AccountCheck) -> str:
+    return NOT_KNOWN if check.open_instruments is None else f"{check.open_instruments} instrument(s) when it was checked"
+
+
+def _describe_worth(check: AccountCheck) -> str:
+    return NOT_KNOWN if check.notional_usdt is None else f"{check.notional_usdt:,.0f} USDT"

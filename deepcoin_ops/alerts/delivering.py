@@ -1,0 +1,169 @@
+"""One pass over the alerts: find, keep, deliver what is due, note what became of it. What sensor and command line share.
+
+Never on the way of a send: a flatten by hand calls it when its closing row is written, and a job never does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from deepcoin_ops.alerts.alert import Alert, AlertKind
+from deepcoin_ops.alerts.facts import HORIZON, read_facts
+from deepcoin_ops.alerts.finding import find_alerts
+from deepcoin_ops.alerts.outbox import AlertState, Outbox, OutboxEntry
+from deepcoin_ops.alerts.posting import LIMIT_S, Letter, Receipt, post_letters
+from deepcoin_ops.alerts.words import NOT_KNOWN, build_alert, list_lines
+from deepcoin_ops.domain.breaks import Severity
+from deepcoin_ops.settings import Settings
+from deepcoin_ops.settings_alerts import ALERT_URLS_VARIABLE, AlertAddress, AlertAddresses
+
+# How often a process tells that nothing can be kept; it remembers by itself when it did, as nothing else can.
+_EMERGENCY_PAUSE = timedelta(hours=1)
+_last_emergencies: dict[Path, datetime] = {}
+# Letters to one address in one pass: a service that takes seconds for each must not use up the pass of the others.
+_LETTERS_PER_PASS = 5
+
+
+@dataclass(frozen=True)
+class AlertsReport:
+    """What one pass did.
+
+    Attributes:
+        is_busy: Somebody else was delivering, so that nothing was done.
+        found: Alerts that were new.
+        receipts: What was tried.
+        states: How many alerts of the last two days are in which state now.
+        problems: Addresses that cannot be used.
+        has_addresses: Whether any can.
+    """
+
+    is_busy: bool = False
+    found: int = 0
+    receipts: tuple[Receipt, ...] = ()
+    states: Mapping[AlertState, int] | None = None
+    problems: tuple[str, ...] = ()
+    has_addresses: bool = False
+
+    @property
+    def failures(self) -> list[str]:
+        """The tries that failed, in words without an address."""
+        return [f"{each.address.name} {each.failure}: {each.key}" for each in self.receipts if not each.is_delivered]
+
+    @property
+    def is_all_told(self) -> bool:
+        """Whether nothing is left that somebody should hear of and has not."""
+        untold = (AlertState.WAITING, AlertState.GIVEN_UP, AlertState.KEPT)
+        is_told = not any((self.states or {}).get(state) for state in untold)
+        return is_told and not (self.is_busy or self.problems)
+
+    def describe(self) -> str:
+        """What was done, in a line."""
+        if self.is_busy:
+            return "Somebody else is delivering alerts."
+        delivered = sum(each.is_delivered for each in self.receipts)
+        counts = ", ".join(f"{count} {state}" for state, count in (self.states or {}).items()) or "none"
+        told = f"{self.found} new, {delivered} delivered now; of the last two days: {counts}."
+        if not self.has_addresses:
+            told += f" {ALERT_URLS_VARIABLE} names no address, so nobody is told."
+        failed = [f"Failed: {failure}." for failure in self.failures]
+        return " ".join([told, *failed, *(f"{each}." for each in self.problems)])
+
+
+def deliver_due(
+    settings: Settings, addresses: AlertAddresses, now: datetime, *, wait_s: float, limit_s: float = LIMIT_S
+) -> AlertsReport:
+    """Find what is to be told, keep it, and deliver what is due. Sends to the addresses; sends nothing to the exchange.
+
+    Args:
+        settings: Whose ledger and outbox.
+        addresses: Where alerts go. Without one they are kept and shown.
+        now: The time to judge by, aware.
+        wait_s: Seconds to wait for somebody else's pass to end.
+        limit_s: Seconds that the deliveries of this pass may take.
+
+    Raises:
+        OSError: The outbox or a lock cannot be written. What was found is told in one message then, once an hour.
+    """
+    try:
+        return _deliver_kept(settings, addresses, now, wait_s, limit_s)
+    except OSError as error:
+        _tell_emergency(settings, addresses, now, error, limit_s)
+        raise
+
+
+def _deliver_kept(
+    settings: Settings, addresses: AlertAddresses, now: datetime, wait_s: float, limit_s: float
+) -> AlertsReport:
+    outbox = Outbox(settings.alerts_folder)
+    with outbox.held(wait_s) as is_held:
+        if not is_held:
+            return AlertsReport(is_busy=True, problems=addresses.problems, has_addresses=bool(addresses.usable))
+        found = outbox.record_found(find_alerts(read_facts(settings, now)), now)
+        outbox.prune(now)
+        receipts = post_letters(_write_letters(outbox.read_entries(), addresses.usable, now), limit_s)
+        outbox.record_receipts(receipts, now)
+        entries = outbox.read_entries()
+    return AlertsReport(
+        found=len(found),
+        receipts=tuple(receipts),
+        states=_count_states(entries, addresses, now),
+        problems=addresses.problems,
+        has_addresses=bool(addresses.usable),
+    )
+
+
+def _count_states(entries: Iterable[OutboxEntry], addresses: AlertAddresses, now: datetime) -> dict[AlertState, int]:
+    """How many alerts are in which state, of those that are still news: a timer must not complain of others for weeks."""
+    ids = [address.address_id for address in addresses.usable]
+    counted = Counter(entry.state(ids, now) for entry in entries if entry.first_at > now - HORIZON)
+    return {state: counted[state] for state in AlertState if counted[state]}
+
+
+def _tell_emergency(settings: Settings, addresses: AlertAddresses, now: datetime, error: OSError, limit_s: float) -> None:
+    """Tell that nothing can be kept, and what was found all the same. A full disk is a night to be woken on."""
+    last = _last_emergencies.get(settings.alerts_folder)
+    if last is not None and now - last < _EMERGENCY_PAUSE:
+        return
+    _last_emergencies[settings.alerts_folder] = now
+    facts = read_facts(settings, now)
+    found = [alert.title for alert in find_alerts(facts) if alert.settled is None]
+    alert = build_alert(
+        facts,
+        AlertKind.OUTBOX_UNWRITABLE,
+        [facts.today],
+        "",
+        "alerts cannot be kept on the disk",
+        happened=f"{settings.alerts_folder} cannot be written: {error.strerror or type(error).__name__}.",
+        still_open=[],
+        notional=NOT_KNOWN,
+        more=list_lines("Found in the last two days, perhaps told before", found),
+        where=["`deepcoin-ops status`"],
+    )
+    letter = Letter(alert.key, alert.title, alert.text, is_urgent=True)
+    post_letters({address: [letter] for address in addresses.usable}, limit_s)
+
+
+def send_test(addresses: AlertAddresses, alert: Alert, limit_s: float = LIMIT_S) -> list[Receipt]:
+    """Deliver one alert to every address at once, past the outbox. Sends to the addresses."""
+    letter = Letter(alert.key, alert.title, alert.text, is_urgent=False)
+    return post_letters({address: [letter] for address in addresses.usable}, limit_s)
+
+
+def _write_letters(
+    entries: Sequence[OutboxEntry], addresses: Sequence[AlertAddress], now: datetime
+) -> dict[AlertAddress, list[Letter]]:
+    """What is due at each address, most urgent first and then oldest first."""
+    urgent_first = sorted(entries, key=lambda entry: list(Severity).index(entry.severity))
+    letters = {}
+    for address in addresses:
+        due = [entry for entry in urgent_first if entry.is_due(address.address_id, now)][:_LETTERS_PER_PASS]
+        if due:
+            is_urgent = [entry.severity is Severity.ERROR for entry in due]
+            letters[address] = [
+                Letter(entry.key, entry.title, entry.text, urgent) for entry, urgent in zip(due, is_urgent, strict=True)
+            ]
+    return letters

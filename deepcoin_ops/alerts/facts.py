@@ -1,0 +1,171 @@
+"""What alerts are found in: the last days of the ledger, what was due, and whether anybody still works on a flatten.
+
+Reads the ledger and the account locks; writes nothing and asks the exchange nothing. What follows is decided in `finding`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from deepcoin_ops.domain.day import DayFlatten, DueTick
+from deepcoin_ops.domain.errors import LedgerError
+from deepcoin_ops.domain.model import CloseAttempt, FlattenResult, Venue
+from deepcoin_ops.domain.orders import CancelAttempt
+from deepcoin_ops.domain.trading_day import list_days
+from deepcoin_ops.flattening.account_lock import AccountLock
+from deepcoin_ops.ledger.history import History
+from deepcoin_ops.ledger.records import CheckRecord, FlattenRecord, SkippedTick
+from deepcoin_ops.settings import Settings
+
+# What is older is no news: a desk that sets up alerts, or comes back from a week off, is not told of its past.
+HORIZON = timedelta(hours=48)
+# A flatten belongs to the day of its tick, and may end the day after.
+_DAY_BEFORE = timedelta(days=1)
+# Between its opening row and the account's lock a flatten holds no lock.
+_OPENING = timedelta(seconds=30)
+# Whoever waits for the lock looks again every tenth of a second: free for this long, nobody does.
+_LOOK_AGAIN_S = 1.0
+
+
+@dataclass(frozen=True)
+class DueDay:
+    """A trading day on which a flatten of every configured account was due."""
+
+    trading_day: str
+    tick: DueTick
+    ends_at: datetime
+
+
+@dataclass(frozen=True)
+class AlertFacts:
+    """Everything that is looked at for alerts, as of one moment.
+
+    Attributes:
+        venue: Of ledger and settings.
+        now: The moment, aware.
+        today: The trading day it belongs to.
+        since: What ended before this is no news.
+        accounts: The configured instruments of each account.
+        max_lateness_s: How late a tick may still start a flatten, in seconds.
+        throttled_often: From how many throttled sends of one flatten on it is told.
+        due_days: The days with a tick, oldest first.
+        flattens: Of all accounts and days, in the order in which they were opened. Pages are there only where one has no
+            closing row or is not proven flat.
+        killed: The ids of flattens without a closing row that nobody works on.
+        skipped_ticks: Ticks of the schedule that came too late.
+        checks: Checks of accounts, oldest first.
+        ledger_problem: Why the ledger could not be read; empty when it could, or when there is none yet.
+    """
+
+    venue: Venue
+    now: datetime
+    today: str
+    since: datetime
+    accounts: Mapping[str, tuple[str, ...]]
+    max_lateness_s: float
+    throttled_often: int
+    due_days: tuple[DueDay, ...] = ()
+    flattens: tuple[DayFlatten, ...] = ()
+    killed: frozenset[str] = frozenset()
+    skipped_ticks: tuple[SkippedTick, ...] = ()
+    checks: tuple[CheckRecord, ...] = ()
+    ledger_problem: str = ""
+
+
+def read_facts(settings: Settings, now: datetime, pause: Callable[[float], None] = time.sleep) -> AlertFacts:
+    """Read everything that is looked at. A ledger that cannot be read is one of the facts.
+
+    Args:
+        settings: Where ledger and locks are, and what is due.
+        now: The time to judge by, aware.
+        pause: Waits so many seconds between two looks at the lock of an account whose flatten has no closing row.
+    """
+    since = now - HORIZON
+    days = list_days(settings.calendar.day_of(since - _DAY_BEFORE), settings.calendar.day_of(now))
+    facts = AlertFacts(
+        venue=settings.venue,
+        now=now,
+        today=settings.calendar.day_of(now),
+        since=since,
+        accounts={name: account.instruments for name, account in settings.accounts.items()},
+        max_lateness_s=settings.schedule.max_lateness_s,
+        throttled_often=settings.alerts.throttled_often,
+        due_days=tuple(_find_due_days(settings, days, now)),
+    )
+    try:
+        return _read_ledger(settings, facts, days, pause)
+    except LedgerError as error:
+        return replace(facts, ledger_problem=str(error))
+
+
+def _find_due_days(settings: Settings, days: Iterable[str], now: datetime) -> Iterable[DueDay]:
+    for day in days:
+        tick = settings.find_due(day, now)
+        if tick is not None and tick.scheduled_at <= now:
+            yield DueDay(day, tick, settings.calendar.window(day)[1].astimezone(UTC))
+
+
+def _read_ledger(settings: Settings, facts: AlertFacts, days: Iterable[str], pause: Callable[[float], None]) -> AlertFacts:
+    flattens: list[DayFlatten] = []
+    ticks: list[SkippedTick] = []
+    ledger = History.open_existing(settings.ledger_path, settings.venue)
+    if ledger is None:
+        return facts
+    with ledger:
+        suspects = {
+            record.request.flatten_id: record.request.account
+            for day in days
+            for record in ledger.read_flattens(day)
+            if record.closing is None and record.opened_at + _OPENING <= facts.now
+        }
+        # Looked at before the rows are read once more: who ended meanwhile has a closing row by then.
+        unheld = _find_unheld(settings, frozenset(suspects.values()), pause)
+        for day in days:
+            records = ledger.read_flattens(day)
+            ticks += ledger.read_skipped_ticks(day)
+            attempts, cancels = (ledger.read_attempts(day), ledger.read_cancels(day)) if records else ([], [])
+            flattens += [_read_flatten(ledger, record, attempts, cancels) for record in records]
+        checks = tuple(ledger.read_checks_since(facts.since))
+    unclosed = {flatten.request.flatten_id for flatten in flattens if flatten.closing is None}
+    return replace(
+        facts,
+        flattens=tuple(sorted(flattens, key=lambda flatten: flatten.opened_at)),
+        killed=frozenset(each for each, account in suspects.items() if account in unheld and each in unclosed),
+        skipped_ticks=tuple(tick for tick in ticks if tick.recorded_at >= facts.since),
+        checks=checks,
+    )
+
+
+def _find_unheld(settings: Settings, accounts: frozenset[str], pause: Callable[[float], None]) -> frozenset[str]:
+    """The accounts that no flatten works on or waits for."""
+    locks = {account: AccountLock(settings.locks_folder, account) for account in accounts}
+    if not settings.locks_folder.exists():
+        return accounts
+    free = {account for account, lock in locks.items() if not lock.is_held()}
+    if free:
+        pause(_LOOK_AGAIN_S)
+    return frozenset(account for account in free if not locks[account].is_held())
+
+
+def _read_flatten(
+    ledger: History, record: FlattenRecord, attempts: list[CloseAttempt], cancels: list[CancelAttempt]
+) -> DayFlatten:
+    flatten_id = record.request.flatten_id
+    is_proven = record.closing is not None and record.closing.result in (FlattenResult.FLAT, FlattenResult.DRY_RUN)
+    # One page of each instrument type: a later one takes the place of an earlier one.
+    pages = [] if is_proven else ledger.read_position_pages(flatten_id)
+    return DayFlatten(
+        request=record.request,
+        opened_at=record.opened_at,
+        closing=record.closing,
+        closed_at=record.closed_at,
+        configured=record.request.instruments,
+        verdicts=tuple(ledger.read_verdicts(flatten_id)),
+        attempts=tuple(attempt for attempt in attempts if attempt.flatten_id == flatten_id),
+        before=tuple({page.instrument_type: page for page in pages if page.purpose == "snapshot"}.values()),
+        after=tuple({page.instrument_type: page for page in pages}.values()),
+        cancels=tuple(cancel for cancel in cancels if cancel.flatten_id == flatten_id),
+    )
