@@ -24,7 +24,7 @@ from deepcoin_ops.commands.alerts import (
     DELIVERY_WAIT_S,
     build_alerts_document,
     build_alerts_tables,
-    build_test_alert,
+    build_test_letter,
     deliver_after_flatten,
     read_shown_alerts,
 )
@@ -254,7 +254,7 @@ def alerts(context: click.Context, is_shown: bool, is_test: bool, is_json: bool)
     """
     settings, addresses, now = load_settings(), resolve_alert_addresses(), datetime.now(UTC)
     if is_test:
-        receipts = send_test(addresses, build_test_alert(settings, now))
+        receipts = send_test(addresses, build_test_letter(settings, now))
         for receipt in receipts:
             click.echo(f"{receipt.address.name} {receipt.failure or 'took it'}", err=not receipt.is_delivered)
         is_told = not addresses.problems and all(receipt.is_delivered for receipt in receipts)

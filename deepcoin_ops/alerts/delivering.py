@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from deepcoin_ops.alerts.alert import Alert, AlertKind
+from deepcoin_ops.alerts.alert import AlertKind
 from deepcoin_ops.alerts.facts import HORIZON, read_facts
 from deepcoin_ops.alerts.finding import find_alerts
 from deepcoin_ops.alerts.outbox import AlertState, Outbox, OutboxEntry
@@ -147,9 +147,8 @@ def _tell_emergency(settings: Settings, addresses: AlertAddresses, now: datetime
     post_letters({address: [letter] for address in addresses.usable}, limit_s)
 
 
-def send_test(addresses: AlertAddresses, alert: Alert, limit_s: float = LIMIT_S) -> list[Receipt]:
-    """Deliver one alert to every address at once, past the outbox. Sends to the addresses."""
-    letter = Letter(alert.key, alert.title, alert.text, is_urgent=False)
+def send_test(addresses: AlertAddresses, letter: Letter, limit_s: float = LIMIT_S) -> list[Receipt]:
+    """Deliver one letter to every address at once, past the outbox. Sends to the addresses."""
     return post_letters({address: [letter] for address in addresses.usable}, limit_s)
 
 

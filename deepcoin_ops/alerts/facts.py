@@ -24,8 +24,8 @@ from deepcoin_ops.settings import Settings
 HORIZON = timedelta(hours=48)
 # A flatten belongs to the day of its tick, and may end the day after.
 _DAY_BEFORE = timedelta(days=1)
-# Between its opening row and the account's lock a flatten holds no lock.
-_OPENING = timedelta(seconds=30)
+# Between its opening row and the account's lock a flatten holds no lock: a second, on a busy machine a few more.
+_OPENING = timedelta(minutes=1)
 # Whoever waits for the lock looks again every tenth of a second: free for this long, nobody does.
 _LOOK_AGAIN_S = 1.0
 
@@ -140,14 +140,20 @@ def _read_ledger(settings: Settings, facts: AlertFacts, days: Iterable[str], pau
 
 
 def _find_unheld(settings: Settings, accounts: frozenset[str], pause: Callable[[float], None]) -> frozenset[str]:
-    """The accounts that no flatten works on or waits for."""
-    locks = {account: AccountLock(settings.locks_folder, account) for account in accounts}
+    """The accounts that no flatten works on or waits for; none whose lock cannot be looked at."""
     if not settings.locks_folder.exists():
         return accounts
-    free = {account for account, lock in locks.items() if not lock.is_held()}
+    free = {account for account in accounts if _is_free(settings, account)}
     if free:
         pause(_LOOK_AGAIN_S)
-    return frozenset(account for account in free if not locks[account].is_held())
+    return frozenset(account for account in free if _is_free(settings, account))
+
+
+def _is_free(settings: Settings, account: str) -> bool:
+    try:
+        return not AccountLock(settings.locks_folder, account).is_held()
+    except OSError:
+        return False
 
 
 def _read_flatten(

@@ -153,7 +153,8 @@ def _build_ended(facts: AlertFacts, flatten: DayFlatten) -> Alert:
         ],
         where=list_places(flatten, *tables),
         trading_day=request.trading_day,
-        settled=_find_end(facts, request.account, left or request.instruments, flatten.closed_at or flatten.opened_at),
+        # A refused one has seen nothing: whatever was proven since it was asked for is newer.
+        settled=_find_end(facts, request.account, left or request.instruments, flatten.stands_at),
     )
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 
-from deepcoin_ops.alerts.alert import RUNBOOK, Alert, AlertKind
+from deepcoin_ops.alerts.alert import RUNBOOK
 from deepcoin_ops.alerts.delivering import deliver_due
 from deepcoin_ops.alerts.facts import HORIZON
 from deepcoin_ops.alerts.outbox import AlertState, Outbox, OutboxEntry
+from deepcoin_ops.alerts.posting import Letter
 from deepcoin_ops.commands.layout import add_row, build_table, describe_instant, plain
-from deepcoin_ops.domain.breaks import Severity
 from deepcoin_ops.domain.errors import DeepcoinOpsError
 from deepcoin_ops.settings import Settings
 from deepcoin_ops.settings_alerts import AlertAddresses
@@ -89,7 +89,7 @@ def is_untold(shown: ShownAlert) -> bool:
     return shown.state in (AlertState.WAITING, AlertState.GIVEN_UP, AlertState.KEPT)
 
 
-def build_test_alert(settings: Settings, now: datetime) -> Alert:
+def build_test_letter(settings: Settings, now: datetime) -> Letter:
     """What `alerts --test` sends."""
     text = (
         f"Test of the alerts of deepcoin_ops on the {settings.venue} venue, sent at {describe_instant(now)}.\n"
@@ -97,7 +97,7 @@ def build_test_alert(settings: Settings, now: datetime) -> Alert:
         "What happened: somebody ran `deepcoin-ops alerts --test`. Nothing is wrong and nothing has to be done.\n"
         f"Where to look: docs/alerts.md; {RUNBOOK}"
     )
-    return Alert("TEST", AlertKind.CHECK_FAILED, Severity.INFO, "", f"[{settings.venue}] test alert of deepcoin_ops", text)
+    return Letter("TEST", f"[{settings.venue}] test alert of deepcoin_ops", text, is_urgent=False)
 
 
 def deliver_after_flatten(settings: Settings, addresses: AlertAddresses) -> list[str]:

@@ -126,6 +126,20 @@ def test_what_failed_is_delivered_by_the_timer_later(begin: Begin, receiver: Ale
     assert (code, [alert["state"] for alert in listed], len(receiver.messages)) == (0, ["DELIVERED"], 1)
 
 
+def test_timers_that_run_at_once_deliver_once(begin: Begin, receiver: AlertReceiver) -> None:
+    """Nothing keeps a slow run of the timer from meeting the next one, or the sensor."""
+    now = datetime.now(UTC)
+    tick, boundary = now + timedelta(hours=6), now + timedelta(hours=12)
+    # Nobody flattened on the last two days, whatever time it is now.
+    schedule = f'schedule: {{cron: "{tick.minute} {tick.hour} * * *", day_boundary: "{boundary.hour:02}:00"}}\n'
+    _, environ = begin(text=SETTINGS + schedule)
+    with started(environ, "alerts") as first, started(environ, "alerts") as second, started(environ, "alerts") as third:
+        codes = [process.wait(PATIENCE_S) for process in (first, second, third)]
+    assert codes == [0, 0, 0]
+    assert len(receiver.titles) == 2
+    assert all("NOBODY FLATTENED" in title for title in receiver.titles)
+
+
 def test_a_test_alert_shows_whether_anything_arrives(begin: Begin, receiver: AlertReceiver) -> None:
     """Before the night on which it matters."""
     _, environ = begin()
@@ -146,7 +160,7 @@ def test_a_killed_flatten_is_told(begin: Begin, receiver: AlertReceiver) -> None
     with started(environ, "flatten", stderr=subprocess.PIPE) as process:
         wait_until(lambda: any(arrival.method == "POST" for arrival in exchange.arrivals()))
         settings, addresses = load_settings(environ), resolve_alert_addresses(environ)
-        soon = datetime.now(UTC) + timedelta(seconds=40)
+        soon = datetime.now(UTC) + timedelta(seconds=70)
         deliver_due(settings, addresses, soon, wait_s=0)
         assert receiver.tries == 0
         process.kill()

@@ -11,7 +11,7 @@ from alert_receiver import TOKEN, AlertReceiver
 
 from deepcoin_ops.alerts.delivering import AlertsReport, deliver_due, send_test
 from deepcoin_ops.alerts.outbox import AlertState
-from deepcoin_ops.commands.alerts import build_test_alert
+from deepcoin_ops.commands.alerts import build_test_letter
 from deepcoin_ops.settings import Settings, load_settings
 from deepcoin_ops.settings_alerts import AlertAddresses, parse_alert_urls
 
@@ -151,7 +151,7 @@ def test_a_test_alert_goes_to_every_address_past_the_outbox(settings: Settings, 
     """Again and again, until it arrives."""
     with AlertReceiver() as gone:
         both = parse_alert_urls(f"{gone.url} {receiver.url}")
-    told = [send_test(both, build_test_alert(settings, NOW)) for _ in range(2)]
+    told = [send_test(both, build_test_letter(settings, NOW)) for _ in range(2)]
     assert [[each.failure for each in receipts] for receipts in told] == [["could not be reached", None]] * 2
     assert receiver.titles == ["[paper] test alert of deepcoin_ops"] * 2
     assert not settings.state_folder.exists()

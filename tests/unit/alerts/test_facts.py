@@ -26,7 +26,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 def in_a_while() -> datetime:
     """When a flatten that was opened just now should have the lock."""
-    return datetime.now(UTC) + timedelta(seconds=40)
+    return datetime.now(UTC) + timedelta(seconds=70)
 
 
 def test_a_flatten_is_read_with_what_it_left_open(lab: Lab) -> None:

@@ -161,6 +161,15 @@ def test_a_later_flatten_that_proves_the_same_instruments_flat_settles_it(find: 
     assert find(flattens=(earlier, left))["NOT_FLAT:F0"].settled is None
 
 
+def test_a_refused_flatten_is_settled_by_a_proof_that_ended_since_it_was_asked_for(find: Find) -> None:
+    """The one that held the lock has done the work; the one that waited for it in vain may end after it."""
+    refused = build_flatten(result=FlattenResult.REFUSED, opened_at=TICK + timedelta(seconds=30))
+    holder = build_flatten(*ALL_FLAT, number=1, opened_at=TICK)
+    assert find(flattens=(holder, refused))["REFUSED:F0"].settled == "flatten F1 proved it flat at 2026-03-08 23:31:00 UTC"
+    before = build_flatten(*ALL_FLAT, number=1, opened_at=TICK - timedelta(minutes=5))
+    assert find(flattens=(before, refused))["REFUSED:F0"].settled is None
+
+
 def test_a_day_that_nobody_flattened_is_told_after_the_deadline(find: Find, check_of: Callable[..., CheckRecord]) -> None:
     """With what is on record of the day, and what was last seen open."""
     refused = build_flatten(result=FlattenResult.REFUSED, reason="the kill switch is on")
