@@ -278,7 +278,7 @@ def without_credentials(environ: Mapping[str, str] = ENVIRONMENT) -> dict[str, s
     return {name: value for name, value in environ.items() if not name.upper().endswith(_SECRET_PARTS)}
 
 
-def resolve_alert_addresses(environ: Mapping[str, str] = os.environ) -> AlertAddresses:
+def resolve_alert_addresses(environ: Mapping[str, str] = ENVIRONMENT) -> AlertAddresses:
     """Where alerts go. Not part of `Settings`, which are shown and kept: an address holds a secret."""
     return parse_alert_urls(environ.get(ALERT_URLS_VARIABLE, ""))
 
