@@ -24,6 +24,7 @@ from deepcoin_ops.settings_alerts import ALERT_URLS_VARIABLE, AlertAddress, Aler
 # How often a process tells that nothing can be kept; it remembers by itself when it did, as nothing else can.
 _EMERGENCY_PAUSE = timedelta(hours=1)
 _last_emergencies: dict[Path, datetime] = {}
+_ABOUT_AN_END = (AlertKind.NOT_FLAT, AlertKind.UNVERIFIED, AlertKind.REFUSED, AlertKind.KILLED)
 # Letters to one address in one pass: a service that takes seconds for each must not use up the pass of the others.
 _LETTERS_PER_PASS = 5
 
@@ -102,7 +103,8 @@ def _deliver_kept(
     with outbox.held(wait_s) as is_held:
         if not is_held:
             return AlertsReport(is_busy=True, problems=addresses.problems, has_addresses=bool(addresses.usable))
-        found = outbox.record_found(find_alerts(read_facts(settings, now)), now)
+        kept = find_kept_flattens(outbox.read_entries())
+        found = outbox.record_found(find_alerts(read_facts(settings, now, kept=kept)), now)
         outbox.prune(now)
         receipts = post_letters(_write_letters(outbox.read_entries(), addresses.usable, now), limit_s)
         outbox.record_receipts(receipts, now)
@@ -114,6 +116,14 @@ def _deliver_kept(
         problems=addresses.problems,
         has_addresses=bool(addresses.usable),
     )
+
+
+def find_kept_flattens(entries: Iterable[OutboxEntry]) -> set[str]:
+    """The ids of the flattens whose end is kept as an alert; one about a flatten has its id behind the kind.
+
+    That a cap was passed over is kept while the flatten is still at work, and tells nothing of its end.
+    """
+    return {entry.key.partition(":")[2] for entry in entries if entry.kind in _ABOUT_AN_END}
 
 
 def _count_states(entries: Iterable[OutboxEntry], addresses: AlertAddresses, now: datetime) -> dict[AlertState, int]:

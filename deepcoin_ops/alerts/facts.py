@@ -6,7 +6,7 @@ Reads the ledger and the account locks; writes nothing and asks the exchange not
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -53,7 +53,7 @@ class AlertFacts:
         throttled_often: From how many throttled sends of one flatten on it is told.
         due_days: The days with a tick, oldest first.
         flattens: Of all accounts and days, in the order in which they were opened. Pages are there only where one has no
-            closing row or is not proven flat.
+            closing row or is not proven flat, and is not kept as an alert already.
         killed: The ids of flattens without a closing row that nobody works on.
         skipped_ticks: Ticks of the schedule that came too late.
         checks: Checks of accounts, oldest first.
@@ -75,13 +75,20 @@ class AlertFacts:
     ledger_problem: str = ""
 
 
-def read_facts(settings: Settings, now: datetime, pause: Callable[[float], None] = time.sleep) -> AlertFacts:
+def read_facts(
+    settings: Settings,
+    now: datetime,
+    pause: Callable[[float], None] = time.sleep,
+    kept: Collection[str] = (),
+) -> AlertFacts:
     """Read everything that is looked at. A ledger that cannot be read is one of the facts.
 
     Args:
         settings: Where ledger and locks are, and what is due.
         now: The time to judge by, aware.
         pause: Waits so many seconds between two looks at the lock of an account whose flatten has no closing row.
+        kept: Flattens whose alerts are kept already: the pages of their reads, by far the most of what there is, are left
+            out. Every commit of a flatten at work waits while the ledger is read.
     """
     since = now - HORIZON
     days = list_days(settings.calendar.day_of(since - _DAY_BEFORE), settings.calendar.day_of(now))
@@ -96,7 +103,7 @@ def read_facts(settings: Settings, now: datetime, pause: Callable[[float], None]
         due_days=tuple(_find_due_days(settings, days, now)),
     )
     try:
-        return _read_ledger(settings, facts, days, pause)
+        return _read_ledger(settings, facts, days, pause, kept)
     except LedgerError as error:
         return replace(facts, ledger_problem=str(error))
 
@@ -108,7 +115,13 @@ def _find_due_days(settings: Settings, days: Iterable[str], now: datetime) -> It
             yield DueDay(day, tick, settings.calendar.window(day)[1].astimezone(UTC))
 
 
-def _read_ledger(settings: Settings, facts: AlertFacts, days: Iterable[str], pause: Callable[[float], None]) -> AlertFacts:
+def _read_ledger(
+    settings: Settings,
+    facts: AlertFacts,
+    days: Iterable[str],
+    pause: Callable[[float], None],
+    kept: Collection[str],
+) -> AlertFacts:
     flattens: list[DayFlatten] = []
     ticks: list[SkippedTick] = []
     ledger = History.open_existing(settings.ledger_path, settings.venue)
@@ -127,7 +140,7 @@ def _read_ledger(settings: Settings, facts: AlertFacts, days: Iterable[str], pau
             records = ledger.read_flattens(day)
             ticks += ledger.read_skipped_ticks(day)
             attempts, cancels = (ledger.read_attempts(day), ledger.read_cancels(day)) if records else ([], [])
-            flattens += [_read_flatten(ledger, record, attempts, cancels) for record in records]
+            flattens += [_read_flatten(ledger, record, attempts, cancels, kept) for record in records]
         checks = tuple(ledger.read_checks_since(facts.since))
     unclosed = {flatten.request.flatten_id for flatten in flattens if flatten.closing is None}
     return replace(
@@ -157,12 +170,16 @@ def _is_free(settings: Settings, account: str) -> bool:
 
 
 def _read_flatten(
-    ledger: History, record: FlattenRecord, attempts: list[CloseAttempt], cancels: list[CancelAttempt]
+    ledger: History,
+    record: FlattenRecord,
+    attempts: list[CloseAttempt],
+    cancels: list[CancelAttempt],
+    kept: Collection[str],
 ) -> DayFlatten:
     flatten_id = record.request.flatten_id
     is_proven = record.closing is not None and record.closing.result in (FlattenResult.FLAT, FlattenResult.DRY_RUN)
     # One page of each instrument type: a later one takes the place of an earlier one.
-    pages = [] if is_proven else ledger.read_position_pages(flatten_id)
+    pages = [] if is_proven or flatten_id in kept else ledger.read_position_pages(flatten_id)
     return DayFlatten(
         request=record.request,
         opened_at=record.opened_at,

@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from alert_receiver import TOKEN, AlertReceiver
 
-from deepcoin_ops.alerts.delivering import AlertsReport, deliver_due, send_test
-from deepcoin_ops.alerts.outbox import AlertState
+from deepcoin_ops.alerts.alert import Alert, AlertKind
+from deepcoin_ops.alerts.delivering import AlertsReport, deliver_due, find_kept_flattens, send_test
+from deepcoin_ops.alerts.outbox import AlertState, OutboxEntry
 from deepcoin_ops.commands.alerts import build_test_letter
+from deepcoin_ops.domain.breaks import Severity
 from deepcoin_ops.settings import Settings, load_settings
 from deepcoin_ops.settings_alerts import AlertAddresses, parse_alert_urls
 
@@ -145,6 +147,16 @@ def test_what_cannot_be_kept_is_told_all_the_same_once_an_hour(
             deliver_due(settings, addresses, now, wait_s=0)
     assert receiver.titles == ["[paper] all accounts: alerts cannot be kept on the disk"] * 2
     assert f"- {TITLE}" in receiver.messages[0]["message"]
+
+
+def test_a_flatten_counts_as_kept_only_once_its_end_is() -> None:
+    """That it passed over a cap is told while it is at work; what it leaves open has to be read all the same."""
+
+    def entry(kind: AlertKind) -> OutboxEntry:
+        return OutboxEntry.of(Alert(f"{kind}:{kind.lower()}", kind, Severity.ERROR, "main", "", ""), NOW)
+
+    kept = find_kept_flattens(entry(kind) for kind in AlertKind)
+    assert kept == {"not_flat", "unverified", "refused", "killed"}
 
 
 def test_a_test_alert_goes_to_every_address_past_the_outbox(settings: Settings, receiver: AlertReceiver) -> None:

@@ -38,6 +38,8 @@ def test_a_flatten_is_read_with_what_it_left_open(lab: Lab) -> None:
     assert {each.intent.instrument_id for each in left.attempts} == {"BTC-USDT-SWAP", ETH}
     assert len(left.verdicts) == len(lab.desk.account.instruments)
     assert flat.after == ()
+    [kept, _flat] = read_facts(lab.desk.settings, in_a_while(), kept={left.request.flatten_id}).flattens
+    assert (kept.after, kept.verdicts) == ((), left.verdicts)
     assert [each.verdict.is_flat for each in flat.verdicts] == [True]
 
 
