@@ -227,7 +227,15 @@ def kill(account: str | None, reason: str) -> None:
 
     Running and new flattens obey, by whatever they were launched. Reads and records go on. `resume` switches it off.
     """
-    _print(plain(kill_switch.kill(load_settings(), account, reason).text).plain)
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        if account is not None:
+            raise
+        switched = kill_switch.kill_blindly(str(error), reason)
+    else:
+        switched = kill_switch.kill(settings, account, reason)
+    _print(plain(switched.text).plain)
 
 
 @main.command()

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from deepcoin_ops.commands.flatten import describe_user
+from deepcoin_ops.domain.model import Venue
 from deepcoin_ops.flattening.kill_switch import KillNote, KillSwitch
 from deepcoin_ops.settings import Settings
+from deepcoin_ops.settings_environment import ENVIRONMENT
+from deepcoin_ops.settings_variables import find_kill_folder, read_variables
 
 _EFFECT = (
     "From the next slot on no close and no cancel is sent{where}, by whatever launched it. A flatten at work awaits the "
@@ -43,6 +46,28 @@ def kill(settings: Settings, account: str | None, reason: str) -> Switched:
     effect = _EFFECT.format(where=f"{where} on the {settings.venue} venue")
     cure = f"`deepcoin-ops resume{f' --account {account}' if account else ''}` switches it off."
     return Switched("\n".join([head, *notes, effect, cure]))
+
+
+def kill_blindly(why_blind: str, reason: str) -> Switched:
+    """Put the kill switch of every account on although the settings cannot be read, on either venue. Writes.
+
+    Whoever stops everything must not have to mend a file first.
+
+    Args:
+        why_blind: What is wrong with the settings.
+        reason: Why it is stopped; may be empty.
+
+    Raises:
+        KillSwitchFailed: It could not be put on.
+    """
+    variables, _problems = read_variables(ENVIRONMENT)
+    switches = [KillSwitch(find_kill_folder(variables.state_folder, venue), None) for venue in Venue]
+    for switch in switches:
+        switch.put_on(describe_user(), reason, datetime.now(UTC))
+    notes = [line for switch in switches for line in _describe(switch.read_notes())]
+    head = "KILL SWITCH ON, for every account of both venues, because the settings cannot be read:"
+    cure = "Mend the settings, then `deepcoin-ops resume` switches off the one of the venue in use."
+    return Switched("\n".join([head, why_blind, *notes, _EFFECT.format(where=" below this state folder"), cure]))
 
 
 def resume(settings: Settings, account: str | None) -> Switched:

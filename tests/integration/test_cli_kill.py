@@ -144,3 +144,21 @@ def test_kill_stops_a_flatten_that_runs_in_another_terminal(start: Start) -> Non
     assert "wrong feed" in document["closing"]["reason"]
     verdicts = {each["instrument_id"]: each["verdict"] for each in document["verdicts"]}
     assert (verdicts["BTC-USDT-SWAP"], verdicts["ETH-USDT-SWAP"]) == ("FLAT", "RESIDUAL")
+
+
+def test_kill_stops_everything_although_the_settings_are_broken(start: Start) -> None:
+    """Whoever stops it in a hurry must not have to find a misspelt key first; a running flatten read a file that was good."""
+    exchange, variables = start()
+    settings_file = Path(variables["DEEPCOIN_OPS_SETTINGS"])
+    good = settings_file.read_text()
+    settings_file.write_text(good.replace("max_rounds", "max_ronds"))
+    killed = run(variables, "kill", "--reason", "now")
+    assert killed.returncode == 0
+    for told in ("every account of both venues", "max_rounds", str(kill_folder(variables) / "every.account.json")):
+        assert told in killed.stdout
+    assert run(variables, "kill", "--account", "main").returncode == 2
+    settings_file.write_text(good)
+    assert run(variables, "flatten").returncode == 2
+    assert closes(exchange) == []
+    assert run(variables, "resume").returncode == 0
+    assert run(variables, "flatten").returncode == 0
