@@ -147,7 +147,7 @@ def test_kill_stops_a_flatten_that_runs_in_another_terminal(start: Start) -> Non
 
 
 def test_kill_stops_everything_although_the_settings_are_broken(start: Start) -> None:
-    """Whoever stops it in a hurry must not have to find a misspelt key first; a running flatten read a file that was good."""
+    """Whoever stops it in a hurry must not have to find a misspelt key first."""
     exchange, variables = start()
     settings_file = Path(variables["DEEPCOIN_OPS_SETTINGS"])
     good = settings_file.read_text()
