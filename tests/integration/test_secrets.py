@@ -18,7 +18,7 @@ import pytest
 import requests
 from command_line import run
 from flatten_lab import build_scenario, position
-from live_exchange import LIVE_SETTINGS, LiveStand, open_live_stand
+from live_exchange import LiveStand, build_alert_canary, open_live_stand
 from secret_search import SecretSearch
 
 from deepcoin_ops.domain.errors import DeepcoinOpsError, NotArmed, ReadFailed, SettingsError
@@ -33,7 +33,6 @@ from deepcoin_ops.settings import load_settings, resolve_credentials
 
 BTC, ETH = "BTC-USDT-SWAP", "ETH-USDT-SWAP"
 POSITIONS = (position(BTC, "1", "100"), position(ETH, "2", "50", "short"))
-ONE_INSTRUMENT = LIVE_SETTINGS.replace(f"[{BTC}, {ETH}]", f"[{BTC}]")
 
 CALLS: dict[str, Callable[[DeepcoinClient], object]] = {
     "account/uid": lambda client: client.fetch_uid(),
@@ -48,9 +47,9 @@ CALLS: dict[str, Callable[[DeepcoinClient], object]] = {
 }
 
 
-def search(stand: LiveStand) -> SecretSearch:
-    """Looks for the account's canaries, and for every signature that the exchange has seen."""
-    return SecretSearch(stand.exchange.secrets(), stand.exchange.signatures())
+def search(stand: LiveStand, **more: str) -> SecretSearch:
+    """Looks for the account's canaries and for further ones, and for every signature that the exchange has seen."""
+    return SecretSearch({**stand.exchange.secrets(), **more}, stand.exchange.signatures())
 
 
 @pytest.fixture(scope="module")
@@ -187,10 +186,11 @@ def test_the_command_line_leaves_no_secret_behind(tmp_path: Path, faults: tuple[
     """Standard output and error, the ledger row by row, the paces, the locks: everything below the folders of a desk."""
     order = PaperOrder(BTC, "long", "1", price="80000", order_id="WAITS")
     scenario = build_scenario(POSITIONS, faults, orders=[order])
-    with open_live_stand(tmp_path, scenario, is_echoing=True, HOME=str(tmp_path)) as stand:
+    password, alerts = build_alert_canary()
+    with open_live_stand(tmp_path, scenario, is_echoing=True, HOME=str(tmp_path), **alerts) as stand:
         stand.arm()
         outputs = [(command, run(stand.variables, *command)) for command in COMMANDS]
-        looking = search(stand)
+        looking = search(stand, alerts=password)
         for command, ended in outputs:
             looking.look_at(" ".join(command), ended.stdout + ended.stderr + repr(ended.args))
             assert "Traceback" not in ended.stderr

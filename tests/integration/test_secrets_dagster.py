@@ -14,7 +14,7 @@ import pytest
 from dagster_stack import DagsterStack, run_dagster_with
 from flatten_lab import build_scenario, position, stubborn
 from graphql_sweep import GraphqlSweep
-from live_exchange import LIVE_SETTINGS, LiveStand, open_live_stand
+from live_exchange import LIVE_SETTINGS, LiveStand, build_alert_canary, open_live_stand
 from secret_search import SecretSearch
 from waiting import wait_for
 
@@ -44,6 +44,11 @@ def build_text() -> str:
     prefixes = {name: "DEEPCOIN" if name == "main" else name.upper() for name in ACCOUNTS}
     accounts = [f"  {name}: {{credentials_prefix: {prefix}, instruments: [{BTC}]}}" for name, prefix in prefixes.items()]
     return "\n".join(["accounts:", *accounts, LIVE_SETTINGS[LIVE_SETTINGS.index("pace:") :]])
+
+
+def search(stand: LiveStand, password: str) -> SecretSearch:
+    """Looks for the canaries of all accounts, the password for alerts, and every signature that the exchange has seen."""
+    return SecretSearch({**stand.exchange.secrets(), "alerts": password}, stand.exchange.signatures())
 
 
 def launch_all(stack: DagsterStack) -> dict[str, str]:
@@ -98,7 +103,8 @@ def test_dagster_leaves_no_secret_behind(tmp_path: Path, only: Collection[str]) 
     scenario = build_scenario([], FAULTS)
     owners = tuple(PaperAccount(name, (position(BTC, "1", "100"),)) for name in ACCOUNTS)
     scenario = type(scenario)(scenario.instruments, owners, scenario.faults, scenario.limits)
-    with open_live_stand(tmp_path, scenario, build_text(), is_echoing=True, HOME=str(tmp_path)) as stand:
+    password, alerts = build_alert_canary()
+    with open_live_stand(tmp_path, scenario, build_text(), is_echoing=True, HOME=str(tmp_path), **alerts) as stand:
         for account in ARMED:
             stand.arm(account)
         with run_dagster_with(tmp_path, stand.variables, stand.exchange) as stack:
@@ -110,17 +116,13 @@ def test_dagster_leaves_no_secret_behind(tmp_path: Path, only: Collection[str]) 
             wait_for(
                 "the day's report", lambda: stack.page.list_materialisations("flatten_report", [stack.trading_day]) or None
             )
-            looking = SecretSearch(stand.exchange.secrets(), stand.exchange.signatures())
+            looking = search(stand, password)
             looking.look_at("refused config", told)
             assert sweep(stack, runs, only, looking) > len(only)
             assert looking.look_at_processes(stack.groups.values()) >= len(stack.groups)
-        looking = complete(looking, stand)
+        # Again from the stand: requests were signed since.
+        earlier, looking = looking.findings, search(stand, password)
         looking.look_at_folder(tmp_path)
     found = {path.suffix for path in tmp_path.rglob("*")}
     assert {".sqlite", ".db", ".parquet", ".html", ".log", ".err"} <= found
-    assert looking.findings == []
-
-
-def complete(looking: SecretSearch, stand: LiveStand) -> SecretSearch:
-    """The same search, with the signatures that were seen since it began."""
-    return SecretSearch(stand.exchange.secrets(), stand.exchange.signatures(), looking.findings)
+    assert [*earlier, *looking.findings] == []

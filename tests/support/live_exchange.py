@@ -20,6 +20,7 @@ from pathlib import Path
 
 from flatten_lab import Lab
 
+from deepcoin_ops import settings
 from deepcoin_ops.domain.paper_credentials import PaperCredentials
 from deepcoin_ops.flattening.desk import open_desk
 from deepcoin_ops.paper.answers import Answer
@@ -30,6 +31,7 @@ from deepcoin_ops.paper.scenario import PaperAccount, Scenario
 from deepcoin_ops.paper.server import PaperExchange
 from deepcoin_ops.settings import load_settings
 
+ALERT_URLS = "DEEPCOIN_OPS_ALERT_URLS"
 CAP_USDT = Decimal(10_000_000)
 
 # As fast as the live venue's lower bounds allow; keep the instruments few.
@@ -130,6 +132,14 @@ class LiveExchange(PaperExchange):
     def sends(self) -> list[str]:
         """The paths of the requests that could have changed something, in order, refused ones too."""
         return [arrival.path for arrival in self.arrivals() if arrival.method != "GET"]
+
+
+def build_alert_canary() -> tuple[str, dict[str, str]]:
+    """A password that occurs nowhere else, and the variable with an address for alerts that holds it; nobody listens."""
+    password = f"canaryalert-{secrets.token_hex(16)}"
+    # A variable of the project's that no setting reads is refused as a misspelt one.
+    is_read = ALERT_URLS in vars(settings)["_DEFAULTS"]
+    return password, {ALERT_URLS: f"json://someone:{password}@127.0.0.1:9/alerts"} if is_read else {}
 
 
 def live_uid(account: str) -> str:
