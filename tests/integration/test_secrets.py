@@ -162,7 +162,15 @@ SEVERAL = (
     Fault(FaultAction.HANG, "trade/v2/orders-pending"),
     Fault(FaultAction.NOT_AN_OBJECT, "trade/cancel-order"),
 )
-EVERY = [(Fault(action, endpoint, delay_s=0.2),) for action in FaultAction for endpoint in CALLS]
+READS = ("account/uid", "account/positions", "trade/v2/orders-pending")
+WRITES = ("batch-close-position", "trade/cancel-order")
+EVERY = {
+    f"{action}-{'reads' if endpoints is READS else 'writes'}": tuple(
+        Fault(action, endpoint, call=2 if endpoint == "account/positions" else 1, delay_s=0.2) for endpoint in endpoints
+    )
+    for action in FaultAction
+    for endpoints in (READS, WRITES)
+}
 COMMANDS = (
     ("plan",),
     ("flatten",),
@@ -179,7 +187,7 @@ COMMANDS = (
     [
         pytest.param((), id="none", marks=pytest.mark.chaos),
         pytest.param(SEVERAL, id="several"),
-        *(pytest.param(faults, id=f"{faults[0].action}-{faults[0].endpoint}", marks=pytest.mark.chaos) for faults in EVERY),
+        *(pytest.param(faults, id=name, marks=pytest.mark.chaos) for name, faults in EVERY.items()),
     ],
 )
 def test_the_command_line_leaves_no_secret_behind(tmp_path: Path, faults: tuple[Fault, ...]) -> None:
@@ -194,7 +202,7 @@ def test_the_command_line_leaves_no_secret_behind(tmp_path: Path, faults: tuple[
         for command, ended in outputs:
             looking.look_at(" ".join(command), ended.stdout + ended.stderr + repr(ended.args))
             assert "Traceback" not in ended.stderr
-        assert stand.exchange.sends()
+        assert stand.exchange.signed_arrivals()
         files = looking.look_at_folder(tmp_path)
     assert (tmp_path / "state" / "live" / "ledger.sqlite").is_file()
     assert files > 5
