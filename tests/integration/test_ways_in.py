@@ -14,8 +14,11 @@
 | a redirect, a proxy, a .netrc | here through the command line; unit/exchange/test_transport for the POST |
 | a base URL with a user, another host, a path | here; unit/test_settings for every form |
 | an instrument or account that is not configured | test_cli, unit/orchestration/test_ops |
+| an account that is not armed | test_admission; test_secrets_dagster beside others that are |
 | an instrument in the wrong product group | here |
 | a clock that is too far off | test_flatten_orders_late |
+| a ledger restored from an old copy | test_ledger_setback |
+| another page in the operator's browser | test_web_page |
 | dagster dev, a .env file, the live venue without arming; a ledger of the other venue | test_ways_in_live |
 """
 
