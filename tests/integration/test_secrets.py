@@ -29,7 +29,7 @@ from deepcoin_ops.flattening.desk import build_client, open_desk
 from deepcoin_ops.orchestration.resources import FlattenDesk
 from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.paper.order_records import PaperOrder
-from deepcoin_ops.settings import load_settings, resolve_credentials
+from deepcoin_ops.settings import load_settings, resolve_alert_addresses, resolve_credentials
 
 BTC, ETH = "BTC-USDT-SWAP", "ETH-USDT-SWAP"
 POSITIONS = (position(BTC, "1", "100"), position(ETH, "2", "50", "short"))
@@ -120,6 +120,10 @@ def test_no_object_shows_a_secret(hasty: tuple[LiveStand, DeepcoinClient]) -> No
         desk = opened.enter_context(open_desk(settings, "main", stand.variables))
         for shown in (settings, account, credentials, client, desk, desk.client, FlattenDesk(), vars(client), vars(desk)):
             looking.look_at(type(shown).__name__, f"{shown!r} {shown}")
+    password, alerts = build_alert_canary()
+    addresses = resolve_alert_addresses(alerts)
+    for each in (addresses, *addresses.usable):
+        assert password not in f"{each!r} {each}"
     looking.look_at("public settings", settings.as_public_json())
     looking.look_at("settings as a dictionary", repr(asdict(replace(settings, accounts={}))))
     looking.look_at("pickled settings", pickle.dumps(replace(settings, accounts=dict(settings.accounts))))

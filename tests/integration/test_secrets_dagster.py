@@ -116,6 +116,8 @@ def test_dagster_leaves_no_secret_behind(tmp_path: Path, only: Collection[str]) 
             wait_for(
                 "the day's report", lambda: stack.page.list_materialisations("flatten_report", [stack.trading_day]) or None
             )
+            daemon_log = tmp_path / "daemon-0.log"
+            wait_for("an alert that cannot be delivered", lambda: "address 1 (json)" in daemon_log.read_text())
             looking = search(stand, password)
             looking.look_at("refused config", told)
             assert sweep(stack, runs, only, looking) > len(only)

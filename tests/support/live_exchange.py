@@ -20,7 +20,6 @@ from pathlib import Path
 
 from flatten_lab import Lab
 
-from deepcoin_ops import settings
 from deepcoin_ops.domain.paper_credentials import PaperCredentials
 from deepcoin_ops.flattening.desk import open_desk
 from deepcoin_ops.paper.answers import Answer
@@ -30,8 +29,8 @@ from deepcoin_ops.paper.desk import Request
 from deepcoin_ops.paper.scenario import PaperAccount, Scenario
 from deepcoin_ops.paper.server import PaperExchange
 from deepcoin_ops.settings import load_settings
+from deepcoin_ops.settings_alerts import ALERT_URLS_VARIABLE
 
-ALERT_URLS = "DEEPCOIN_OPS_ALERT_URLS"
 CAP_USDT = Decimal(10_000_000)
 
 # As fast as the live venue's lower bounds allow; keep the instruments few.
@@ -137,9 +136,7 @@ class LiveExchange(PaperExchange):
 def build_alert_canary() -> tuple[str, dict[str, str]]:
     """A password that occurs nowhere else, and the variable with an address for alerts that holds it; nobody listens."""
     password = f"canaryalert-{secrets.token_hex(16)}"
-    # A variable of the project's that no setting reads is refused as a misspelt one.
-    is_read = ALERT_URLS in vars(settings)["_DEFAULTS"]
-    return password, {ALERT_URLS: f"json://someone:{password}@127.0.0.1:9/alerts"} if is_read else {}
+    return password, {ALERT_URLS_VARIABLE: f"json://someone:{password}@127.0.0.1:9/alerts"}
 
 
 def live_uid(account: str) -> str:
