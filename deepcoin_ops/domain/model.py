@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -217,6 +217,14 @@ class RawAnswer:
     body: bytes
     length: int
     is_truncated: bool = False
+
+
+@dataclass(frozen=True)
+class ClockReading:
+    """How far the exchange's clock is ahead of this machine's, and by how many seconds either way that may be wrong."""
+
+    offset: timedelta
+    error_s: float
 
 
 @dataclass(frozen=True)

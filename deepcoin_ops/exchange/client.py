@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 from deepcoin_ops.domain.error_codes import explain_code, refusal_of
 from deepcoin_ops.domain.errors import ReadFailed, ReadRefused
 from deepcoin_ops.domain.model import (
+    ClockReading,
     CloseAnswer,
     Instrument,
     InstrumentType,
@@ -117,8 +118,8 @@ class DeepcoinClient:
         """Close the kept connections."""
         self._transport.close()
 
-    def fetch_clock_offset(self, is_stopped: Callable[[], bool] = never) -> timedelta:
-        """How far the exchange's clock is ahead of this machine's; half of the round trip is the error of it.
+    def fetch_clock(self, is_stopped: Callable[[], bool] = never) -> ClockReading:
+        """How far the exchange's clock is ahead of this machine's, and by how much that may be wrong.
 
         Raises:
             ReadFailed: The server time could not be read.
@@ -131,7 +132,8 @@ class DeepcoinClient:
         arrived = self._now()
         self._note_read("market", self._market_pace, answer)
         server_time = self._parse_answer(path, answer, wire.parse_server_time)
-        return server_time - (started + (arrived - started) / 2)
+        half = (arrived - started) / 2
+        return ClockReading(server_time - (started + half), half.total_seconds())
 
     def apply_clock_offset(self, offset: timedelta) -> None:
         """Sign with the exchange's clock from now on."""

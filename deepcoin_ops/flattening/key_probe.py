@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from threading import Event
 
 from deepcoin_ops.domain.checks import Finding, FindingKind
-from deepcoin_ops.domain.errors import GuardRefused, ReadFailed, ReadRefused
+from deepcoin_ops.domain.errors import GuardRefused, ReadFailed, ReadRefused, SendWithdrawn
 from deepcoin_ops.domain.model import Refusal
 from deepcoin_ops.flattening.clock_correction import ClockCorrection
 from deepcoin_ops.flattening.desk import Desk
 
 _UNKNOWN_KEY_CODE = "50113"
 _ADDRESS_CODE = "50110"
+_POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -35,17 +37,21 @@ class KeyProbe:
     Args:
         desk: The account.
         clock: Corrects the clock.
-        is_stopped: Asked while waiting for slots.
-        limit_s: For how many seconds failed reads of the uid are tried again.
+        is_stopped: Asked while waiting.
+        limit_s: For how many seconds failed reads of the uid and of the clock are tried again.
     """
 
     def __init__(self, desk: Desk, clock: ClockCorrection, is_stopped: Callable[[], bool], limit_s: float):
         self._desk = desk
         self._clock = clock
-        self._is_stopped = is_stopped
+        self._is_closed = Event()
+        self._is_asked_to_stop = is_stopped
         self._limit_s = limit_s
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="probe")
         self._asked: tuple[Future[str | Finding], Future[float | Finding]] | None = None
+
+    def _is_stopped(self) -> bool:
+        return self._is_asked_to_stop() or self._is_closed.is_set()
 
     def start(self) -> tuple[Future[str | Finding], Future[float | Finding]]:
         """Begin asking, once; what will have been answered."""
@@ -60,6 +66,9 @@ class KeyProbe:
             SendWithdrawn: Stopping was asked for.
         """
         asked_uid, asked_offset = self.start()
+        while wait([asked_uid, asked_offset], timeout=_POLL_S).not_done:
+            if self._is_stopped():
+                raise SendWithdrawn("stopped while it was asked whose key it is; nothing was sent")
         uid, offset = asked_uid.result(), asked_offset.result()
         return Probed(
             uid=uid if isinstance(uid, str) else None,
@@ -68,7 +77,8 @@ class KeyProbe:
         )
 
     def close(self) -> None:
-        """Wait for nobody; what is still on its way is of no use any more."""
+        """Wait for nobody and ask no more; what is still on its way is of no use."""
+        self._is_closed.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _fetch_uid(self) -> str | Finding:
@@ -120,7 +130,7 @@ class KeyProbe:
 
     def _align_clock(self) -> float | Finding:
         try:
-            return self._clock.align()
+            return self._clock.align(self._limit_s, self._is_stopped)
         except GuardRefused as error:
             return _find(FindingKind.CLOCK_OFF, str(error))
 

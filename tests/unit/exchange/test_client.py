@@ -383,7 +383,7 @@ def test_a_wrong_clock_is_refused_until_it_is_corrected(bench: Bench) -> None:
     """One read of the server's time mends it, without touching the machine's clock."""
     client = bench.client(now=lambda: datetime.now(UTC) - timedelta(minutes=5))
     assert client.send_close(BATCH_CLOSE, BTC_CLOSE).refusal is Refusal.TIMESTAMP
-    offset = client.fetch_clock_offset()
+    offset = client.fetch_clock().offset
     assert client.clock_offset == timedelta(0)
     client.apply_clock_offset(offset)
     assert round(offset / timedelta(minutes=1)) == 5
@@ -394,10 +394,11 @@ def test_a_clock_is_corrected_by_the_middle_of_the_round_trip(bench: Bench) -> N
     """With both ends of the trip given, half of it is what the measurement may be wrong by."""
     begun = datetime.now(UTC)
     trip = iter([begun - timedelta(seconds=100), begun - timedelta(seconds=96)])
-    offset = bench.client(now=lambda: next(trip)).fetch_clock_offset()
+    reading = bench.client(now=lambda: next(trip)).fetch_clock()
     # The exchange reads the same clock somewhere between the two lines, and tells whole milliseconds.
     middle, took = timedelta(seconds=98), datetime.now(UTC) - begun
-    assert middle - timedelta(milliseconds=1) <= offset <= middle + took
+    assert middle - timedelta(milliseconds=1) <= reading.offset <= middle + took
+    assert reading.error_s == 2.0
 
 
 def test_a_clock_that_cannot_be_read_stays_as_it_was(bench: Bench) -> None:
@@ -405,7 +406,7 @@ def test_a_clock_that_cannot_be_read_stays_as_it_was(bench: Bench) -> None:
     client = bench.client()
     bench.spoil(FaultAction.HTML, endpoint="market/time")
     with pytest.raises(ReadFailed):
-        client.fetch_clock_offset()
+        client.fetch_clock()
     assert client.clock_offset == timedelta(0)
 
 
