@@ -7,7 +7,7 @@ priced counts as above it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -75,6 +75,11 @@ def find_excess(lines: Sequence[PlanLine], market: MarketData, caps: Caps) -> tu
     is_blocking = caps.on_cap is OnCap.REFUSE
     ends = "on_cap is refuse." if is_blocking else "on_cap is close_and_alert, so it is closed all the same."
     return tuple(Finding(kind, is_blocking, f"{text}; {ends}") for kind, text in told)
+
+
+def has_unknown_notional(lines: Iterable[PlanLine], market: MarketData) -> bool:
+    """Whether the notional of a line is not known, by its opening prices neither."""
+    return any(_estimate(line, market) is None for line in lines)
 
 
 def _estimate(line: PlanLine, market: MarketData) -> Decimal | None:

@@ -7,12 +7,13 @@ every send (`sending`, `cancelling`); here it refuses a flatten that has sent no
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from deepcoin_ops.domain.caps import Caps, find_excess
+from deepcoin_ops.domain.caps import Caps, OnCap, find_excess, has_unknown_notional
 from deepcoin_ops.domain.checks import AccountCheck, CheckPurpose, Finding, FindingKind, describe_findings
 from deepcoin_ops.domain.errors import GuardRefused, SendWithdrawn
 from deepcoin_ops.domain.model import FlattenRequest, Venue
@@ -21,10 +22,12 @@ from deepcoin_ops.flattening.arming import Arming, find_arming
 from deepcoin_ops.flattening.clock_correction import ClockCorrection
 from deepcoin_ops.flattening.desk import Desk
 from deepcoin_ops.flattening.key_probe import KeyProbe, Probed
+from deepcoin_ops.flattening.observation import wait_until
 from deepcoin_ops.flattening.progress import Progress
 
 # Beside the few seconds that a first send waits anyway: without prices a cap cannot be told from none.
 _PRICE_PATIENCE_S = 15.0
+_PRICE_PAUSE_S = 1.0
 
 
 class MarketPrices(Protocol):
@@ -112,9 +115,19 @@ class Admission:
         is_priced = all(line.notional_usdt is not None for line in lines)
         if caps.need_notionals and not is_priced and not self._has_waited:
             self._has_waited = True
+            ends_s = time.monotonic() + self._desk.settings.deadline_s(0)
             market.start_missing()
             market.wait(_PRICE_PATIENCE_S)
+            # What no opening price stands in for either would be refused: that can wait as long as for the uid.
+            while self._would_refuse(lines, caps, market) and time.monotonic() < ends_s:
+                wait_until(time.monotonic() + _PRICE_PAUSE_S, self._is_stopped, time.sleep)
+                market.start_missing()
+                market.wait(_PRICE_PAUSE_S)
         return market.price_lines(lines)
+
+    def _would_refuse(self, lines: Sequence[PlanLine], caps: Caps, market: MarketPrices) -> bool:
+        is_unknown = has_unknown_notional(market.price_lines(lines), market.current())
+        return caps.on_cap is OnCap.REFUSE and is_unknown and not self._is_stopped()
 
     def _record(self, check: AccountCheck) -> None:
         request = self._request

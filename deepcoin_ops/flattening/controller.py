@@ -171,7 +171,7 @@ class Flatten:
             SendWithdrawn: Stopping was asked for before the first send; recorded likewise.
         """
         try:
-            check_lateness(self.request, datetime.now(UTC), self._desk.settings.schedule.max_lateness_s)
+            self._check_lateness()
         except GuardRefused as error:
             self._ending.write_refusal(str(error))
             raise
@@ -226,18 +226,28 @@ class Flatten:
             GuardRefused: Nothing may be sent; recorded.
             SendWithdrawn: Stopping was asked for; recorded likewise.
         """
+        began_s = time.monotonic()
         try:
             while True:
                 self._admission.check(self._sightings.open_lines, self._market_reads)
                 # On the boot clock: it may have taken a while, or the machine may have been suspended.
                 if SYSTEM_CLOCK.now_s() - read.arrived_s <= _FRESH_S:
-                    return read
+                    break
                 limit_s = self._desk.settings.deadline_s(0)
                 read = self._reader.fetch_snapshot(self.request.account, limit_s, self._stop.is_set)
                 self._note(read)
+            self._check_lateness()
         except (GuardRefused, SendWithdrawn) as error:
             self._ending.write_refusal(str(error))
             raise
+        # Deciding takes nothing from the closes. Not on the boot clock: time asleep is not given back.
+        waited_s = time.monotonic() - began_s
+        self._deadline_s += waited_s
+        self._orders_deadline_s += waited_s
+        return read
+
+    def _check_lateness(self) -> None:
+        check_lateness(self.request, datetime.now(UTC), self._desk.settings.schedule.max_lateness_s)
 
     # -- rounds ---------------------------------------------------------------------------------------------------------
 

@@ -241,6 +241,7 @@ def test_prices_that_do_not_come_are_no_way_past_a_cap(missing: list[str], is_re
     """The opening prices stand in; without contract sizes nothing does, and it counts as above."""
     faults = [Fault(FaultAction.SERVER_ERROR, f"market/{each}", call=None) for each in missing]
     capped = SETTINGS.replace("instruments:", "cap_notional_usdt: 1000000000\n    instruments:")
+    capped = capped.replace("max_deadline_s: 60", "max_deadline_s: 3")  # for which a refusal waits
     with open_lab(tmp_path, build_scenario([position("BTC-USDT-SWAP", "1", "1000")], faults), capped) as lab:
         if is_refused:
             with pytest.raises(GuardRefused, match="is not known"):
