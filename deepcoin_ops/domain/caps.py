@@ -17,6 +17,10 @@ from deepcoin_ops.domain.model import ProductGroup
 from deepcoin_ops.domain.planning import MarketData, PlanLine, describe_notional
 
 
+# What `find_excess` finds.
+EXCESS = frozenset({FindingKind.CAP_EXCEEDED, FindingKind.NOTIONAL_UNKNOWN})
+
+
 class OnCap(StrEnum):
     """What a flatten does when more is open than a cap allows; either way somebody is alerted.
 

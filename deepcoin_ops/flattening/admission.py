@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from deepcoin_ops.domain.caps import Caps, OnCap, find_excess, has_unknown_notional
+from deepcoin_ops.domain.caps import EXCESS, Caps, OnCap, find_excess, has_unknown_notional
 from deepcoin_ops.domain.checks import AccountCheck, CheckPurpose, Finding, FindingKind, describe_findings
 from deepcoin_ops.domain.errors import GuardRefused, SendWithdrawn
 from deepcoin_ops.domain.model import FlattenRequest, Venue
@@ -49,6 +49,8 @@ class MarketPrices(Protocol):
 class Admission:
     """The decision about one flatten. `start` it beside the first read, then `check` what that shows.
 
+    Once it is admitted only the caps are looked at again, with each read (`find_objection`).
+
     Args:
         desk: The account.
         request: Which flatten.
@@ -71,6 +73,8 @@ class Admission:
         self._report = report
         self._is_live = desk.settings.venue is Venue.LIVE
         self._has_waited = False
+        self._admitted: tuple[Probed | None, Arming | None] = (None, None)
+        self._is_excess_told = False
         self._probe = KeyProbe(desk, clock, is_stopped, desk.settings.deadline_s(0))
 
     def start(self) -> None:
@@ -107,8 +111,29 @@ class Admission:
                 f"account {self._desk.account.name}: {describe_findings(check.blocking)} Nothing was sent; left open: "
                 f"{describe_lines(lines)}; {_describe_total(lines)}."
             )
+        self._admitted = probed, arming
+        self._is_excess_told = any(finding.kind in EXCESS for finding in check.findings)
         for finding in check.findings:
             self._report(Progress(finding.text))
+
+    def find_objection(self, open_lines: Sequence[PlanLine], market: MarketPrices) -> str | None:
+        """Why no further close may be sent: a later read shows more open than the caps allow. None when it may.
+
+        The first read may have shown an old world, and positions are opened during a flatten. Each read counts for itself:
+        what was closed before is not added, because a close whose outcome is not known would count twice.
+
+        Raises:
+            LedgerError: What was found could not be recorded.
+        """
+        probed, arming = self._admitted
+        lines = market.price_lines(open_lines)
+        found = find_excess(lines, market.current(), find_caps(self._desk, arming))
+        if found and not self._is_excess_told:
+            self._is_excess_told = True
+            self._record(build_check(self._desk, CheckPurpose.FLATTEN, probed, (arming, ()), lines, market.current()))
+            for finding in found:
+                self._report(Progress(finding.text))
+        return describe_findings(finding for finding in found if finding.is_blocking) or None
 
     def _price(self, lines: Sequence[PlanLine], caps: Caps, market: MarketPrices) -> Sequence[PlanLine]:
         """The lines with the prices that a cap needs, as far as they come in time; they are waited for once."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Event
 
-from deepcoin_ops.domain.errors import GuardRefused, SendWithdrawn
+from deepcoin_ops.domain.errors import GuardRefused, LedgerError, SendWithdrawn
 from deepcoin_ops.domain.model import FlattenRequest, Outcome
 from deepcoin_ops.domain.planning import ClosePlan, PlanLine, describe_lines, total_notional
 from deepcoin_ops.exchange.pace_clock import SYSTEM_CLOCK
@@ -254,7 +254,7 @@ class Flatten:
     def _run_rounds(self, read: AccountRead) -> None:
         while True:
             due = self._due_lines(read)
-            if due:
+            if due and self._is_within_caps():
                 self._rounds += 1
                 size = f"{len(due)} instrument(s), {total_notional(due):,.0f} USDT"
                 self._teller.tell(f"round {self._rounds}: closing {size}, largest first", self._sender.tally.sends)
@@ -264,6 +264,15 @@ class Flatten:
             if newer is None:
                 return
             read = newer
+
+    def _is_within_caps(self) -> bool:
+        """Whether what is open now may still be closed; once it may not, this flatten sends nothing more."""
+        try:
+            objection = self._admission.find_objection(self._sightings.open_lines, self._market_reads)
+        except LedgerError as error:
+            objection = str(error)
+        self._sender.fatal_reason = self._sender.fatal_reason or objection
+        return objection is None
 
     def _due_lines(self, read: AccountRead) -> list[PlanLine]:
         """Open instruments that this read is evidence about, that nothing is in flight for and no cancel holds up."""

@@ -17,6 +17,7 @@ from deepcoin_ops.domain.errors import GuardRefused, NotArmed
 from deepcoin_ops.domain.model import FlattenResult
 from deepcoin_ops.flattening.desk import open_desk
 from deepcoin_ops.paper.faults import Fault, FaultAction
+from deepcoin_ops.paper.scenario import PaperBot
 from deepcoin_ops.settings import load_settings
 
 # 93,000 USDT or so at the paper exchange's price.
@@ -178,6 +179,35 @@ def test_above_the_cap_it_closes_and_says_so_where_the_desk_chose_that(tmp_path:
         assert outcome.is_success
         assert FindingKind.CAP_EXCEEDED in read_findings(stand)
         assert any("closed all the same" in progress.text for progress in lab.said)
+
+
+REOPENED_LARGER = build_scenario(
+    [position("BTC-USDT-SWAP", "1", "1")],
+    bots=[PaperBot(position("BTC-USDT-SWAP", "2", "3000"), follows_close_s=0.2)],
+)
+
+
+def test_what_is_opened_later_is_held_to_the_caps_as_well(tmp_path: Path) -> None:
+    """The first read showed a hundred USDT, perhaps of an old world; whoever refuses above a cap means the next one too."""
+    with open_live_stand(tmp_path, REOPENED_LARGER, ONE_INSTRUMENT) as stand:
+        stand.arm(cap_usdt=Decimal(5000))
+        _, outcome = flatten_live(stand)
+        assert outcome.closing.result is FlattenResult.NOT_FLAT
+        assert "a flatten may close 5,000 USDT; on_cap is refuse" in outcome.closing.reason
+        assert outcome.closing.residual_notional_usdt > 200_000
+        assert len(stand.exchange.sends()) == 1
+        assert read_findings(stand) == {FindingKind.CAP_EXCEEDED}
+
+
+def test_what_is_opened_later_is_closed_and_told_where_the_desk_chose_that(tmp_path: Path) -> None:
+    """The alert is about the day, not about its first second."""
+    chosen = ONE_INSTRUMENT.replace("instruments: [", "on_cap: close_and_alert\n    instruments: [")
+    with open_live_stand(tmp_path, REOPENED_LARGER, chosen) as stand:
+        stand.arm(cap_usdt=Decimal(5000))
+        lab, outcome = flatten_live(stand)
+        assert outcome.is_success
+        assert read_findings(stand) == {FindingKind.CAP_EXCEEDED}
+        assert sum("closed all the same" in progress.text for progress in lab.said) == 1
 
 
 def test_a_dry_run_needs_no_arming(tmp_path: Path) -> None:
