@@ -121,12 +121,13 @@ def write_arming(settings: Settings, arming: Arming) -> Path:
     Raises:
         NotArmed: The uid is armed under another account's name already, or the file cannot be written.
     """
-    twins = [other.account for other in _read_others(settings, arming.account) if other.uid == arming.uid]
+    others = [other for other in _read_others(settings, arming.account) if other.expires_at > arming.armed_at]
+    twins = [other.account for other in others if other.uid == arming.uid]
     if twins:
         raise NotArmed(
             f"uid {arming.uid} is armed as account {', '.join(twins)} already. Two names for one account have two locks "
             "and two paces, so its closes would be sent twice. Nothing was written; disarm the other one, or mend the "
-            "settings."
+            f"settings. Where they do not name it any more, remove its file in {settings.arming_folder} by hand."
         )
     path = arming_path(settings, arming.account)
     text = json.dumps(
@@ -226,12 +227,11 @@ def _parse(text: str, path: Path) -> Arming:
 
 
 def _read_others(settings: Settings, account: str) -> Iterator[Arming]:
-    for name in settings.accounts:
-        if name != account:
-            with suppress(ArmingUnusable):
-                other = read_arming(settings, name)
-                if other is not None:
-                    yield other
+    """The other armings in the folder, those of other settings files and for other addresses too; unreadable ones not."""
+    for path in sorted(settings.arming_folder.glob("*.json")):
+        if path != arming_path(settings, account):
+            with suppress(ArmingUnusable, OSError):
+                yield _parse(_read_private(path), path)
 
 
 def _unusable(path: Path, what: str) -> ArmingUnusable:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from deepcoin_ops.domain.checks import describe_findings
 from deepcoin_ops.domain.errors import NotArmed
 from deepcoin_ops.domain.model import Venue
 from deepcoin_ops.exchange.client import CANCEL_LANES, DeepcoinClient
@@ -14,7 +16,7 @@ from deepcoin_ops.exchange.orders import ORDER_LANES
 from deepcoin_ops.exchange.pacing import FilePace
 from deepcoin_ops.exchange.transport import Transport
 from deepcoin_ops.exchange.wire_cancels import CANCEL_TRIGGER
-from deepcoin_ops.flattening.arming import read_arming
+from deepcoin_ops.flattening.arming import find_arming
 from deepcoin_ops.flattening.kill_switch import KillSwitch
 from deepcoin_ops.ledger.journal import Ledger
 from deepcoin_ops.settings import AccountSettings, Settings, resolve_credentials
@@ -37,19 +39,23 @@ class Desk:
 
 
 def check_host(settings: Settings, account: AccountSettings) -> None:
-    """Refuse to talk to a host that is neither the exchange's own, nor loopback, nor in the account's arming file.
+    """Refuse to talk to a host that is neither the exchange's own, nor loopback, nor armed for now.
 
     Every signed request shows the key and the passphrase to whoever answers there, reads too.
 
     Raises:
         NotArmed: It is neither.
     """
-    if settings.venue is Venue.PAPER or settings.is_known_host or read_arming(settings, account.name) is not None:
+    if settings.venue is Venue.PAPER or settings.is_known_host:
+        return
+    arming, found = find_arming(settings, account.name, datetime.now(UTC))
+    if arming is not None and not any(finding.is_blocking for finding in found):
         return
     raise NotArmed(
         f"account {account.name}: {settings.base_url} (DEEPCOIN_BASE_URL) is not the exchange's own address, and the "
         "account is not armed for it. Nothing was sent there, no read either, and all positions are as they were. Unset "
-        "the variable, or arm the account for this address with `deepcoin-ops arm --trust-url`."
+        "the variable, or arm the account for this address with `deepcoin-ops arm --trust-url`. "
+        f"{describe_findings(found)}"
     )
 
 

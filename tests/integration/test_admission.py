@@ -227,6 +227,10 @@ def test_another_host_is_not_even_read_from_before_it_is_armed(tmp_path: Path) -
         stand.arm(base_url="https://deepcoin.invalid")
         with open_desk(load_settings(elsewhere), "main", elsewhere) as desk:
             assert desk.settings.base_url == "https://deepcoin.invalid"
+        now = datetime.now(UTC)
+        stand.arm(base_url="https://deepcoin.invalid", armed_at=now - timedelta(days=2), expires_at=now - timedelta(days=1))
+        with pytest.raises(NotArmed, match="its arming ended"), open_desk(load_settings(elsewhere), "main", elsewhere):
+            pytest.fail("a desk was opened for an address that was trusted until yesterday")
 
 
 def test_what_was_read_long_ago_is_read_again_before_anything_is_sent(tmp_path: Path) -> None:

@@ -91,6 +91,21 @@ def test_a_uid_that_is_armed_already_is_not_armed_under_a_second_name(tmp_path: 
         assert not (stand.arming / "twin.json").exists()
 
 
+def test_a_uid_is_armed_under_one_name_whatever_settings_file_names_it(stand: LiveStand) -> None:
+    """A second desk on the machine, or an account that was renamed: its old arming lives on until it ends."""
+    renamed = stand.arming.with_name("renamed.yaml")
+    renamed.write_text(SETTINGS.replace("  main:", "  renamed:"))
+    other = stand.variables | {"DEEPCOIN_OPS_SETTINGS": str(renamed)}
+    stand.arm()
+    ended = run(other, "arm", "--cap", "5000", "--yes-uid", live_uid("main"))
+    assert ended.returncode == 2
+    assert "armed as account main already" in ended.stderr
+    assert str(stand.arming) in ended.stderr
+    now = datetime.now(UTC)
+    stand.arm(armed_at=now - timedelta(days=2), expires_at=now - timedelta(days=1))
+    assert run(other, "arm", "--cap", "5000", "--yes-uid", live_uid("main")).returncode == 0
+
+
 def test_paper_needs_no_arming(stand: LiveStand) -> None:
     """Nobody should believe that paper was armed, or live by it."""
     ended = run(stand.variables | {"DEEPCOIN_OPS_VENUE": "paper"}, "arm", "--cap", "5000")
