@@ -42,10 +42,12 @@ def kill(settings: Settings, account: str | None, reason: str) -> Switched:
     is_new = switch.put_on(describe_user(), reason, datetime.now(UTC))
     where = f" for account {account}" if account else ""
     notes = _describe(switch.read_notes())
-    head = "KILL SWITCH ON." if is_new else "KILL SWITCH ON. It was on already, and the note that was there stays."
+    head = f"KILL SWITCH ON, {settings.venue} venue."
+    if not is_new:
+        head += " It was on already, and the note that was there stays."
     effect = _EFFECT.format(where=f"{where} on the {settings.venue} venue")
     cure = f"`deepcoin-ops resume{f' --account {account}' if account else ''}` switches it off."
-    return Switched("\n".join([head, *notes, effect, cure]))
+    return Switched("\n".join([head, *_warn_of_live(settings, account), *notes, effect, cure]))
 
 
 def kill_blindly(why_blind: str, reason: str) -> Switched:
@@ -85,7 +87,7 @@ def resume(settings: Settings, account: str | None) -> Switched:
     """
     switch = _find_switch(settings, account)
     was_on = switch.take_off()
-    whose = f"of account {account}" if account else "of every account"
+    whose = f"of {f'account {account}' if account else 'every account'} on the {settings.venue} venue"
     parts = [f"The kill switch {whose} is off." if was_on else f"The kill switch {whose} was not on ({switch.path})."]
     names = (account,) if account else tuple(settings.accounts)
     stopped = {name: notes for name in names if (notes := KillSwitch(settings.kill_folder, name).read_notes())}
@@ -95,6 +97,15 @@ def resume(settings: Settings, account: str | None) -> Switched:
     if was_on and len(stopped) < len(names):
         parts.append("Closes and cancels may be sent again. A flatten that was stopped does not go on; flatten anew.")
     return Switched("\n".join(parts), is_as_asked=not stopped)
+
+
+def _warn_of_live(settings: Settings, account: str | None) -> list[str]:
+    """What whoever wanted to stop the live venue has to hear, in a shell that does not have its variables."""
+    live_folder = settings.state_folder / Venue.LIVE
+    if settings.venue is Venue.LIVE or not live_folder.is_dir():
+        return []
+    command = f"DEEPCOIN_OPS_VENUE=live deepcoin-ops kill{f' --account {account}' if account else ''}"
+    return [f"NOT STOPPED: the live venue, whose state is in {live_folder}. This shell is on paper; `{command}` stops it."]
 
 
 def _find_switch(settings: Settings, account: str | None) -> KillSwitch:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from command_line import PATIENCE_S, run, run_json, started, wait_until
 from flatten_lab import SETTINGS, build_scenario, position
+from live_exchange import LIVE_SETTINGS
 
 from deepcoin_ops.paper.scenario import Scenario
 from deepcoin_ops.paper.server import PaperExchange
@@ -63,6 +64,22 @@ def test_kill_names_its_file_and_says_that_positions_stay_open_and_resume_ends_i
     assert resumed.returncode == 0
     assert "is off" in resumed.stdout
     assert run(variables, "flatten").returncode == 0
+
+
+def test_kill_in_a_shell_on_paper_says_that_live_goes_on(start: Start) -> None:
+    """At night, in a fresh terminal without the variable: it would look stopped, and real closes would go on."""
+    _, variables = start(LIVE_SETTINGS)
+    assert "NOT STOPPED" not in run(variables, "kill").stdout
+    live = Path(variables["DEEPCOIN_OPS_STATE"]) / "live"
+    live.mkdir()
+    told = run(variables, "kill", "--account", "main").stdout
+    assert "KILL SWITCH ON, paper venue." in told
+    assert f"NOT STOPPED: the live venue, whose state is in {live}." in told
+    assert "`DEEPCOIN_OPS_VENUE=live deepcoin-ops kill --account main` stops it" in told
+    told = run(variables | {"DEEPCOIN_OPS_VENUE": "live"}, "kill").stdout
+    assert "KILL SWITCH ON, live venue." in told
+    assert "NOT STOPPED" not in told
+    assert "on the live venue is off" in run(variables | {"DEEPCOIN_OPS_VENUE": "live"}, "resume").stdout
 
 
 def test_killing_twice_keeps_the_first_note_and_resuming_what_is_off_says_so(start: Start) -> None:
