@@ -16,7 +16,6 @@ from deepcoin_ops.domain.checks import Finding, FindingKind
 from deepcoin_ops.domain.model import ProductGroup
 from deepcoin_ops.domain.planning import MarketData, PlanLine, describe_notional
 
-
 # What `find_excess` finds.
 EXCESS = frozenset({FindingKind.CAP_EXCEEDED, FindingKind.NOTIONAL_UNKNOWN})
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from threading import Event
+from typing import Any
 
 from deepcoin_ops.domain.checks import Finding, FindingKind
 from deepcoin_ops.domain.errors import GuardRefused, ReadFailed, ReadRefused, SendWithdrawn
@@ -66,7 +67,8 @@ class KeyProbe:
             SendWithdrawn: Stopping was asked for.
         """
         asked_uid, asked_offset = self.start()
-        while wait([asked_uid, asked_offset], timeout=_POLL_S).not_done:
+        asked: tuple[Future[Any], ...] = asked_uid, asked_offset
+        while wait(asked, timeout=_POLL_S).not_done:
             if self._is_stopped():
                 raise SendWithdrawn("stopped while it was asked whose key it is; nothing was sent")
         uid, offset = asked_uid.result(), asked_offset.result()
