@@ -1,4 +1,4 @@
-"""What may be written in the launchpad: plain values, and never the name of an environment variable.
+"""What may be written in the launchpad: plain values, never the name of an environment variable or of a file.
 
 Dagster lets a text of run config be `{env: NAME}` and puts the variable's value in its place. Anybody who sees the page
 could have a key read out by an error message that names what was not found. No config model that an op declares by itself
@@ -41,3 +41,14 @@ def _plain(config_type: ConfigType) -> Any:
     if isinstance(config_type, Array):
         return dg.Array(_plain(config_type.inner_type))
     return _PLAIN[config_type]
+
+
+@dg.dagster_type_loader(config_schema=dg.String)
+def _load_plain(_context: dg.DagsterTypeLoaderContext, text: str) -> str:
+    return text
+
+
+# Dagster's own text would also be loaded from any file that a launch names, as a pickle, which runs what is in it.
+PLAIN_TEXT = dg.DagsterType(
+    type_check_fn=lambda _context, value: isinstance(value, str), name="PlainText", loader=_load_plain, typing_type=str
+)

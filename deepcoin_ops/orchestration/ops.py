@@ -22,7 +22,7 @@ from deepcoin_ops.flattening.opening import open_flatten
 from deepcoin_ops.flattening.progress import Progress
 from deepcoin_ops.flattening.supervision import run_beside
 from deepcoin_ops.orchestration import tags
-from deepcoin_ops.orchestration.config import read_config, schema_of
+from deepcoin_ops.orchestration.config import PLAIN_TEXT, read_config, schema_of
 from deepcoin_ops.orchestration.failures import guarded
 from deepcoin_ops.orchestration.metadata import build_before_metadata, build_outcome_metadata, build_plan_metadata
 from deepcoin_ops.orchestration.resources import FlattenDesk, RunningFlatten
@@ -74,7 +74,7 @@ def plan_closes(context: dg.OpExecutionContext, desk: FlattenDesk) -> str:
     return request.flatten_id
 
 
-@dg.op(out=dg.Out(str, description="The id of the flatten whose closes were sent."))
+@dg.op(ins={"flatten_id": dg.In(PLAIN_TEXT)}, out=dg.Out(str, description="The id of the flatten whose closes were sent."))
 def issue_batch_closes(context: dg.OpExecutionContext, desk: FlattenDesk, flatten_id: str) -> str:
     """Lock the account, read it afresh, check the guards, send rounds of closes. Sends.
 
@@ -100,7 +100,7 @@ def issue_batch_closes(context: dg.OpExecutionContext, desk: FlattenDesk, flatte
     return running.flatten.request.flatten_id
 
 
-@dg.op
+@dg.op(ins={"flatten_id": dg.In(PLAIN_TEXT)})
 def verify_flat(context: dg.OpExecutionContext, desk: FlattenDesk, flatten_id: str) -> None:
     """Take the reads that prove the account flat, write verdicts and closing row; fail naming what is left. Sends nothing.
 

@@ -63,3 +63,13 @@ def test_lists_and_switches_are_plain_too(settings: Settings) -> None:
     config = {"account": "main", "instruments": ["BTC-USDT-SWAP"], "dry_run": True}
     assert validate(settings, "flatten_positions", "plan_closes", config) == config
     assert validate(settings, "flatten_positions", "plan_closes", {}) == {"account": None, "dry_run": None}
+
+
+@pytest.mark.parametrize("op", ["issue_batch_closes", "verify_flat"])
+@pytest.mark.parametrize("named", [{"pickle": {"path": "/x"}}, {"json": {"path": "/x"}}, {"value": "F1"}])
+def test_an_input_names_no_file(settings: Settings, op: str, named: dict[str, Any]) -> None:
+    """Dagster's own text would be unpickled from a file that the launch names, and that runs what is in it."""
+    job = build_definitions(settings=settings).resolve_job_def("flatten_positions").get_subset(op_selection=[op])
+    assert dg.validate_run_config(job, {"ops": {op: {"inputs": {"flatten_id": "F1"}}}})
+    with pytest.raises(dg.DagsterInvalidConfigError):
+        dg.validate_run_config(job, {"ops": {op: {"inputs": {"flatten_id": named}}}})
