@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from deepcoin_ops.domain.caps import EXCESS, Caps, OnCap, find_excess, has_unknown_notional
@@ -99,7 +99,7 @@ class Admission:
             LedgerError: The decision could not be recorded.
         """
         probed = self._probe.wait() if self._is_live else None
-        arming, found = find_armed(self._desk)
+        arming, found = find_armed(self._desk, probed)
         lines = self._price(open_lines, find_caps(self._desk, arming), market)
         if self._is_stopped():
             raise SendWithdrawn("stopped before it was decided whether anything may be sent")
@@ -209,11 +209,15 @@ def build_check(
     )
 
 
-def find_armed(desk: Desk) -> tuple[Arming | None, tuple[Finding, ...]]:
-    """The account's arming and what is wrong with it; nothing of either on the paper venue, which needs none."""
+def find_armed(desk: Desk, probed: Probed | None) -> tuple[Arming | None, tuple[Finding, ...]]:
+    """The account's arming and what is wrong with it; nothing of either on the paper venue, which needs none.
+
+    It ends by the exchange's clock where that was read: this machine's may have been set back.
+    """
     if desk.settings.venue is Venue.PAPER:
         return None, ()
-    return find_arming(desk.settings, desk.account.name, datetime.now(UTC))
+    ahead_s = probed.clock_offset_s if probed else None
+    return find_arming(desk.settings, desk.account.name, datetime.now(UTC) + timedelta(seconds=ahead_s or 0.0))
 
 
 def _find_stopped(desk: Desk) -> list[Finding]:

@@ -72,7 +72,7 @@ def _ask(desk: Desk, purpose: CheckPurpose, report: Callable[[Progress], None]) 
         probed = probe.wait()
     finally:
         probe.close()
-    arming, findings = find_armed(desk)
+    arming, findings = find_armed(desk, probed)
     kept = findings if purpose is CheckPurpose.PREFLIGHT else ()
     return build_check(desk, purpose, probed, (arming, (*kept, *unread)), lines, market)
 

@@ -170,6 +170,13 @@ def test_a_clock_that_is_a_little_off_is_corrected(tmp_path: Path) -> None:
         assert flatten_live(stand)[1].is_success
 
 
+def test_an_arming_ends_by_the_exchanges_clock(tmp_path: Path) -> None:
+    """A clock that was set back by as much as is corrected does not lengthen it either."""
+    with open_live_stand(tmp_path, replace(SCENARIO, clock_offset_s=25), ONE_INSTRUMENT) as stand:
+        stand.arm(expires_at=datetime.now(UTC) + timedelta(seconds=20))
+        refuse(stand, FindingKind.ARMING_EXPIRED, told="its arming ended")
+
+
 def test_above_the_cap_it_closes_and_says_so_where_the_desk_chose_that(tmp_path: Path) -> None:
     """On the most volatile day a cap must not be what leaves everything open."""
     chosen = ONE_INSTRUMENT.replace("instruments: [", "on_cap: close_and_alert\n    instruments: [")
