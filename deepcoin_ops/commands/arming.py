@@ -13,7 +13,14 @@ from deepcoin_ops.domain.checks import describe_findings
 from deepcoin_ops.domain.errors import GuardRefused, NotArmed
 from deepcoin_ops.domain.model import Venue
 from deepcoin_ops.exchange.pacing import never
-from deepcoin_ops.flattening.arming import Arming, ArmingUnusable, read_arming, remove_arming, write_arming
+from deepcoin_ops.flattening.arming import (
+    Arming,
+    ArmingUnusable,
+    describe_state_folder,
+    read_arming,
+    remove_arming,
+    write_arming,
+)
 from deepcoin_ops.flattening.clock_correction import ClockCorrection
 from deepcoin_ops.flattening.desk import Desk, open_desk
 from deepcoin_ops.flattening.key_probe import KeyProbe
@@ -72,6 +79,7 @@ def propose_arming(
         uid=uid,
         cap_usdt=cap_usdt,
         base_url=settings.base_url,
+        state_folder=describe_state_folder(settings),
         armed_at=now,
         armed_by=describe_user(),
         expires_at=now + timedelta(days=days),

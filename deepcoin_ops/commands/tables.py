@@ -62,6 +62,7 @@ def build_proposal_tables(proposal: ArmingProposal) -> RenderableType:
         "account": arming.account,
         "uid": arming.uid,
         "exchange": arming.base_url,
+        "state": arming.state_folder,
         "cap": f"{describe_notional(arming.cap_usdt)} in one flatten",
         "armed until": arming.describe_expiry(now),
         "armed now": proposal.current.describe_expiry(now) if proposal.current else "no",

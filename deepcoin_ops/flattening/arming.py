@@ -1,8 +1,8 @@
 """The arming file of an account, without which nothing that changes anything is sent to the live exchange.
 
 One file per account, outside the checkout, for the eyes of its owner only. It names the exchange's uid of the account, so
-that another key cannot close another account; the most notional that one flatten may close; the address it holds for; and
-when it ends. Nothing in it is secret, but who can write it can arm.
+that another key cannot close another account; the most notional that one flatten may close; the address and the state
+folder it holds for; and when it ends. Nothing in it is secret, but who can write it can arm.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CURE = "Arm it with `deepcoin-ops arm`."
 # A clock that was a little ahead when the file was written is no fraud; one that was set back to lengthen an arming is.
 _CLOCK_SLACK = timedelta(minutes=5)
 _MOST_BYTES = 10_000
-_FIELDS = frozenset({"account", "uid", "cap_usdt", "base_url", "armed_at", "armed_by", "expires_at"})
+_FIELDS = frozenset({"account", "uid", "cap_usdt", "base_url", "state_folder", "armed_at", "armed_by", "expires_at"})
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Arming:
         uid: The exchange's own id of the account.
         cap_usdt: The most notional, in USDT, that one flatten may close.
         base_url: The exchange's address that it holds for.
+        state_folder: The state folder that it holds for, as `describe_state_folder` names it: locks, pace and kill switch
+            are in it, so that two folders would close one account side by side.
         armed_at: When it was written.
         armed_by: By whom, for people.
         expires_at: When it ends, at most 90 days later.
@@ -48,6 +50,7 @@ class Arming:
     uid: str
     cap_usdt: Decimal
     base_url: str
+    state_folder: str
     armed_at: datetime
     armed_by: str
     expires_at: datetime
@@ -62,6 +65,11 @@ class ArmingUnusable(NotArmed):
     """There is an arming file, and it cannot be trusted. Nothing was sent."""
 
 
+def describe_state_folder(settings: Settings) -> str:
+    """The state folder as an arming names it, whatever links lead to it."""
+    return str(settings.state_folder.resolve())
+
+
 def arming_path(settings: Settings, account: str) -> Path:
     """Where the arming file of an account is."""
     return settings.arming_folder / f"{account}.json"
@@ -72,7 +80,7 @@ def read_arming(settings: Settings, account: str) -> Arming | None:
 
     Raises:
         ArmingUnusable: It belongs to somebody else, others may read or write it, it is not what `write_arming` writes, or
-            it is for another account or address.
+            it is for another account, address or state folder.
     """
     path = arming_path(settings, account)
     try:
@@ -85,6 +93,9 @@ def read_arming(settings: Settings, account: str) -> Arming | None:
         raise _unusable(path, f"is for account {arming.account}, and not for {account}")
     if arming.base_url != settings.base_url:
         raise _unusable(path, f"is for {arming.base_url}, and not for {settings.base_url}")
+    if arming.state_folder != describe_state_folder(settings):
+        where = describe_state_folder(settings)
+        raise _unusable(path, f"is for the state folder {arming.state_folder}, and not for {where}, which has other locks")
     return arming
 
 
@@ -136,6 +147,7 @@ def write_arming(settings: Settings, arming: Arming) -> Path:
             "uid": arming.uid,
             "cap_usdt": format(arming.cap_usdt, "f"),
             "base_url": arming.base_url,
+            "state_folder": arming.state_folder,
             "armed_at": arming.armed_at.astimezone(UTC).isoformat(),
             "armed_by": arming.armed_by,
             "expires_at": arming.expires_at.astimezone(UTC).isoformat(),
@@ -220,6 +232,7 @@ def _parse(text: str, path: Path) -> Arming:
         uid=told["uid"],
         cap_usdt=cap_usdt,
         base_url=told["base_url"],
+        state_folder=told["state_folder"],
         armed_at=armed_at,
         armed_by=told["armed_by"],
         expires_at=expires_at,

@@ -90,9 +90,10 @@ def test_without_an_arming_file_nothing_is_sent(tmp_path: Path) -> None:
         (FindingKind.ARMING_UNUSABLE, "longer than 90 days", {"expires_at": datetime.now(UTC) + timedelta(days=91)}),
         (FindingKind.ARMING_UNUSABLE, "still to come", {"armed_at": datetime.now(UTC) + timedelta(hours=1)}),
         (FindingKind.ARMING_UNUSABLE, "and not for http", {"base_url": "https://api.deepcoin.com"}),
+        (FindingKind.ARMING_UNUSABLE, "which has other locks", {"state_folder": "/elsewhere"}),
         (FindingKind.CAP_EXCEEDED, "a flatten may close 5,000 USDT", {"cap_usdt": Decimal(5000)}),
     ],
-    ids=["expired", "other uid", "too long", "from the future", "other address", "above the cap"],
+    ids=["expired", "other uid", "too long", "from the future", "other address", "other state folder", "above the cap"],
 )
 def test_an_arming_that_does_not_fit_sends_nothing(
     kind: FindingKind, told: str, more: dict[str, object], tmp_path: Path

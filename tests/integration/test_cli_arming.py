@@ -50,6 +50,7 @@ def test_arming_shows_the_account_asks_for_its_uid_and_lets_a_flatten_send(stand
     assert (path.stat().st_mode & 0o777, stand.arming.stat().st_mode & 0o777) == (0o600, 0o700)
     written = json.loads(path.read_text())
     assert (written["uid"], written["cap_usdt"], written["base_url"]) == (uid, "250000", stand.exchange.url)
+    assert written["state_folder"] == stand.variables["DEEPCOIN_OPS_STATE"]
     assert datetime.fromisoformat(written["expires_at"]) - datetime.now(UTC) < timedelta(days=20)
     assert stand.exchange.sends() == []
     assert run(stand.variables, "flatten").returncode == 0
@@ -104,6 +105,15 @@ def test_a_uid_is_armed_under_one_name_whatever_settings_file_names_it(stand: Li
     now = datetime.now(UTC)
     stand.arm(armed_at=now - timedelta(days=2), expires_at=now - timedelta(days=1))
     assert run(other, "arm", "--cap", "5000", "--yes-uid", live_uid("main")).returncode == 0
+
+
+def test_a_second_state_folder_is_not_armed_by_the_first_ones_arming(stand: LiveStand, tmp_path: Path) -> None:
+    """Locks, pace and kill switch are kept in it: two of them would close one account side by side."""
+    stand.arm()
+    ended = run(stand.variables | {"DEEPCOIN_OPS_STATE": str(tmp_path / "another")}, "flatten")
+    assert ended.returncode == 2
+    assert "which has other locks" in ended.stderr
+    assert stand.exchange.sends() == []
 
 
 def test_paper_needs_no_arming(stand: LiveStand) -> None:

@@ -16,7 +16,7 @@ from command_line import run
 from dagster_page import DagsterPage
 from dagster_stack import CHECKOUT, build_environ, find_free_port, start_logged
 from flatten_lab import build_scenario, position
-from live_exchange import LIVE_SETTINGS, LiveStand, live_uid, open_live_stand, write_arming
+from live_exchange import LIVE_SETTINGS, LiveStand, open_live_stand
 from raw_server import RawServer, answer, saying
 from waiting import wait_for
 
@@ -100,7 +100,7 @@ def test_a_redirect_of_a_live_desks_reads_takes_no_signed_header_along(stand: Li
     """Key and passphrase are in every request; whoever they are sent on to has them."""
     with RawServer(saying(answer())) as other:
         with RawServer(saying(answer(status="307 Temporary", headers=f"Location: {other.url}/\r\n"))) as server:
-            write_arming(stand.arming, "main", live_uid("main"), base_url=server.url)
+            stand.arm(base_url=server.url)
             assert run(stand.variables | {"DEEPCOIN_BASE_URL": server.url}, "flatten").returncode != 0
             assert PLAIN["main"].passphrase.encode() in b"".join(server.requests)
             assert [each for each in server.requests if each.startswith(b"POST")] == []

@@ -167,6 +167,7 @@ def write_arming(
     expires_at: datetime | None = None,
     *,
     base_url: str,
+    state_folder: str,
     armed_at: datetime | None = None,
     armed_by: str = "a test",
 ) -> Path:
@@ -179,6 +180,7 @@ def write_arming(
         cap_usdt: The largest notional that may be closed.
         expires_at: When it ends; an hour from now if not given.
         base_url: The exchange that it is for.
+        state_folder: The state folder that it is for.
         armed_at: When it was armed; now if not given.
         armed_by: By whom.
     """
@@ -188,6 +190,7 @@ def write_arming(
         "uid": uid,
         "cap_usdt": str(cap_usdt),
         "base_url": base_url,
+        "state_folder": state_folder,
         "armed_at": (armed_at or now).isoformat(),
         "armed_by": armed_by,
         "expires_at": (expires_at or now + timedelta(hours=1)).isoformat(),
@@ -215,7 +218,9 @@ class LiveStand:
 
     def arm(self, account: str = "main", **more: object) -> Path:
         """Write an arming file that is right, but for what is said otherwise; the file."""
-        return write_arming(self.arming, account, **{"uid": live_uid(account), "base_url": self.exchange.url, **more})
+        state_folder = str(Path(self.variables["DEEPCOIN_OPS_STATE"]).resolve())
+        told = {"uid": live_uid(account), "base_url": self.exchange.url, "state_folder": state_folder}
+        return write_arming(self.arming, account, **{**told, **more})
 
 
 @contextmanager
