@@ -55,7 +55,14 @@ def live_threads(prefix: str) -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith(prefix)]
 
 
-@pytest.mark.parametrize("action", [FaultAction.SERVER_ERROR, FaultAction.TOO_MANY_REQUESTS, FaultAction.RESET])
+@pytest.mark.parametrize(
+    "action",
+    [
+        FaultAction.SERVER_ERROR,
+        pytest.param(FaultAction.TOO_MANY_REQUESTS, marks=pytest.mark.chaos),
+        pytest.param(FaultAction.RESET, marks=pytest.mark.chaos),
+    ],
+)
 def test_a_clock_endpoint_that_is_down_for_a_moment_refuses_nothing(action: FaultAction, tmp_path: Path) -> None:
     """Market data is the first to be throttled on a wild evening, and its clock is asked for only here."""
     with open_armed(tmp_path, Fault(action, CLOCK, call=1, until_call=4)) as (stand, lab):
@@ -76,7 +83,9 @@ def test_a_clock_that_can_not_be_read_in_all_that_time_sends_nothing(tmp_path: P
         assert 2 <= sum(each.path.endswith(CLOCK) for each in stand.exchange.arrivals()) <= 8
 
 
-@pytest.mark.parametrize("call", [1, 2], ids=["the first", "the second"])
+@pytest.mark.parametrize(
+    "call", [pytest.param(1, id="the first"), pytest.param(2, id="the second", marks=pytest.mark.chaos)]
+)
 def test_a_slow_answer_of_the_clock_is_no_clock_that_jumps(call: int, tmp_path: Path) -> None:
     """Half of the round trip is what a measurement may be wrong by, and that is what two of them may differ by."""
     slow = Fault(FaultAction.DELAY, CLOCK, call=call, delay_s=6.0)
@@ -137,6 +146,7 @@ def test_what_the_guards_wait_for_is_not_taken_from_the_time_for_closing(tmp_pat
         assert len(stand.exchange.sends()) == 1
 
 
+@pytest.mark.chaos
 def test_prices_that_are_throttled_for_a_while_refuse_nothing(tmp_path: Path) -> None:
     """One 429 holds up prices and contract sizes for as long as it says; a cap can wait for them as long as for the uid."""
     limits = LimitSettings(period_s=PERIOD_S, retry_after="25")
@@ -147,6 +157,7 @@ def test_prices_that_are_throttled_for_a_while_refuse_nothing(tmp_path: Path) ->
         assert len(stand.exchange.sends()) == 1
 
 
+@pytest.mark.chaos
 def test_every_answer_takes_its_time_and_the_account_is_flattened(tmp_path: Path) -> None:
     """Two to six seconds for each answer is what a wild evening looks like from here."""
     slow = replace(SCENARIO, latency_ms=(2000.0, 6000.0))
