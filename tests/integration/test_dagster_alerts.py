@@ -35,6 +35,7 @@ def list_arrived(receiver: AlertReceiver, words: str) -> list[str]:
     return [message["message"] for message in receiver.messages if words in message["title"]]
 
 
+@pytest.mark.chaos
 def test_days_that_nobody_flattened_are_told_although_nothing_ever_ran(
     stack: DagsterStack, receiver: AlertReceiver
 ) -> None:

@@ -72,7 +72,7 @@ class Past:
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(30, id="a-month"), pytest.param(365, id="a-year", marks=pytest.mark.chaos)],
+    params=[pytest.param(14, id="a-fortnight"), pytest.param(365, id="a-year", marks=pytest.mark.chaos)],
 )
 def past(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
     """Days of flattens that were really run, and the tables built by nothing but a backfill launched in the page."""

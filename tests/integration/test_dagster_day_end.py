@@ -19,6 +19,10 @@ from deepcoin_ops.settings import load_settings
 ACCOUNTS = ("main", "hedge")
 
 
+# Waits for a schedule's minute in a real daemon; what the schedule asks for is tried in unit/orchestration.
+pytestmark = pytest.mark.chaos
+
+
 @pytest.fixture(scope="module")
 def tick() -> datetime:
     """When `day_end` fires: soon, whatever time it is."""

@@ -23,7 +23,8 @@ ACCOUNTS = TODAY, YESTERDAY = ("main", "hedge")
 SLOW = Fault(FaultAction.DELAY, endpoint="positions-history", account=YESTERDAY, delay_s=40.0)
 PATIENT = "exchange: {read_timeout_s: 60}"
 SENSOR_INTERVAL_S = 30.0
-pytestmark = pytest.mark.timeout(420)  # the exchange's lists lag, so that the sensor lets a minute pass after a flatten
+# The exchange's lists lag, so that the sensor lets a minute pass after a flatten: minutes of waiting, behind the marker.
+pytestmark = [pytest.mark.timeout(420), pytest.mark.chaos]
 
 
 @dataclass(frozen=True)

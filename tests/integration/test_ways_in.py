@@ -9,7 +9,7 @@
 | a tick after downtime | here; unit/orchestration/test_schedules for every lateness |
 | a tick that waited too long in the queue | unit/orchestration/test_ops |
 | run config for resources, edited op config | here; unit/orchestration/test_ops for each wrong name |
-| the sensors | here, beside everything else, and test_dagster_evidence |
+| the sensors | here, beside everything else, and test_dagster_evidence (chaos) |
 | live credentials in the environment of a paper desk | here |
 | a redirect, a proxy, a .netrc | here through the command line; unit/exchange/test_transport for the POST |
 | a base URL with a user, another host, a path | here; unit/test_settings for every form |
