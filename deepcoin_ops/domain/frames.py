@@ -85,7 +85,8 @@ class Table:
     def from_arrow(self, table: pa.Table) -> pd.DataFrame:
         """A frame with this table's pandas types from an Arrow table with its schema."""
         types = {column.kind.arrow_type: column.kind.pandas_type for column in self.columns}
-        frame: pd.DataFrame = table.cast(self.arrow_schema).to_pandas(types_mapper=types.get)
+        # Arrow's threads can abort a process that ends soon afterwards, and a day's table gains nothing from them.
+        frame: pd.DataFrame = table.cast(self.arrow_schema).to_pandas(types_mapper=types.get, use_threads=False)
         return frame
 
     def to_arrow(self, frame: pd.DataFrame) -> pa.Table:

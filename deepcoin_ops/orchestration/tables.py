@@ -90,7 +90,8 @@ class TableStore:
         except FileNotFoundError:
             return None
         try:
-            stored = pq.read_table(pa.BufferReader(content))
+            # Not `read_table`: its threads can abort a process that ends soon afterwards, work done and all.
+            stored = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
             head = TableHead.from_json(stored.schema.metadata[_HEAD_KEY])
             return StoredTable(str(path), head, table.from_arrow(stored), is_kept=True)
         except _UNUSABLE:

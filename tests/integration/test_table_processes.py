@@ -36,9 +36,14 @@ def let_go(process: subprocess.Popen[str]) -> None:
 
 
 def read_told(process: subprocess.Popen[str]) -> list[tuple[int, int, int]]:
-    """What a writer said to its end: each head it wrote from, and the head and rows of the file afterwards."""
-    told = [tuple(map(int, line.split())) for line in process.stdout]
+    """What a writer said to its end: each head it wrote from, and the head and rows of the file afterwards.
+
+    Reading and writing start no thread: a thread of Arrow's that is still there at the end of a process can abort it, and
+    a step of Dagster whose work was done would count as failed.
+    """
+    *told, (threads_started,) = [tuple(map(int, line.split())) for line in process.stdout]
     assert process.wait() == 0
+    assert threads_started == 0
     return told
 
 

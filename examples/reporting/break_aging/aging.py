@@ -119,7 +119,8 @@ def build_open_breaks(rows: pd.DataFrame, days: DayRange) -> pd.DataFrame:
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
     """A table with the schema's types and order as a frame that keeps them: decimals stay decimals."""
-    frame: pd.DataFrame = table.select(OPEN_BREAKS.names).cast(OPEN_BREAKS).to_pandas(types_mapper=pd.ArrowDtype)
+    rows = table.select(OPEN_BREAKS.names).cast(OPEN_BREAKS)
+    frame: pd.DataFrame = rows.to_pandas(types_mapper=pd.ArrowDtype, use_threads=False)
     return frame
 
 

@@ -61,15 +61,16 @@ def read_reconciliation(tables: Path, days: DayRange, accounts: Iterable[str] = 
         DaysUnreadable: A file cannot be read, or lacks a column.
     """
     rows = pa.concat_tables([_read_file(path) for path in list_files(tables, days)])
-    frame: pd.DataFrame = rows.to_pandas(types_mapper=pd.ArrowDtype)
+    frame: pd.DataFrame = rows.to_pandas(types_mapper=pd.ArrowDtype, use_threads=False)
     wanted = list(accounts)
     return frame[frame["account"].isin(wanted)].reset_index(drop=True) if wanted else frame
 
 
 def _read_file(path: Path) -> pa.Table:
     try:
-        return pq.read_table(path, columns=READ_COLUMNS)
-    except (OSError, ValueError, pa.ArrowException) as error:
+        # Without Arrow's threads: they can abort a process that ends soon afterwards, its report written and all.
+        return pq.ParquetFile(path).read(READ_COLUMNS, use_threads=False).select(READ_COLUMNS)
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise DaysUnreadable(
             f"{path} cannot be read: {error}. Nothing was written. Have that day materialised again in the code location "
             "deepcoin_ops; to leave it out on purpose, move the file away: the day then counts as missing."
