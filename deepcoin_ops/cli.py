@@ -1,8 +1,9 @@
 """The command line: what a person can ask for, and how each answer leaves the process. No Dagster is imported here.
 
-Exit codes: 0 flat, or what was asked for was shown or done; 1 not flat, not verified, an altered ledger, a check that
-failed, an account that is still stopped, or an alert that reached nobody; 2 refused before anything was sent, or
-misconfigured. With `--json`, standard output holds one JSON document or nothing; all else is said on standard error.
+Exit codes: 0 flat, or what was asked for was shown or done; 1 not flat, not verified, a ledger that was altered or is an
+old copy, a check that failed, an account that is still stopped, or an alert that reached nobody; 2 refused before anything
+was sent, or misconfigured. With `--json`, standard output holds one JSON document or nothing; all else is said on standard
+error.
 """
 
 from __future__ import annotations
@@ -168,7 +169,7 @@ def show(context: click.Context, account: str | None, is_json: bool, day: str) -
         settings.account(account)
     report = read_day_report(settings, _parse_day(settings, day), account)
     _print(build_day_document(report) if is_json else build_day_tables(report))
-    context.exit(NOT_FLAT if report.altered else 0)
+    context.exit(NOT_FLAT if report.altered or report.ledger_setback else 0)
 
 
 @main.command()
@@ -200,7 +201,9 @@ def arm(account: str | None, cap_text: str, days: int, yes_uid: str | None, trus
     _print(build_proposal_tables(proposal))
     typed = yes_uid if yes_uid is not None else click.prompt("Type the account's uid to arm it", err=True)
     path = confirm_arming(settings, proposal, typed)
-    click.echo(f"Account {proposal.arming.account} is armed: {path}. A flatten of it now sends real closes.")
+    stopped = proposal.plan.kill_reason
+    effect = f"It sends nothing yet: {stopped}" if stopped else "A flatten of it now sends real closes"
+    click.echo(f"Account {proposal.arming.account} is armed: {path}. {effect}.")
 
 
 @main.command()

@@ -82,6 +82,7 @@ def build_day_document(report: DayReport) -> str:
             "head_hashes": report.head_hashes,
             "is_chain_intact": None if report.head_seq is None else not report.altered,
             "altered": report.altered,
+            "ledger_setback": report.ledger_setback,
             "flattens": [_flatten(record) for record in report.flattens],
             "verdicts": report.verdicts,
             "attempts": [_attempt(attempt) for attempt in report.attempts],

@@ -60,7 +60,8 @@ class PlanReport:
 class DayReport:
     """What the ledger has about one trading day, up to the entry `head_seq`; that is None for a day without entries.
 
-    `altered` names, per account, the first entry that breaks its hash chain.
+    `altered` names, per account, the first entry that breaks its hash chain. `ledger_setback` says why the ledger is not
+    used, if it is older than its mark: then the day may have forgotten something; None when it is not.
     """
 
     venue: Venue
@@ -76,6 +77,7 @@ class DayReport:
     verdicts: Mapping[str, tuple[InstrumentVerdict, ...]] = field(default_factory=dict)
     skipped_ticks: tuple[SkippedTick, ...] = ()
     altered: tuple[AlteredEntry, ...] = ()
+    ledger_setback: str | None = None
 
 
 @dataclass(frozen=True)
@@ -214,8 +216,9 @@ def read_day_report(settings: Settings, trading_day: str, account: str | None) -
     empty = DayReport(settings.venue, trading_day, starts_at, ends_at, settings.ledger_path)
     ledger = History.open_existing(settings.ledger_path, settings.venue)
     if ledger is None:
-        return empty
+        return replace(empty, ledger_setback=read_setback(settings.ledger_path, None))
     with ledger:
+        empty = replace(empty, ledger_setback=ledger.read_setback())
         head = ledger.read_head(trading_day)
         hashes = {name: text for name, text in (head.hashes if head else {}).items() if account in (None, name)}
         return _read_day(ledger, empty, head.seq, hashes) if head and hashes else empty

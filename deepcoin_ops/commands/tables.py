@@ -109,9 +109,9 @@ def build_day_tables(report: DayReport) -> RenderableType:
     """What `ledger show` shows."""
     window = f"{report.starts_at.isoformat()} to {report.ends_at.isoformat()}"
     title = plain(f"trading day {report.trading_day} ({window}), {report.venue} venue, ledger {report.ledger_path}", "bold")
+    parts: list[RenderableType] = [title, *_build_setback(report.ledger_setback)]
     if report.head_seq is None:
-        return Group(title, plain("no entries: nobody flattened on this day, and no tick was skipped"))
-    parts: list[RenderableType] = [title]
+        return Group(*parts, plain("no entries: nobody flattened on this day, and no tick was skipped"))
     for record in report.flattens:
         flatten_id = record.request.flatten_id
         attempts = [attempt for attempt in report.attempts if attempt.flatten_id == flatten_id]
@@ -144,7 +144,7 @@ def build_status_tables(report: StatusReport) -> RenderableType:
         "ledger": f"{report.ledger_path}{'' if report.is_ledger_there else ' (nothing recorded yet)'}",
     }.items():
         facts.add_row(name, plain(value))
-    doubts = [plain(f"LEDGER NOT USED: {report.ledger_setback}.", BAD)] if report.ledger_setback else []
+    doubts = _build_setback(report.ledger_setback)
     strays = {str(path): "is no account's switch" for path in report.stray_kill_files}
     untold = {each.entry.key: f"{each.state}: {each.entry.title}" for each in report.untold_alerts}
     accounts = (part for account in report.accounts for part in _build_account(account))
@@ -155,6 +155,10 @@ def build_status_tables(report: StatusReport) -> RenderableType:
         *build_notices("beside the kill switches, stops nothing", strays),
         *build_notices("alerts that reached nobody, or not everybody; `deepcoin-ops alerts --show` has all", untold),
     )
+
+
+def _build_setback(setback: str | None) -> list[RenderableType]:
+    return [plain(f"LEDGER NOT USED: {setback}.", BAD)] if setback else []
 
 
 def _build_account(account: AccountStatus) -> Iterator[RenderableType]:

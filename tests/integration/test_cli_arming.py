@@ -107,6 +107,16 @@ def test_a_uid_is_armed_under_one_name_whatever_settings_file_names_it(stand: Li
     assert run(other, "arm", "--cap", "5000", "--yes-uid", live_uid("main")).returncode == 0
 
 
+def test_arming_under_a_kill_switch_says_that_nothing_is_sent_yet(stand: LiveStand) -> None:
+    """Whoever arms after a stop should not go home believing that the evening's flatten will send."""
+    assert run(stand.variables, "kill", "--reason", "wrong evening").returncode == 0
+    armed = run(stand.variables, "arm", "--cap", "250000", "--yes-uid", live_uid("main"))
+    assert armed.returncode == 0, armed.stderr
+    assert armed.stdout.count("wrong evening") == 2
+    assert "It sends nothing yet" in armed.stdout
+    assert "now sends" not in armed.stdout
+
+
 def test_a_second_state_folder_is_not_armed_by_the_first_ones_arming(stand: LiveStand, tmp_path: Path) -> None:
     """Locks, pace and kill switch are kept in it: two of them would close one account side by side."""
     stand.arm()

@@ -44,6 +44,10 @@ def test_no_close_is_sent_on_an_old_copy_until_its_mark_is_removed(
     assert code == 0
     assert str(mark) in document["ledger_setback"]
     assert "LEDGER NOT USED" in run(variables, "status").stdout
+    code, day = run_json(variables, "ledger", "show", "today")
+    assert (code, day["is_chain_intact"]) == (1, True)
+    assert str(mark) in day["ledger_setback"]
+    assert "LEDGER NOT USED" in run(variables, "ledger", "show", "today").stdout
 
     mark.unlink()
     assert run(variables, "flatten").returncode == 0
