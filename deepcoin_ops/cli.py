@@ -1,9 +1,9 @@
 """The command line: what a person can ask for, and how each answer leaves the process. No Dagster is imported here.
 
-Exit codes: 0 flat, or what was asked for was shown or done; 1 not flat, not verified, a ledger that was altered or is an
-old copy, a check that failed, an account that is still stopped, or an alert that reached nobody; 2 refused before anything
-was sent, or misconfigured. With `--json`, standard output holds one JSON document or nothing; all else is said on standard
-error.
+Exit codes: 0 flat, or what was asked for was shown or done; 1 not flat, not verified, a ledger that was altered, is an
+old copy or cannot be shown, a check that failed, an account that is still stopped, or an alert that reached nobody; 2
+refused before anything was sent, or misconfigured. With `--json`, standard output holds one JSON document or nothing; all
+else is said on standard error.
 """
 
 from __future__ import annotations
@@ -216,10 +216,15 @@ def disarm(account: str | None) -> None:
 
 @main.command()
 @_json_option
-def status(is_json: bool) -> None:
-    """Show venue, accounts, kill switches, arming, last flattens, what has no recorded answer, and untold alerts."""
+@click.pass_context
+def status(context: click.Context, is_json: bool) -> None:
+    """Show venue, accounts, kill switches, arming, last flattens, what has no recorded answer, and untold alerts.
+
+    Exit code 1: the ledger cannot be read, or is an old copy; all else is shown.
+    """
     report = read_status_report(load_settings(), resolve_alert_addresses())
     _print(build_status_document(report) if is_json else build_status_tables(report))
+    context.exit(NOT_FLAT if report.ledger_trouble or report.ledger_setback else 0)
 
 
 @main.command()

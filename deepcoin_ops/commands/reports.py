@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from deepcoin_ops.commands.alerts import ShownAlert, read_untold_alerts
 from deepcoin_ops.domain.checks import Finding
-from deepcoin_ops.domain.errors import ReadFailed
+from deepcoin_ops.domain.errors import LedgerError, ReadFailed
 from deepcoin_ops.domain.model import CloseAttempt, InstrumentVerdict, Position, Venue
 from deepcoin_ops.domain.orders import CancelAttempt
 from deepcoin_ops.domain.planning import ClosePlan
@@ -108,6 +109,8 @@ class StatusReport:
     """Where this machine stands.
 
     Attributes:
+        ledger_trouble: Why the ledger cannot be read; None when it can, or when there is none. Then nothing is known of
+            any account's flattens and checks, and of what has no recorded outcome.
         ledger_setback: Why nothing is recorded in the ledger, if it is older than its mark; None when it is not.
         stray_kill_files: What lies beside the kill switches and stops nothing.
         untold_alerts: Alerts of the last two days that somebody should have heard of and has not.
@@ -119,6 +122,7 @@ class StatusReport:
     state_folder: Path
     ledger_path: Path
     is_ledger_there: bool
+    ledger_trouble: str | None
     ledger_setback: str | None
     stray_kill_files: tuple[Path, ...]
     accounts: tuple[AccountStatus, ...]
@@ -245,41 +249,47 @@ def _read_day(ledger: History, empty: DayReport, head_seq: int, hashes: Mapping[
 def read_status_report(settings: Settings, addresses: AlertAddresses) -> StatusReport:
     """Read where every account stands, and which alerts reached nobody. Writes nothing, asks the exchange nothing.
 
-    Raises:
-        LedgerError: The ledger cannot be read.
+    A ledger that cannot be read hides what is recorded in it, and not what is armed or stopped.
     """
-    ledger = History.open_existing(settings.ledger_path, settings.venue)
+    is_there, trouble, setback = settings.ledger_path.exists(), None, None
     try:
-        accounts = tuple(
-            AccountStatus(
-                name=name,
-                instruments=account.instruments,
-                kill_notes=KillSwitch(settings.kill_folder, name).read_notes(),
-                arming=arming,
-                arming_findings=findings,
-                last_check=ledger.read_last_check(name) if ledger else None,
-                last_flatten=ledger.read_last_flatten(name) if ledger else None,
-                open_intents=tuple(ledger.read_open_intents(name)) if ledger else (),
-                open_cancels=tuple(ledger.read_open_cancels(name)) if ledger else (),
-            )
-            for name, account in settings.accounts.items()
-            for arming, findings in [_find_arming(settings, name)]
-        )
-        setback = ledger.read_setback() if ledger else read_setback(settings.ledger_path, None)
-    finally:
-        if ledger is not None:
-            ledger.close()
+        ledger = History.open_existing(settings.ledger_path, settings.venue)
+        with ledger or nullcontext():
+            accounts = _read_accounts(settings, ledger)
+            setback = ledger.read_setback() if ledger else read_setback(settings.ledger_path, None)
+        is_there = ledger is not None
+    except LedgerError as error:
+        accounts, trouble = _read_accounts(settings, None), str(error)
     return StatusReport(
         venue=settings.venue,
         base_url=settings.base_url,
         settings_path=settings.source_path,
         state_folder=settings.state_folder,
         ledger_path=settings.ledger_path,
-        is_ledger_there=ledger is not None,
+        is_ledger_there=is_there,
+        ledger_trouble=trouble,
         ledger_setback=setback,
         stray_kill_files=find_strays(settings.kill_folder, tuple(settings.accounts)),
         accounts=accounts,
         untold_alerts=tuple(read_untold_alerts(settings, addresses, datetime.now(UTC))),
+    )
+
+
+def _read_accounts(settings: Settings, ledger: History | None) -> tuple[AccountStatus, ...]:
+    return tuple(
+        AccountStatus(
+            name=name,
+            instruments=account.instruments,
+            kill_notes=KillSwitch(settings.kill_folder, name).read_notes(),
+            arming=arming,
+            arming_findings=findings,
+            last_check=ledger.read_last_check(name) if ledger else None,
+            last_flatten=ledger.read_last_flatten(name) if ledger else None,
+            open_intents=tuple(ledger.read_open_intents(name)) if ledger else (),
+            open_cancels=tuple(ledger.read_open_cancels(name)) if ledger else (),
+        )
+        for name, account in settings.accounts.items()
+        for arming, findings in [_find_arming(settings, name)]
     )
 
 

@@ -145,9 +145,12 @@ def build_status_tables(report: StatusReport) -> RenderableType:
     }.items():
         facts.add_row(name, plain(value))
     doubts = _build_setback(report.ledger_setback)
+    if report.ledger_trouble:
+        doubts.append(plain(f"LEDGER NOT READ, so what was flattened is not known: {report.ledger_trouble}", BAD))
     strays = {str(path): "is no account's switch" for path in report.stray_kill_files}
     untold = {each.entry.key: f"{each.state}: {each.entry.title}" for each in report.untold_alerts}
-    accounts = (part for account in report.accounts for part in _build_account(account))
+    is_known = report.ledger_trouble is None
+    accounts = (part for account in report.accounts for part in _build_account(account, is_ledger_read=is_known))
     return Group(
         facts,
         *doubts,
@@ -161,12 +164,14 @@ def _build_setback(setback: str | None) -> list[RenderableType]:
     return [plain(f"LEDGER NOT USED: {setback}.", BAD)] if setback else []
 
 
-def _build_account(account: AccountStatus) -> Iterator[RenderableType]:
+def _build_account(account: AccountStatus, *, is_ledger_read: bool) -> Iterator[RenderableType]:
     yield plain(f"account {account.name}: {len(account.instruments)} instruments configured", "bold")
     for note in account.kill_notes:
         told = f"KILL SWITCH ON: no close and no cancel is sent ({note.describe()}); `{note.cure}` switches it off"
         yield plain(told, BAD)
     yield from build_standing(account)
+    if not is_ledger_read:
+        return
     last = account.last_flatten
     yield plain(describe_flatten(last) if last else "never flattened", BAD if account.is_flatten_unclosed else "")
     intents = {

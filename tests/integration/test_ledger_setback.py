@@ -41,7 +41,7 @@ def test_no_close_is_sent_on_an_old_copy_until_its_mark_is_removed(
         assert told in refused.stderr
     assert [arrival for arrival in exchange.arrivals() if arrival.method == "POST"] == sent
     code, document = run_json(variables, "status")
-    assert code == 0
+    assert code == 1
     assert str(mark) in document["ledger_setback"]
     assert "LEDGER NOT USED" in run(variables, "status").stdout
     code, day = run_json(variables, "ledger", "show", "today")
