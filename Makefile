@@ -22,10 +22,10 @@ demo: $(READY)
 dev: $(READY)
 	$(BIN)/deepcoin-ops dev
 
-# Two workers: most tests wait for a server or a clock. A file's tests stay together, because some share servers; in the
+# Three workers: most tests wait for a server or a clock. A file's tests stay together, because some share servers; in the
 # order of the folders, the long ones come first.
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -181,7 +181,8 @@ def test_a_cancel_that_hangs_holds_up_its_own_instruments_only(tmp_path: Path) -
     largest, second, *others = held(build_slow_scenario())
     orders = [order("L", largest), order("S", second), order("T", others[0], kind=OrderKind.TRIGGER)]
     faults = [Fault(A.HANG, BATCH_CANCEL, is_executed=False)]
-    with open_slow_lab(tmp_path, build_slow_scenario(faults, orders)) as lab:
+    # The timeout is long, so that a busy machine sends the others well before it ends.
+    with open_slow_lab(tmp_path, build_slow_scenario(faults, orders), read_timeout_s=3.0) as lab:
         outcome = lab.flatten()
         check_all(lab, outcome)
         assert outcome.closing.result is FlattenResult.FLAT

@@ -50,12 +50,12 @@ def held(scenario: Scenario) -> list[str]:
 
 
 @contextmanager
-def open_slow_lab(tmp_path: Path, scenario: Scenario) -> Iterator[Lab]:
+def open_slow_lab(tmp_path: Path, scenario: Scenario, read_timeout_s: float = READ_TIMEOUT_S) -> Iterator[Lab]:
     """The exchange, and a desk that is configured for all its instruments."""
     settings = yaml.safe_load(SETTINGS)
     settings["accounts"]["main"]["instruments"] = [each.instrument_id for each in scenario.instruments]
     settings["pace"] = {**dict.fromkeys(settings["pace"], _PERIOD_S), "margin_ms": _MARGIN_MS}
-    settings["exchange"]["read_timeout_s"] = READ_TIMEOUT_S
+    settings["exchange"]["read_timeout_s"] = read_timeout_s
     with open_lab(tmp_path, scenario, yaml.safe_dump(settings)) as lab:
         yield lab
 
