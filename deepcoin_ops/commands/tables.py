@@ -173,7 +173,7 @@ def _build_account(account: AccountStatus, *, is_ledger_read: bool) -> Iterator[
     if not is_ledger_read:
         return
     last = account.last_flatten
-    yield plain(describe_flatten(last) if last else "never flattened", BAD if account.is_flatten_unclosed else "")
+    yield plain(describe_flatten(last) if last else "no flatten is recorded", BAD if account.is_flatten_unclosed else "")
     intents = {
         attempt.intent.attempt_id: f"{attempt.intent.instrument_id} {describe_instant(attempt.intent_at)}"
         for attempt in account.open_intents

@@ -99,7 +99,8 @@ class Store:
         except SQLAlchemyError as error:
             raise LedgerError(
                 f"The ledger {self.path} could not be read: {describe(error)}. Nothing was changed, and nothing is "
-                f"known from it about the positions. Check the file and its permissions."
+                f"known from it about the positions. Check the file and its permissions. If it is damaged, docs/runbook.md "
+                "says how to go on, under 'Ledger unreadable'."
             ) from error
 
     def has_tables(self) -> bool:

@@ -182,17 +182,17 @@ def test_kill_stops_everything_although_the_settings_are_broken(start: Start) ->
 
 
 def test_a_ledger_that_cannot_be_read_does_not_hide_that_an_account_is_stopped(start: Start) -> None:
-    """After an upgrade, or with a damaged file: what was flattened is not known then, and nobody is told "never"."""
+    """After an upgrade, or with a damaged file. What was flattened is not known then; nobody is told "nothing"."""
     _, variables = start()
     run(variables, "kill", "--reason", "audit")
     ledger = Path(run_json(variables, "status")[1]["ledger_path"])
-    assert "never flattened" in run(variables, "status").stdout
+    assert "no flatten is recorded" in run(variables, "status").stdout
     ledger.write_text("not a database, and long enough not to be an empty one " * 20)
     shown = run(variables, "status")
     assert shown.returncode == 1
     for told in ("KILL SWITCH ON", "audit", "LEDGER NOT READ", str(ledger)):
         assert told in shown.stdout
-    assert "never flattened" not in shown.stdout
+    assert "no flatten is recorded" not in shown.stdout
     code, document = run_json(variables, "status")
     assert (code, document["is_ledger_there"], document["accounts"][0]["last_flatten"]) == (1, True, None)
     assert document["accounts"][0]["is_kill_switch_on"]

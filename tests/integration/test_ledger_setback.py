@@ -55,6 +55,25 @@ def test_no_close_is_sent_on_an_old_copy_until_its_mark_is_removed(
     assert {row["instrument_id"] for row in exchange.truth()["accounts"]["main"]["open"]} == set()
 
 
+def test_after_a_damaged_ledger_a_new_one_begins_as_the_runbook_says(
+    paper: Callable[[Scenario], PaperExchange], settings_file: Callable[..., dict[str, str]]
+) -> None:
+    """Nothing is sent on a file that is broken, nor on a new one while the mark of the old one lies beside it."""
+    exchange = paper(build_scenario(POSITIONS))
+    variables = settings_file(exchange.url)
+    ledger = Path(run_json(variables, "flatten", "--dry-run")[1]["ledger"])
+    ledger.write_bytes(ledger.read_bytes()[: ledger.stat().st_size // 2])
+    refused = run(variables, "flatten")
+    assert (refused.returncode, "docs/runbook.md" in refused.stderr) == (2, True)
+    for path in ledger.parent.glob(f"{ledger.name}*"):
+        path.rename(path.with_name(f"damaged-{path.name}"))
+    assert run(variables, "flatten").returncode == 2
+    assert [arrival for arrival in exchange.arrivals() if arrival.method == "POST"] == []
+    ledger.with_name("ledger.mark.json").unlink()
+    assert run(variables, "flatten").returncode == 0
+    assert exchange.truth()["accounts"]["main"]["open"] == []
+
+
 def test_an_old_copy_put_in_place_during_a_flatten_ends_its_sends(tmp_path: Path) -> None:
     """The next intents would go into the old copy, as if what was sent before had never been."""
     with open_lab(tmp_path, build_scenario(POSITIONS)) as quick:
