@@ -69,7 +69,8 @@ def read_reconciliation(tables: Path, days: DayRange, accounts: Iterable[str] = 
 def _read_file(path: Path) -> pa.Table:
     try:
         # Without Arrow's threads: they can abort a process that ends soon afterwards, its report written and all.
-        return pq.ParquetFile(path).read(READ_COLUMNS, use_threads=False).select(READ_COLUMNS)
+        with pq.ParquetFile(path) as file:
+            return file.read(READ_COLUMNS, use_threads=False).select(READ_COLUMNS)
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         raise DaysUnreadable(
             f"{path} cannot be read: {error}. Nothing was written. Have that day materialised again in the code location "
