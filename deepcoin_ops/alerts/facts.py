@@ -185,7 +185,7 @@ def _read_flatten(
         opened_at=record.opened_at,
         closing=record.closing,
         closed_at=record.closed_at,
-        configured=record.request.instruments,
+        configured=record.configured,
         verdicts=tuple(ledger.read_verdicts(flatten_id)),
         attempts=tuple(attempt for attempt in attempts if attempt.flatten_id == flatten_id),
         before=tuple({page.instrument_type: page for page in pages if page.purpose == "snapshot"}.values()),

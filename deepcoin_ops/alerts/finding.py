@@ -29,7 +29,7 @@ from deepcoin_ops.alerts.words import (
 )
 from deepcoin_ops.domain.breaks import Severity
 from deepcoin_ops.domain.day import AccountDay, DayFlatten
-from deepcoin_ops.domain.deciding import is_flatten_missing
+from deepcoin_ops.domain.deciding import find_left_out, is_flatten_missing
 from deepcoin_ops.domain.model import CloseAttempt, FlattenResult
 
 _KIND_OF = {
@@ -218,18 +218,26 @@ def _judge_due(facts: AlertFacts, day: DueDay, account: str) -> Iterator[Alert]:
     settled = _find_end(facts, account, facts.accounts[account], tick.scheduled_at)
     if tick.is_past and tick.deadline_at >= facts.since:
         whole = AccountDay(day.trading_day, account, facts.accounts[account], day.ends_at, own, tick)
-        if is_flatten_missing(whole) or settled:
+        left_out = find_left_out(whole)
+        if left_out or is_flatten_missing(whole) or settled:
             reasons = [f"flatten {each.request.flatten_id}: {_describe_end(each)}" for each in own]
             reasons += [f"a tick was skipped: {each.reason}" for each in ticks]
+            title, missing = "NOBODY FLATTENED by the deadline", "no flatten that looked at the account ended after it"
+            still_open = [f"{NOT_KNOWN}: no flatten has looked since"]
+            if left_out:
+                title = f"NOT FLATTENED by the deadline: {', '.join(left_out)}"
+                missing = (
+                    f"of {len(facts.accounts[account])} configured instruments, nobody flattened {len(left_out)} after it"
+                )
+                still_open = [f"{each}: {NOT_KNOWN}" for each in left_out]
             yield build_alert(
                 facts,
                 AlertKind.FLATTEN_MISSING,
                 [account, day.trading_day],
                 account,
-                "NOBODY FLATTENED by the deadline; what is open is not known",
-                happened=f"the tick of {scheduled_at} had until {describe_moment(tick.deadline_at)}, and no flatten that "
-                "looked at the account ended after it.",
-                still_open=[f"{NOT_KNOWN}: nobody has looked since"],
+                f"{title}; what is open is not known",
+                happened=f"the tick of {scheduled_at} had until {describe_moment(tick.deadline_at)}, and {missing}.",
+                still_open=still_open,
                 notional=NOT_KNOWN + describe_last_check(facts, account),
                 more=list_lines("On record for the day", reasons),
                 where=place,
@@ -247,7 +255,7 @@ def _judge_due(facts: AlertFacts, day: DueDay, account: str) -> Iterator[Alert]:
                 "NO FLATTEN HAS STARTED; what is open is not known",
                 happened=f"the tick of {scheduled_at} is more than {facts.max_lateness_s / 60:.0f} minutes ago, and no "
                 "flatten has been opened since.",
-                still_open=[f"{NOT_KNOWN}: nobody has looked since"],
+                still_open=[f"{NOT_KNOWN}: no flatten has looked since"],
                 notional=NOT_KNOWN + describe_last_check(facts, account),
                 where=place,
                 trading_day=day.trading_day,

@@ -193,7 +193,10 @@ def describe_flatten(record: FlattenRecord) -> str:
     if record.closing is not None and record.closed_at is not None:
         ending = f"{record.closing.result} at {describe_instant(record.closed_at)}: {record.closing.reason}"
     dry = ", dry run" if request.is_dry_run else ""
-    return f"flatten {request.flatten_id}, {describe_instant(record.opened_at)}, by {request.launched_by}{dry}: {ending}"
+    asked, configured = request.instruments, record.configured
+    part = f", of {len(configured)} configured instruments only {', '.join(asked)}" if len(asked) < len(configured) else ""
+    by = f"by {request.launched_by}{dry}{part}"
+    return f"flatten {request.flatten_id}, {describe_instant(record.opened_at)}, {by}: {ending}"
 
 
 def _build_closes(plan: ClosePlan, title: str) -> Table:

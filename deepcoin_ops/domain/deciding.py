@@ -23,6 +23,25 @@ def is_flatten_missing(day: AccountDay) -> bool:
     )
 
 
+def find_left_out(day: AccountDay) -> list[str]:
+    """Configured instruments that no flatten of the evening was asked for, once its deadline has passed.
+
+    Configured as the last of these flattens had it, and as the day has it. Empty where nobody flattened at all: see
+    `is_flatten_missing`.
+    """
+    due = day.due
+    if due is None or not due.is_past:
+        return []
+    evening = [
+        flatten
+        for flatten in day.counting
+        if flatten.has_looked and flatten.closed_at is not None and flatten.closed_at >= due.scheduled_at
+    ]
+    asked = {instrument_id for flatten in evening for instrument_id in flatten.request.instruments}
+    configured = evening[-1].configured if evening else ()
+    return [each for each in configured if each in day.instruments and each not in asked]
+
+
 def find_deciding(day: AccountDay, instrument_id: str) -> DayFlatten | None:
     """The flatten whose word on an instrument counts, None where nobody asked for it; what only showed it may stand in."""
     asked = _find_asked(day, instrument_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -76,7 +75,7 @@ def _read_flatten(
         opened_at=record.opened_at,
         closing=record.closing,
         closed_at=record.closed_at,
-        configured=_read_configured(record),
+        configured=record.configured,
         verdicts=tuple(ledger.read_verdicts(request.flatten_id, up_to_seq)),
         attempts=tuple(attempt for attempt in attempts if attempt.flatten_id == request.flatten_id),
         before=_find_last_pages([page for page in pages if page.purpose == "snapshot"]),
@@ -96,9 +95,3 @@ def _find_last_pages(pages: Sequence[PositionPage]) -> tuple[PositionPage, ...]:
 def _find_last_lists(pages: Sequence[OrderPage]) -> tuple[OrderPage, ...]:
     """The last page of each order list, in the order in which the lists were first read."""
     return tuple({(page.order_list, page.instrument_id): page for page in pages}.values())
-
-
-def _read_configured(record: FlattenRecord) -> tuple[str, ...]:
-    """The account's instruments in the settings that the flatten was opened under; at least what it was asked for."""
-    account = json.loads(record.settings_json).get("accounts", {}).get(record.request.account, {})
-    return tuple(dict.fromkeys([*account.get("instruments", ()), *record.request.instruments]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,12 @@ class FlattenRecord:
     opened_at: datetime
     closing: FlattenClosing | None
     closed_at: datetime | None
+
+    @property
+    def configured(self) -> tuple[str, ...]:
+        """The account's instruments in the settings that it was opened under; at least what it was asked for."""
+        account = json.loads(self.settings_json).get("accounts", {}).get(self.request.account, {})
+        return tuple(dict.fromkeys([*account.get("instruments", ()), *self.request.instruments]))
 
 
 @dataclass(frozen=True)

@@ -181,6 +181,17 @@ def test_an_interrupt_sends_nothing_more_and_records_the_answer_in_flight(
     assert status["accounts"][0]["last_flatten"]["closing"]["result"] == "NOT_FLAT"
 
 
+def test_a_flatten_of_some_instruments_says_which_of_how_many(environ: tuple[PaperExchange, dict[str, str]]) -> None:
+    """FLAT is said of what was asked for; the next person must not take it for the account."""
+    _, variables = environ
+    assert run(variables, "flatten", "BTC-USDT-SWAP").returncode == 0
+    for command in (("status",), ("ledger", "show", "today")):
+        shown = " ".join(run(variables, *command).stdout.split())
+        assert "configured instruments only BTC-USDT-SWAP: FLAT" in shown
+    run(variables, "flatten")
+    assert "configured instruments only" not in run(variables, "status").stdout
+
+
 def test_a_killed_flatten_shows_as_open_intent_and_unclosed_flatten(
     slow_close: tuple[PaperExchange, dict[str, str]],
 ) -> None:

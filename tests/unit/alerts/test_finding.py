@@ -185,6 +185,22 @@ def test_a_day_that_nobody_flattened_is_told_after_the_deadline(find: Find, chec
     assert settled[alert.key].settled == "flatten F1 proved it flat at 2026-03-09 01:31:00 UTC"
 
 
+def test_instruments_that_every_flatten_of_the_evening_left_out_are_told_after_the_deadline(find: Find) -> None:
+    """One instrument flattened by hand reads as FLAT, and says nothing of the others."""
+    part = build_flatten(build_verdict(ETH), instruments=[ETH])
+    found = find(flattens=(part,), now=PAST_DEADLINE)
+    alert = found[f"FLATTEN_MISSING:{ACCOUNT}:{DAY}"]
+    assert alert.title == f"[paper] main: NOT FLATTENED by the deadline: {BTC}; what is open is not known"
+    assert f"{BTC}: not known" in alert.text
+    assert "of 2 configured instruments, nobody flattened 1 after it" in alert.text
+    rest = build_flatten(build_verdict(BTC), instruments=[BTC], number=1)
+    assert all(each.settled for each in find(flattens=(part, rest), now=PAST_DEADLINE).values())
+    later = replace(rest, opened_at=PAST_DEADLINE, closed_at=PAST_DEADLINE + timedelta(minutes=1))
+    assert find(flattens=(part, later), now=PAST_DEADLINE + timedelta(minutes=2))[alert.key].settled
+    # An instrument that the settings name since then was not left out.
+    assert f"FLATTEN_MISSING:{ACCOUNT}:{DAY}" not in find(flattens=(replace(part, configured=(ETH,)),), now=PAST_DEADLINE)
+
+
 def test_a_tick_without_a_flatten_is_told_as_soon_as_the_schedule_would_refuse_it(find: Find) -> None:
     """The deadline may be hours away, and nothing closes by itself any more."""
     late = TICK + timedelta(minutes=31)
