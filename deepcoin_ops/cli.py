@@ -52,7 +52,7 @@ from deepcoin_ops.commands.tables import (
 )
 from deepcoin_ops.domain.checks import CheckPurpose
 from deepcoin_ops.domain.errors import DeepcoinOpsError, GuardRefused, LedgerError, SettingsError
-from deepcoin_ops.flattening.desk import Desk, open_desk
+from deepcoin_ops.flattening.desk import Desk, open_desk, open_reading_desk
 from deepcoin_ops.flattening.preflight import check_account
 from deepcoin_ops.flattening.progress import Progress
 from deepcoin_ops.settings import Settings, load_settings, resolve_alert_addresses
@@ -121,7 +121,7 @@ def paper(port: int, scenario: str) -> None:
 @click.argument("instruments", nargs=-1, metavar="[INSTRUMENT]...")
 def plan(account: str | None, is_json: bool, instruments: tuple[str, ...]) -> None:
     """Show what a flatten would close and cancel, in which order, and how long it would take. Sends nothing."""
-    with open_desk(load_settings(), account) as desk:
+    with open_reading_desk(load_settings(), account) as desk:
         report = fetch_plan_report(desk, instruments)
     _print(build_plan_document(report) if is_json else build_plan_tables(report))
 

@@ -22,7 +22,7 @@ from deepcoin_ops.flattening.arming import (
     write_arming,
 )
 from deepcoin_ops.flattening.clock_correction import ClockCorrection
-from deepcoin_ops.flattening.desk import Desk, open_desk
+from deepcoin_ops.flattening.desk import ReadingDesk, open_reading_desk
 from deepcoin_ops.flattening.key_probe import KeyProbe
 from deepcoin_ops.flattening.progress import Progress
 from deepcoin_ops.settings import Settings
@@ -70,7 +70,7 @@ def propose_arming(
         raise GuardRefused(
             f"--trust-url is not the address in use, which is {settings.base_url}. Nothing was sent or written."
         )
-    with open_desk(settings, account, trusted_url=settings.base_url if trusted_url else None) as desk:
+    with open_reading_desk(settings, account, trusted_url=settings.base_url if trusted_url else None) as desk:
         uid = _fetch_uid(desk)
         plan = fetch_plan_report(desk, ())
     now = datetime.now(UTC)
@@ -122,7 +122,7 @@ def disarm_accounts(settings: Settings, account: str | None) -> dict[str, bool]:
     return removed
 
 
-def _fetch_uid(desk: Desk) -> str:
+def _fetch_uid(desk: ReadingDesk) -> str:
     clock = ClockCorrection(desk.client, desk.settings.exchange.max_clock_offset_s, never, _say_nothing)
     probe = KeyProbe(desk, clock, never, _PATIENCE_S)
     try:

@@ -15,7 +15,7 @@ from deepcoin_ops.domain.model import CloseAttempt, InstrumentVerdict, Position,
 from deepcoin_ops.domain.orders import CancelAttempt
 from deepcoin_ops.domain.planning import ClosePlan
 from deepcoin_ops.flattening.arming import Arming, find_arming
-from deepcoin_ops.flattening.desk import Desk
+from deepcoin_ops.flattening.desk import ReadingDesk
 from deepcoin_ops.flattening.guards import choose_instruments, find_held_back
 from deepcoin_ops.flattening.kill_switch import KillNote, KillSwitch, find_strays
 from deepcoin_ops.flattening.observation import fetch_plan, instrument_types_of
@@ -129,7 +129,7 @@ class StatusReport:
     untold_alerts: tuple[ShownAlert, ...]
 
 
-def fetch_plan_report(desk: Desk, instruments: Sequence[str]) -> PlanReport:
+def fetch_plan_report(desk: ReadingDesk, instruments: Sequence[str]) -> PlanReport:
     """Read the account and plan its closes and cancels. Sends neither, records nothing, takes no lock.
 
     Raises:

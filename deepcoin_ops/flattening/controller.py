@@ -58,7 +58,7 @@ class Flatten:
         self._stop = stop
         self._report = report
         self._teller = Teller(report)
-        self._observer = Observer(desk, request.instruments, request.flatten_id)
+        self._observer = Observer(desk, request.instruments, (desk.ledger, request.flatten_id))
         self._market_reads = MarketReads(desk.client, self._observer.instrument_types, stop.is_set)
         self._lock = AccountLock(desk.settings.locks_folder, request.account)
         max_offset_s = desk.settings.exchange.max_clock_offset_s

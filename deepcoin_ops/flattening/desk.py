@@ -24,18 +24,24 @@ from deepcoin_ops.settings_environment import ENVIRONMENT
 
 
 @dataclass(frozen=True)
-class Desk:
-    """One account at one venue, ready to be read and flattened."""
+class ReadingDesk:
+    """One account at one venue, ready to be read. It has no ledger, and without one nothing can be sent."""
 
     settings: Settings
     account: AccountSettings
     client: DeepcoinClient
-    ledger: Ledger
 
     @property
     def kill_switch(self) -> KillSwitch:
         """What stops the account's closes and cancels while it is on."""
         return KillSwitch(self.settings.kill_folder, self.account.name)
+
+
+@dataclass(frozen=True)
+class Desk(ReadingDesk):
+    """One account at one venue, ready to be read and flattened."""
+
+    ledger: Ledger
 
 
 def check_host(settings: Settings, account: AccountSettings) -> None:
@@ -60,12 +66,30 @@ def check_host(settings: Settings, account: AccountSettings) -> None:
 
 
 @contextmanager
-def open_desk(
-    settings: Settings, account: str | None, environ: Mapping[str, str] = ENVIRONMENT, *, trusted_url: str | None = None
-) -> Iterator[Desk]:
+def open_desk(settings: Settings, account: str | None, environ: Mapping[str, str] = ENVIRONMENT) -> Iterator[Desk]:
     """Open one account's desk and close it again. Writes: creates or migrates the venue's ledger.
 
     It can be read from at once. Whether it may send is decided for each flatten (`flattening.admission`).
+
+    Args:
+        settings: The loaded settings.
+        account: Its name in the settings; None where there is exactly one.
+        environ: Where credentials are looked up.
+
+    Raises:
+        NotArmed: The address is not the exchange's own and not armed.
+        SettingsError: No such account, or a credential is missing.
+        LedgerError: The ledger cannot be used.
+    """
+    with open_reading_desk(settings, account, environ) as desk, Ledger.open(settings.ledger_path, settings.venue) as ledger:
+        yield Desk(desk.settings, desk.account, desk.client, ledger)
+
+
+@contextmanager
+def open_reading_desk(
+    settings: Settings, account: str | None, environ: Mapping[str, str] = ENVIRONMENT, *, trusted_url: str | None = None
+) -> Iterator[ReadingDesk]:
+    """Open what an account can be read with, whatever state the ledger is in, and close it again. Writes nothing but paces.
 
     Args:
         settings: The loaded settings.
@@ -76,15 +100,13 @@ def open_desk(
     Raises:
         NotArmed: The address is not the exchange's own and not armed.
         SettingsError: No such account, or a credential is missing.
-        LedgerError: The ledger cannot be used.
     """
     account_settings = settings.account(account)
     if trusted_url != settings.base_url:
         check_host(settings, account_settings)
     client = build_client(settings, account_settings, environ)
     try:
-        with Ledger.open(settings.ledger_path, settings.venue) as ledger:
-            yield Desk(settings, account_settings, client, ledger)
+        yield ReadingDesk(settings, account_settings, client)
     finally:
         client.close()
 

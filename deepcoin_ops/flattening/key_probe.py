@@ -16,7 +16,7 @@ from deepcoin_ops.domain.checks import Finding, FindingKind
 from deepcoin_ops.domain.errors import GuardRefused, ReadFailed, ReadRefused, SendWithdrawn
 from deepcoin_ops.domain.model import Refusal
 from deepcoin_ops.flattening.clock_correction import ClockCorrection
-from deepcoin_ops.flattening.desk import Desk
+from deepcoin_ops.flattening.desk import ReadingDesk
 
 _UNKNOWN_KEY_CODE = "50113"
 _ADDRESS_CODE = "50110"
@@ -42,7 +42,7 @@ class KeyProbe:
         limit_s: For how many seconds failed reads of the uid and of the clock are tried again.
     """
 
-    def __init__(self, desk: Desk, clock: ClockCorrection, is_stopped: Callable[[], bool], limit_s: float):
+    def __init__(self, desk: ReadingDesk, clock: ClockCorrection, is_stopped: Callable[[], bool], limit_s: float):
         self._desk = desk
         self._clock = clock
         self._is_closed = Event()

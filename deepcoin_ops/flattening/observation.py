@@ -12,10 +12,11 @@ from deepcoin_ops.domain.model import InstrumentType, Position, PositionsRead, p
 from deepcoin_ops.domain.planning import ClosePlan, MarketData, plan_closes
 from deepcoin_ops.exchange.pace_clock import SYSTEM_CLOCK
 from deepcoin_ops.exchange.pacing import never
-from deepcoin_ops.flattening.desk import Desk
+from deepcoin_ops.flattening.desk import ReadingDesk
 from deepcoin_ops.flattening.market import MarketReads
 from deepcoin_ops.flattening.order_preview import OrderPreview, PlannedOrders
 from deepcoin_ops.flattening.targets import CloseTargets
+from deepcoin_ops.ledger.journal import Ledger
 
 _PLAN_PATIENCE_S = 10.0
 
@@ -52,12 +53,13 @@ class Observer:
     Args:
         desk: The account.
         instrument_ids: What the flatten is about; it decides whether spot holdings are read.
-        flatten_id: Where reads are recorded; None records nothing (a plan that nobody asked to keep).
+        kept_in: The ledger, and the flatten under which reads are recorded in it; None records nothing (a plan that
+            nobody asked to keep).
     """
 
-    def __init__(self, desk: Desk, instrument_ids: tuple[str, ...], flatten_id: str | None):
+    def __init__(self, desk: ReadingDesk, instrument_ids: tuple[str, ...], kept_in: tuple[Ledger, str] | None = None):
         self._desk = desk
-        self._flatten_id = flatten_id
+        self._kept_in = kept_in
         self.instrument_types = instrument_types_of(instrument_ids)
 
     def fetch_account(self, purpose: str, round_number: int, is_stopped: Callable[[], bool]) -> AccountRead:
@@ -76,17 +78,17 @@ class Observer:
         self, kind: InstrumentType, purpose: str, round_number: int, is_stopped: Callable[[], bool]
     ) -> PositionsRead:
         started_at = datetime.now(UTC)
-        flatten_id, ledger = self._flatten_id, self._desk.ledger
         try:
             page = self._desk.client.fetch_positions(kind, is_stopped)
         except ReadFailed as failure:
-            if flatten_id is not None:
-                ended_at = datetime.now(UTC)
+            if self._kept_in is not None:
+                (ledger, flatten_id), ended_at = self._kept_in, datetime.now(UTC)
                 ledger.record_failed_read(
                     flatten_id, purpose, round_number, kind, started_at, ended_at, str(failure), failure.raw
                 )
             raise
-        if flatten_id is not None:
+        if self._kept_in is not None:
+            ledger, flatten_id = self._kept_in
             ledger.record_read(flatten_id, purpose, round_number, page)
         return page
 
@@ -112,13 +114,13 @@ class AccountPlan:
     kill_reason: str | None
 
 
-def fetch_plan(desk: Desk, instrument_ids: tuple[str, ...]) -> AccountPlan:
+def fetch_plan(desk: ReadingDesk, instrument_ids: tuple[str, ...]) -> AccountPlan:
     """What a flatten of these instruments would close and cancel now. Records nothing, sends only reads.
 
     Raises:
         ReadFailed: No complete positions read. A list of orders that cannot be read is told in the plan instead.
     """
-    observer = Observer(desk, instrument_ids, None)
+    observer = Observer(desk, instrument_ids)
     market_reads = MarketReads(desk.client, observer.instrument_types, never)
     preview = OrderPreview(desk)
     try:

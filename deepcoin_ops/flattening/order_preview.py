@@ -16,7 +16,7 @@ from deepcoin_ops.domain.errors import DeepcoinOpsError
 from deepcoin_ops.domain.orders import CancelOrders, Order, OrdersRead
 from deepcoin_ops.domain.planning import ClosePlan
 from deepcoin_ops.exchange.orders import fetch_resting_orders
-from deepcoin_ops.flattening.desk import Desk
+from deepcoin_ops.flattening.desk import ReadingDesk
 
 # Seconds for the list after everything else was read: about 2,800 orders at one page a second.
 _PATIENCE_S = 30.0
@@ -77,7 +77,7 @@ class OrderPreview:
         desk: The account.
     """
 
-    def __init__(self, desk: Desk):
+    def __init__(self, desk: ReadingDesk):
         self._desk = desk
         self._is_closed = Event()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="orders")

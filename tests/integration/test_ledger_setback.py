@@ -65,6 +65,8 @@ def test_after_a_damaged_ledger_a_new_one_begins_as_the_runbook_says(
     ledger.write_bytes(ledger.read_bytes()[: ledger.stat().st_size // 2])
     refused = run(variables, "flatten")
     assert (refused.returncode, "docs/runbook.md" in refused.stderr) == (2, True)
+    code, planned = run_json(variables, "plan")
+    assert (code, [each["instrument_id"] for each in planned["closes"]]) == (0, ["BTC-USDT-SWAP", "ETH-USDT-SWAP"])
     for path in ledger.parent.glob(f"{ledger.name}*"):
         path.rename(path.with_name(f"damaged-{path.name}"))
     assert run(variables, "flatten").returncode == 2
