@@ -17,6 +17,7 @@ from deepcoin_ops.domain.orders import CancelAttempt
 from deepcoin_ops.domain.trading_day import list_days
 from deepcoin_ops.flattening.account_lock import AccountLock
 from deepcoin_ops.ledger.history import History
+from deepcoin_ops.ledger.mark import read_setback
 from deepcoin_ops.ledger.records import CheckRecord, FlattenRecord, SkippedTick
 from deepcoin_ops.settings import Settings
 
@@ -58,6 +59,7 @@ class AlertFacts:
         skipped_ticks: Ticks of the schedule that came too late.
         checks: Checks of accounts, oldest first.
         ledger_problem: Why the ledger could not be read; empty when it could, or when there is none yet.
+        ledger_setback: Why every flatten refuses the ledger by its mark; empty when none does. What it holds was read.
     """
 
     venue: Venue
@@ -73,6 +75,7 @@ class AlertFacts:
     skipped_ticks: tuple[SkippedTick, ...] = ()
     checks: tuple[CheckRecord, ...] = ()
     ledger_problem: str = ""
+    ledger_setback: str = ""
 
 
 def read_facts(
@@ -124,10 +127,13 @@ def _read_ledger(
 ) -> AlertFacts:
     flattens: list[DayFlatten] = []
     ticks: list[SkippedTick] = []
+    # Asked before it is opened: a mark is written after its ledger, so one that is there already has lost its ledger.
+    lost = read_setback(settings.ledger_path, None)
     ledger = History.open_existing(settings.ledger_path, settings.venue)
     if ledger is None:
-        return facts
+        return replace(facts, ledger_setback=lost or "")
     with ledger:
+        setback = ledger.read_setback()
         suspects = {
             record.request.flatten_id: record.request.account
             for day in days
@@ -149,6 +155,7 @@ def _read_ledger(
         killed=frozenset(each for each, account in suspects.items() if account in unheld and each in unclosed),
         skipped_ticks=tuple(tick for tick in ticks if tick.recorded_at >= facts.since),
         checks=checks,
+        ledger_setback=setback or "",
     )
 
 

@@ -68,6 +68,20 @@ def _judge_ledger(facts: AlertFacts) -> Iterator[Alert]:
             notional=NOT_KNOWN,
             where=["`deepcoin-ops status`"],
         )
+    if facts.ledger_setback:
+        yield build_alert(
+            facts,
+            AlertKind.LEDGER_UNREADABLE,
+            [facts.today, "setback"],
+            "",
+            "the ledger is an old copy or lost: NOTHING IS SENT until somebody has looked",
+            happened=f"every flatten refuses the ledger: {facts.ledger_setback}.",
+            still_open=[f"{NOT_KNOWN}: what was sent since is not in this ledger"],
+            notional=NOT_KNOWN,
+            what_to_do="Look at the positions and orders at the exchange now, then do what the message says. Nothing is "
+            "sent until somebody has done so.",
+            where=["`deepcoin-ops status`"],
+        )
 
 
 # -- flattens ---------------------------------------------------------------------------------------------------------

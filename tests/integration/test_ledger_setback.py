@@ -44,6 +44,9 @@ def test_no_close_is_sent_on_an_old_copy_until_its_mark_is_removed(
     assert code == 1
     assert str(mark) in document["ledger_setback"]
     assert "LEDGER NOT USED" in run(variables, "status").stdout
+    run(variables, "alerts")
+    told_of = [alert for alert in run_json(variables, "alerts", "--show")[1] if alert["kind"] == "LEDGER_UNREADABLE"]
+    assert ["NOTHING IS SENT" in alert["title"] and str(mark) in alert["text"] for alert in told_of] == [True]
     code, day = run_json(variables, "ledger", "show", "today")
     assert (code, day["is_chain_intact"]) == (1, True)
     assert str(mark) in day["ledger_setback"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from flatten_lab import Lab, build_scenario, open_lab, position, stubborn
 
 from deepcoin_ops.alerts.facts import read_facts
 from deepcoin_ops.flattening.account_lock import AccountLock
+from deepcoin_ops.ledger.mark import LedgerMark
 from deepcoin_ops.settings import load_settings
 
 ETH = "ETH-USDT-SWAP"
@@ -76,6 +78,26 @@ def test_days_without_a_ledger_are_due_all_the_same(settings_file: Callable[...,
     assert [day.trading_day for day in facts.due_days] == ["2026-03-06", "2026-03-07", "2026-03-08"]
     assert all(day.tick.is_past for day in facts.due_days)
     assert (facts.flattens, facts.ledger_problem) == ((), "")
+
+
+def test_an_old_ledger_or_none_beside_its_mark_is_a_fact(lab: Lab) -> None:
+    """Every flatten is refused by it, and what it holds is intact: nothing else would be found, and nobody told."""
+    lab.open()
+    path = lab.desk.ledger.path
+    assert read_facts(lab.desk.settings, in_a_while()).ledger_setback == ""
+    mark = LedgerMark(path)
+    known = mark.read()
+    assert known is not None
+    mark.write(replace(known, seq=known.seq + 1))
+    old = read_facts(lab.desk.settings, in_a_while())
+    assert f"does not have entry {known.seq + 1}" in old.ledger_setback
+    assert len(old.flattens) == 1
+    lab.desk.ledger.close()
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+    assert "old copy or another ledger" in read_facts(lab.desk.settings, in_a_while()).ledger_setback
+    mark.path.unlink()
+    assert read_facts(lab.desk.settings, in_a_while()).ledger_setback == ""
 
 
 def test_a_ledger_that_cannot_be_read_is_a_fact(settings_file: Callable[..., dict[str, str]]) -> None:

@@ -260,6 +260,16 @@ def test_a_ledger_that_cannot_be_read_is_told_once_a_day(find: Find) -> None:
     assert "disk I/O error" in found["LEDGER_UNREADABLE:2026-03-08"].text
 
 
+def test_a_ledger_that_every_flatten_refuses_is_told_beside_one_that_could_not_be_read(find: Find) -> None:
+    """Whoever puts an old copy in place of a damaged one has to hear on the same day that nothing is sent on it."""
+    found = find(ledger_setback="it is an old copy; remove its mark to go on", is_due=False)
+    [alert] = found.values()
+    assert alert.kind is AlertKind.LEDGER_UNREADABLE
+    assert "LEDGER_UNREADABLE:2026-03-08" not in found
+    assert "NOTHING IS SENT until somebody has looked" in alert.title
+    assert "remove its mark to go on" in alert.text
+
+
 def test_the_most_urgent_comes_first(find: Find, check_of: Callable[..., CheckRecord]) -> None:
     """Where a service takes few messages, it has to be the right ones."""
     cap = check_of(FindingKind.CAP_EXCEEDED, purpose=CheckPurpose.FLATTEN, at=TICK, is_blocking=False, flatten_id="F0")
