@@ -19,6 +19,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 from rich.console import Console, RenderableType
 
+from deepcoin_ops.alerts.broken_settings import forget_broken_settings, tell_broken_settings
 from deepcoin_ops.alerts.delivering import deliver_due, send_test
 from deepcoin_ops.commands import kill as kill_switch
 from deepcoin_ops.commands.alerts import (
@@ -266,9 +267,16 @@ def alerts(context: click.Context, is_shown: bool, is_test: bool, is_json: bool)
 
     Made to be run every few minutes by a timer of the system, beside the sensor alerts_due, so that a night on which
     Dagster is down is told too. Exit code 0: nothing is left untold; 1: something could not be delivered; 2: there is no
-    address that can be used. With --json it lists as --show does, after delivering.
+    address that can be used, or the settings cannot be used, which is delivered once an hour. With --json it lists as
+    --show does, after delivering.
     """
-    settings, addresses, now = load_settings(), resolve_alert_addresses(), datetime.now(UTC)
+    addresses, now = resolve_alert_addresses(), datetime.now(UTC)
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        for line in () if is_shown or is_test else tell_broken_settings(error, addresses, now):
+            click.echo(line, err=True)
+        raise
     if is_test:
         receipts = send_test(addresses, build_test_letter(settings, now))
         for receipt in receipts:
@@ -277,6 +285,7 @@ def alerts(context: click.Context, is_shown: bool, is_test: bool, is_json: bool)
     elif is_shown:
         is_told = True
     else:
+        forget_broken_settings(settings.alerts_folder)
         report = deliver_due(settings, addresses, now, wait_s=DELIVERY_WAIT_S)
         click.echo(report.describe(), err=True)
         is_told = report.is_all_told

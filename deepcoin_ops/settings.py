@@ -36,7 +36,7 @@ from deepcoin_ops.settings_model import (
     validate_document,
 )
 from deepcoin_ops.settings_problems import describe, did_you_mean, sentence, settings_error
-from deepcoin_ops.settings_variables import LIVE_URL, find_kill_folder, is_loopback, read_variables
+from deepcoin_ops.settings_variables import LIVE_URL, find_alerts_folder, find_kill_folder, is_loopback, read_variables
 
 _CREDENTIAL_PARTS = ("API_KEY", "SECRET_KEY", "PASSPHRASE")
 _SECRET_PARTS = (*_CREDENTIAL_PARTS, "ALERT_URLS")  # an address that alerts are sent to often holds a password
@@ -125,7 +125,7 @@ class Settings:
     @property
     def alerts_folder(self) -> Path:
         """Where the alerts of this venue are kept until they are delivered, and some weeks longer."""
-        return self.state_folder / self.venue / "alerts"
+        return find_alerts_folder(self.state_folder, self.venue)
 
     @property
     def calendar(self) -> TradingCalendar:

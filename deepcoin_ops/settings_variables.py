@@ -73,6 +73,11 @@ def find_kill_folder(state_folder: Path, venue: Venue) -> Path:
     return state_folder / venue / "kill"
 
 
+def find_alerts_folder(state_folder: Path, venue: Venue) -> Path:
+    """Where the alerts of a venue are."""
+    return state_folder / venue / "alerts"
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host, without brackets or port, is this machine."""
     try:

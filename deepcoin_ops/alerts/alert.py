@@ -21,6 +21,7 @@ class AlertKind(StrEnum):
     SKIPPED_TICK = "SKIPPED_TICK"
     UNVERIFIED = "UNVERIFIED"
     UNKNOWN_OUTCOME = "UNKNOWN_OUTCOME"
+    SETTINGS_BROKEN = "SETTINGS_BROKEN"
     LEDGER_UNREADABLE = "LEDGER_UNREADABLE"
     OUTBOX_UNWRITABLE = "OUTBOX_UNWRITABLE"
     CHECK_FAILED = "CHECK_FAILED"
@@ -81,6 +82,12 @@ DEFINITIONS: dict[AlertKind, AlertDefinition] = {
         _S.ERROR,
         "Look at positions and waiting orders at the exchange before anything is sent again.",
         "unknown-outcome",
+    ),
+    _K.SETTINGS_BROKEN: AlertDefinition(
+        _S.ERROR,
+        "Mend what is named, and run `deepcoin-ops status` until it shows no problem; then launch anew what was due. Until "
+        "then close by hand at the exchange.",
+        "settings-broken",
     ),
     _K.LEDGER_UNREADABLE: AlertDefinition(
         _S.ERROR,

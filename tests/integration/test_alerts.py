@@ -153,6 +153,35 @@ def test_a_test_alert_shows_whether_anything_arrives(begin: Begin, receiver: Ale
     assert "names no address that can be used" in silent.stderr
 
 
+def test_settings_that_cannot_be_used_are_told_once_an_hour_until_they_are_mended(
+    begin: Begin, receiver: AlertReceiver
+) -> None:
+    """Dagster loads nothing then, and the timer's command is the only one left to say so."""
+    _, environ = begin()
+    file, state = Path(environ["DEEPCOIN_OPS_SETTINGS"]), Path(environ["DEEPCOIN_OPS_STATE"])
+    whole = file.read_text()
+    environ |= {"MAIN_SECRET_KEY": "secret-in-a-variable"}
+    file.write_text(whole + "flaten: {password: secret-in-the-file}\n")
+    first = run(environ, "alerts")
+    assert first.returncode == 2
+    assert "address 1 (json) was told" in first.stderr
+    [message] = receiver.messages
+    assert message["title"] == "[paper] all accounts: the settings cannot be used: NOTHING WILL BE FLATTENED"
+    for told in (str(file), "flaten: expected one of the keys", "did you mean flatten?", "runbook.md#settings-broken"):
+        assert told in message["message"]
+    kept = "".join(path.read_text() for path in state.rglob("*") if path.is_file())
+    said = json.dumps(message) + first.stderr + first.stdout + kept
+    assert not [secret for secret in ("secret-in-a-variable", "secret-in-the-file", TOKEN) if secret in said]
+    for arguments in (["alerts"], ["alerts", "--show"], ["alerts", "--test"]):
+        assert run(environ, *arguments).returncode == 2
+    assert len(receiver.messages) == 1
+    file.write_text(whole)
+    assert run(environ, "alerts").returncode == 0
+    file.write_text("no mapping at all")
+    assert run(environ, "alerts").returncode == 2
+    assert len(receiver.messages) == 2
+
+
 def test_a_killed_flatten_is_told(begin: Begin, receiver: AlertReceiver) -> None:
     """It cannot tell anybody itself; whoever looks next does, once it should have had the lock."""
     slow = SETTINGS.replace("read_timeout_s: 1.0", "read_timeout_s: 20")
