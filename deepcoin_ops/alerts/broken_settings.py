@@ -6,6 +6,7 @@ tells it is a new process every time.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ def tell_broken_settings(
     """Tell people that nothing will be flattened, once an hour. Sends to the addresses; writes when it was told.
 
     Args:
-        error: What is wrong with the settings. It shows no secret.
+        error: What is wrong with the settings. What was found in them is left out.
         addresses: Where alerts go.
         now: The time to judge by, aware.
         environ: The environment the settings were read from.
@@ -83,10 +84,17 @@ def _write_letter(error: SettingsError, variables: Variables, *, is_venue_known:
         "flatten starts, by schedule or by hand, and Dagster tells nothing. This comes once an hour until they are mended.",
         still_open=[f"{NOT_KNOWN}: positions stay open as they are"],
         notional=NOT_KNOWN,
-        more=list_lines("What is wrong", problems),
+        more=list_lines("What is wrong (`deepcoin-ops status` shows what was found)", map(_drop_found, problems)),
         where=["`deepcoin-ops status`"],
     )
     return Letter(alert.key, alert.title, alert.text, is_urgent=True)
+
+
+def _drop_found(problem: str) -> str:
+    """A problem without what was found: a secret pasted into the wrong place must not go to a third party."""
+    expected, _, rest = problem.partition(", found ")
+    cure = re.search(r"; did you mean \S+\?$", rest)
+    return expected + (cure.group() if cure else "")
 
 
 def _read_told_at(path: Path) -> datetime | None:

@@ -26,10 +26,10 @@ def receiver() -> Iterator[AlertReceiver]:
 
 @pytest.fixture
 def tell(settings_file: Callable[..., dict[str, str]], receiver: AlertReceiver) -> Callable[..., list[str]]:
-    """Tells of a file without accounts; variables may be added."""
+    """Tells of a file without accounts, or of another; variables may be added."""
 
-    def tell(now: datetime, **variables: str) -> list[str]:
-        environ = settings_file("http://127.0.0.1:1", "accounts: {}\n") | variables
+    def tell(now: datetime, text: str = "accounts: {}", **variables: str) -> list[str]:
+        environ = settings_file("http://127.0.0.1:1", text) | variables
         with pytest.raises(SettingsError) as raised:
             load_settings(environ)
         return tell_broken_settings(raised.value, parse_alert_urls(receiver.url), now, environ)
@@ -61,6 +61,16 @@ def test_where_nothing_can_be_kept_it_is_told_every_time(
     tell(NOW)
     tell(NOW)
     assert len(receiver.messages) == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["hush-4711", "accounts: *hush-4711", "accounts: !hush-4711 x", "accounts: [hush-4711, 'a; b']"]
+)
+def test_what_was_found_stays_on_this_machine(tell: Callable[..., list[str]], receiver: AlertReceiver, text: str) -> None:
+    """A terminal may show what somebody pasted into the wrong place; a chat service may not."""
+    tell(NOW, text=text)
+    assert "flatten.yaml:1: " in receiver.messages[0]["message"]
+    assert "hush-4711" not in str(receiver.messages)
 
 
 def test_no_venue_is_claimed_that_may_be_another(tell: Callable[..., list[str]], receiver: AlertReceiver) -> None:
