@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -11,6 +12,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from deepcoin_ops.domain.errors import GuardRefused, LockTimeout, SendWithdrawn
+
+logger = logging.getLogger(__name__)
 
 _POLL_S = 0.1
 
@@ -27,7 +30,8 @@ class AccountLock:
         self._folder = folder
         self._account = account
         self._holder_file = folder / f"{account}.holder"
-        self._lock = FileLock(folder / f"{account}.lock", thread_local=False)
+        self._lock_file = folder / f"{account}.lock"
+        self._lock = FileLock(self._lock_file, thread_local=False)
 
     def acquire(self, holder: str, wait_s: float, is_stopped: Callable[[], bool]) -> None:
         """Wait for the lock and take it.
@@ -38,7 +42,7 @@ class AccountLock:
             is_stopped: Asked while waiting.
 
         Raises:
-            GuardRefused: The folder cannot be made; nothing was sent.
+            GuardRefused: The lock file or its folder cannot be used; nothing was sent.
             LockTimeout: Somebody else held it for the whole wait; nothing was sent.
             SendWithdrawn: Stopping was asked for while waiting.
         """
@@ -46,17 +50,16 @@ class AccountLock:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise GuardRefused(
-                f"account {self._account}: the locks folder {self._folder} cannot be made: {error.strerror}. "
-                "Nothing was sent."
-            ) from error
+            raise self._build_refusal(self._folder, error) from error
         while True:
             try:
                 self._lock.acquire(timeout=_POLL_S, poll_interval=_POLL_S / 2)
                 break
             except Timeout:
                 self._check_wait(deadline, wait_s, is_stopped)
-        self._holder_file.write_text(f"{holder} (process {os.getpid()})")
+            except OSError as error:
+                raise self._build_refusal(self._lock_file, error) from error
+        self._leave_note(holder)
 
     def is_held(self) -> bool:
         """Whether a flatten of the account is at work now. Looks by taking the lock for an instant."""
@@ -69,6 +72,26 @@ class AccountLock:
     def release(self) -> None:
         """Give the lock back; harmless when it is not held."""
         self._lock.release()
+
+    def _leave_note(self, holder: str) -> None:
+        try:
+            self._holder_file.write_text(f"{holder} (process {os.getpid()})")
+        except OSError as error:
+            # The kernel holds the lock; the note only tells who waits for whom.
+            logger.warning(
+                "account %s: %s cannot be written: %s. The flatten goes on, and whoever waits for it may be told another "
+                "name. Remove it, or make it this user's.",
+                self._account,
+                self._holder_file,
+                error.strerror,
+            )
+
+    def _build_refusal(self, path: Path, error: OSError) -> GuardRefused:
+        return GuardRefused(
+            f"account {self._account}: its flatten lock cannot be taken: {path}: {error.strerror}. Nothing was sent and "
+            "all positions stay open. Make it a file or folder of the user who runs this, or remove it while no flatten "
+            "of the account is at work; then flatten anew."
+        )
 
     def _check_wait(self, deadline: float, wait_s: float, is_stopped: Callable[[], bool]) -> None:
         if is_stopped():

@@ -159,6 +159,26 @@ def test_a_key_that_is_refused_exits_with_2_and_a_refused_flatten(paper: StartPa
     assert closes(exchange) == []
 
 
+def test_a_lock_file_that_cannot_be_used_exits_with_2_and_says_what_to_do(
+    environ: tuple[PaperExchange, dict[str, str]],
+) -> None:
+    """Another user's file, or here a folder, in its place: refused and recorded. The holder's note alone stops nothing."""
+    exchange, variables = environ
+    locks = Path(variables["DEEPCOIN_OPS_STATE"]) / "paper" / "locks"
+    (locks / "main.lock").mkdir(parents=True)
+    ended = run(variables, "flatten")
+    assert ended.returncode == 2
+    assert f"{locks / 'main.lock'}: " in ended.stderr
+    assert "Nothing was sent and all positions stay open" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert closes(exchange) == []
+    (locks / "main.lock").rmdir()
+    (locks / "main.holder").mkdir()
+    ended = run(variables, "flatten")
+    assert ended.returncode == 0, ended.stderr
+    assert f"{locks / 'main.holder'} cannot be written" in ended.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_sends_nothing_more_and_records_the_answer_in_flight(
     slow_close: tuple[PaperExchange, dict[str, str]], number: signal.Signals

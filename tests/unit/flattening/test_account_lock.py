@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deepcoin_ops.domain.errors import LockTimeout, SendWithdrawn
+from deepcoin_ops.domain.errors import GuardRefused, LockTimeout, SendWithdrawn
 from deepcoin_ops.flattening.account_lock import AccountLock
 
 _HOLDER = """
@@ -54,3 +54,29 @@ def test_accounts_do_not_wait_for_each_other(tmp_path: Path) -> None:
         lock.acquire("me", 0.2, lambda: False)
     for lock in locks:
         lock.release()
+
+
+@pytest.mark.parametrize("in_the_way", ["locks/main.lock", "locks"])
+def test_a_lock_that_cannot_be_used_is_a_refusal_that_says_what_to_do(tmp_path: Path, in_the_way: str) -> None:
+    """Another user's file is in the way as this is, and the evening's flatten must not end without a word to act on."""
+    path = tmp_path / in_the_way
+    if in_the_way == "locks":
+        path.touch()
+    else:
+        path.mkdir(parents=True)
+    lock = AccountLock(tmp_path / "locks", "main")
+    with pytest.raises(GuardRefused, match=r"Nothing was sent and all positions stay open.*remove it") as refused:
+        lock.acquire("flatten one", 1, lambda: False)
+    assert f"{path}: " in str(refused.value)
+
+
+def test_a_note_that_cannot_be_written_keeps_nobody_from_the_lock(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is there for whoever waits; positions are not left open for it."""
+    (tmp_path / "main.holder").mkdir()
+    lock = AccountLock(tmp_path, "main")
+    lock.acquire("flatten one", 1, lambda: False)
+    assert AccountLock(tmp_path, "main").is_held()
+    lock.release()
+    assert str(tmp_path / "main.holder") in caplog.text
