@@ -12,10 +12,16 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from deepcoin_ops.domain.errors import GuardRefused, LockTimeout, SendWithdrawn
+from deepcoin_ops.flattening.progress import Progress
 
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.1
+_SILENT_S = 1.0  # a wait that is over by then needs no words
+
+
+def _say_nothing(_progress: Progress) -> None:
+    """For whoever has nobody to tell that it waits."""
 
 
 class AccountLock:
@@ -33,20 +39,28 @@ class AccountLock:
         self._lock_file = folder / f"{account}.lock"
         self._lock = FileLock(self._lock_file, thread_local=False)
 
-    def acquire(self, holder: str, wait_s: float, is_stopped: Callable[[], bool]) -> None:
+    def acquire(
+        self,
+        holder: str,
+        wait_s: float,
+        is_stopped: Callable[[], bool],
+        report: Callable[[Progress], None] = _say_nothing,
+    ) -> None:
         """Wait for the lock and take it.
 
         Args:
             holder: Who takes it, for the message somebody else may see.
             wait_s: Seconds to wait at most.
             is_stopped: Asked while waiting.
+            report: Told once whom it waits for, and for how long, unless the lock is soon free.
 
         Raises:
             GuardRefused: The lock file or its folder cannot be used; nothing was sent.
             LockTimeout: Somebody else held it for the whole wait; nothing was sent.
             SendWithdrawn: Stopping was asked for while waiting.
         """
-        deadline = time.monotonic() + wait_s
+        began_s = time.monotonic()
+        deadline, is_told = began_s + wait_s, False
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -57,6 +71,9 @@ class AccountLock:
                 break
             except Timeout:
                 self._check_wait(deadline, wait_s, is_stopped)
+                if not is_told and time.monotonic() - began_s >= _SILENT_S:
+                    is_told = True
+                    report(Progress(self._describe_wait(wait_s)))
             except OSError as error:
                 raise self._build_refusal(self._lock_file, error) from error
         self._leave_note(holder)
@@ -101,6 +118,12 @@ class AccountLock:
                 f"account {self._account}: {LockTimeout.IN_WORDS} for {wait_s:.0f} s: {self._read_holder()}. "
                 "This one sent nothing; look at that one's result before launching again."
             )
+
+    def _describe_wait(self, wait_s: float) -> str:
+        return (
+            f"account {self._account}: another flatten holds the lock: {self._read_holder()}. It is waited for, up to "
+            f"{wait_s:.0f} s in all; nothing is sent until it ends"
+        )
 
     def _read_holder(self) -> str:
         try:

@@ -93,12 +93,13 @@ class Flatten:
         """Wait for the account's flatten lock.
 
         Raises:
-            LockTimeout: Somebody else held it for the whole wait; recorded as a refused flatten.
+            GuardRefused: The lock cannot be used, or somebody else held it for the whole wait (LockTimeout); recorded as a
+                refused flatten.
             SendWithdrawn: Stopping was asked for; recorded likewise.
         """
         holder = f"flatten {self.request.flatten_id}, {self.request.launched_by}"
         try:
-            self._lock.acquire(holder, self._limits.lock_wait_s, self._stop.is_set)
+            self._lock.acquire(holder, self._limits.lock_wait_s, self._stop.is_set, self._report)
         except (GuardRefused, SendWithdrawn) as error:
             self._ending.write_refusal(str(error))
             raise

@@ -18,6 +18,7 @@ import requests
 from command_line import PATIENCE_S, run, run_json, started, wait_until
 from flatten_lab import SETTINGS, build_scenario, position, stubborn
 
+from deepcoin_ops.flattening.account_lock import AccountLock
 from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.paper.scenario import Scenario
 from deepcoin_ops.paper.server import PaperExchange
@@ -177,6 +178,27 @@ def test_a_lock_file_that_cannot_be_used_exits_with_2_and_says_what_to_do(
     ended = run(variables, "flatten")
     assert ended.returncode == 0, ended.stderr
     assert f"{locks / 'main.holder'} cannot be written" in ended.stderr
+
+
+def test_a_flatten_that_waits_for_another_one_says_so_while_it_waits(
+    environ: tuple[PaperExchange, dict[str, str]],
+) -> None:
+    """It may wait for half an hour, and whoever watches has to know for whom."""
+    exchange, variables = environ
+    file = Path(variables["DEEPCOIN_OPS_SETTINGS"])
+    file.write_text(file.read_text().replace("lock_wait_s: 0.3", "lock_wait_s: 60"))
+    other = AccountLock(Path(variables["DEEPCOIN_OPS_STATE"]) / "paper" / "locks", "main")
+    other.acquire("flatten of somebody else", 1, lambda: False)
+    with started(variables, "flatten", stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        told = process.stderr.readline()
+        is_still_waiting = process.poll() is None
+        other.release()
+        process.communicate(timeout=PATIENCE_S)
+    assert "another flatten holds the lock: flatten of somebody else (process " in told
+    assert "up to 60 s" in told
+    assert (is_still_waiting, process.returncode) == (True, 0)
+    assert len(closes(exchange)) == 3
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

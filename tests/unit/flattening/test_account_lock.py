@@ -10,6 +10,7 @@ import pytest
 
 from deepcoin_ops.domain.errors import GuardRefused, LockTimeout, SendWithdrawn
 from deepcoin_ops.flattening.account_lock import AccountLock
+from deepcoin_ops.flattening.progress import Progress
 
 _HOLDER = """
 import sys
@@ -45,6 +46,21 @@ def test_waiting_ends_when_stopping_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(SendWithdrawn):
         waiter.acquire("two", 60, lambda: True)
     holder.release()
+
+
+def test_a_wait_that_takes_longer_says_once_for_whom_and_for_how_long(tmp_path: Path) -> None:
+    """Half an hour without a word looks like a flatten that hangs, and somebody would start a third one."""
+    holder, waiter = AccountLock(tmp_path, "main"), AccountLock(tmp_path, "main")
+    holder.acquire("flatten one", 1, lambda: False)
+    told: list[Progress] = []
+    with pytest.raises(LockTimeout):
+        waiter.acquire("flatten two", 2, lambda: False, told.append)
+    holder.release()
+    waiter.acquire("flatten two", 2, lambda: False, told.append)
+    waiter.release()
+    [progress] = told
+    assert "flatten one (process " in progress.text
+    assert "up to 2 s" in progress.text
 
 
 def test_accounts_do_not_wait_for_each_other(tmp_path: Path) -> None:
