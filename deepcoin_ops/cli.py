@@ -239,9 +239,7 @@ def kill(account: str | None, reason: str) -> None:
     try:
         settings = load_settings()
     except SettingsError as error:
-        if account is not None:
-            raise
-        switched = kill_switch.kill_blindly(str(error), reason)
+        switched = kill_switch.kill_blindly(str(error), account, reason)
     else:
         switched = kill_switch.kill(settings, account, reason)
     _print(plain(switched.text).plain)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from deepcoin_ops.commands.flatten import describe_user
+from deepcoin_ops.domain.errors import SettingsError
 from deepcoin_ops.domain.model import Venue
 from deepcoin_ops.flattening.kill_switch import KillNote, KillSwitch
 from deepcoin_ops.settings import Settings
@@ -50,18 +51,26 @@ def kill(settings: Settings, account: str | None, reason: str) -> Switched:
     return Switched("\n".join([head, *_warn_of_live(settings, account), *notes, effect, cure]))
 
 
-def kill_blindly(why_blind: str, reason: str) -> Switched:
+def kill_blindly(why_blind: str, account: str | None, reason: str) -> Switched:
     """Put the kill switch of every account on although the settings cannot be read, on either venue. Writes.
 
-    Whoever stops everything must not have to mend a file first.
+    Whoever stops everything must not have to mend a file first. One account is not stopped like this: a misspelt name
+    would stop nothing and look as if it did.
 
     Args:
         why_blind: What is wrong with the settings.
+        account: None; a name is refused.
         reason: Why it is stopped; may be empty.
 
     Raises:
+        SettingsError: An account was named. Nothing was written.
         KillSwitchFailed: It could not be put on.
     """
+    if account is not None:
+        raise SettingsError(
+            f"NOT STOPPED: the name of account {account} cannot be checked against settings that cannot be used; "
+            f"`deepcoin-ops kill` without --account stops every account of both venues.\n{why_blind}"
+        )
     variables, _problems = read_variables(ENVIRONMENT)
     switches = [KillSwitch(find_kill_folder(variables.state_folder, venue), None) for venue in Venue]
     for switch in switches:

@@ -173,12 +173,25 @@ def test_kill_stops_everything_although_the_settings_are_broken(start: Start) ->
     assert killed.returncode == 0
     for told in ("every account of both venues", "max_rounds", str(kill_folder(variables) / "every.account.json")):
         assert told in killed.stdout
-    assert run(variables, "kill", "--account", "main").returncode == 2
     settings_file.write_text(good)
     assert run(variables, "flatten").returncode == 2
     assert closes(exchange) == []
     assert run(variables, "resume").returncode == 0
     assert run(variables, "flatten").returncode == 0
+
+
+def test_kill_of_one_account_with_broken_settings_says_first_that_nothing_is_stopped(start: Start) -> None:
+    """That nothing was sent and no position was touched reads, in a hurry, as if it had been stopped."""
+    _, variables = start()
+    settings_file = Path(variables["DEEPCOIN_OPS_SETTINGS"])
+    settings_file.write_text(settings_file.read_text().replace("max_rounds", "max_ronds"))
+    ended = run(variables, "kill", "--account", "main", "--reason", "now")
+    first, *rest = ended.stderr.splitlines()
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "NOT STOPPED: the name of account main cannot be checked" in first
+    assert "`deepcoin-ops kill` without --account stops every account of both venues" in first
+    assert "max_rounds" in "\n".join(rest)
+    assert not kill_folder(variables).exists()
 
 
 def test_a_ledger_that_cannot_be_read_does_not_hide_that_an_account_is_stopped(start: Start) -> None:
