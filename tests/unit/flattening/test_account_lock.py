@@ -86,9 +86,7 @@ def test_a_lock_that_cannot_be_used_is_a_refusal_that_says_what_to_do(tmp_path: 
     assert f"{path}: " in str(refused.value)
 
 
-def test_a_note_that_cannot_be_written_keeps_nobody_from_the_lock(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_note_that_cannot_be_written_keeps_nobody_from_the_lock(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """It is there for whoever waits; positions are not left open for it."""
     (tmp_path / "main.holder").mkdir()
     lock = AccountLock(tmp_path, "main")
