@@ -5,6 +5,8 @@ Never on the way of a send: a flatten by hand calls it when its closing row is w
 
 from __future__ import annotations
 
+import errno
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +29,8 @@ _last_emergencies: dict[Path, datetime] = {}
 _ABOUT_AN_END = (AlertKind.NOT_FLAT, AlertKind.UNVERIFIED, AlertKind.REFUSED, AlertKind.KILLED)
 # Letters to one address in one pass: a service that takes seconds for each must not use up the pass of the others.
 _LETTERS_PER_PASS = 5
+# More than the first records of a flatten need, and little enough to be tried every few seconds.
+_ROOM_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,8 @@ def deliver_due(
         limit_s: Seconds that the deliveries of this pass may take.
 
     Raises:
-        OSError: The outbox or a lock cannot be written. What was found is told in one message then, once an hour.
+        OSError: The outbox, a lock, or the ledger and its folder cannot be written. What was found is told in one message
+            then, once an hour.
     """
     try:
         return _deliver_kept(settings, addresses, now, wait_s, limit_s)
@@ -109,6 +114,8 @@ def _deliver_kept(
         receipts = post_letters(_write_letters(outbox.read_entries(), addresses.usable, now), limit_s)
         outbox.record_receipts(receipts, now)
         entries = outbox.read_entries()
+        # Last, so that what can still be kept and delivered has been.
+        _try_disk(settings.ledger_path)
     return AlertsReport(
         found=len(found),
         receipts=tuple(receipts),
@@ -133,12 +140,35 @@ def _count_states(entries: Iterable[OutboxEntry], addresses: AlertAddresses, now
     return {state: counted[state] for state in AlertState if counted[state]}
 
 
+def _try_disk(ledger_path: Path) -> None:
+    """Write something beside the ledger and remove it: a full disk has to be told before a flatten is due.
+
+    Raises:
+        OSError: It cannot be written; `filename` is the folder.
+    """
+    folder = ledger_path.parent
+    # One name, so that whoever is killed in between leaves no more than one. Only who holds the outbox comes here.
+    tried = folder / ".room.tmp"
+    try:
+        try:
+            tried.write_bytes(bytes(_ROOM_BYTES))
+        finally:
+            tried.unlink(missing_ok=True)
+        # Asked and not opened: closing it would take this process's locks of the file away from under SQLite.
+        if ledger_path.exists() and not os.access(ledger_path, os.W_OK):
+            raise PermissionError(errno.EACCES, f"no permission to write {ledger_path.name}")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from error
+
+
 def _tell_emergency(settings: Settings, addresses: AlertAddresses, now: datetime, error: OSError, limit_s: float) -> None:
     """Tell that nothing can be kept, and what was found all the same. A full disk is a night to be woken on."""
     last = _last_emergencies.get(settings.alerts_folder)
     if last is not None and now - last < _EMERGENCY_PAUSE:
         return
     _last_emergencies[settings.alerts_folder] = now
+    folder = settings.ledger_path.parent
+    is_ledger = error.filename == str(folder)
     facts = read_facts(settings, now)
     found = [alert.title for alert in find_alerts(facts) if alert.settled is None]
     alert = build_alert(
@@ -146,8 +176,9 @@ def _tell_emergency(settings: Settings, addresses: AlertAddresses, now: datetime
         AlertKind.OUTBOX_UNWRITABLE,
         [facts.today],
         "",
-        "alerts cannot be kept on the disk",
-        happened=f"{settings.alerts_folder} cannot be written: {error.strerror or type(error).__name__}.",
+        "the ledger cannot be written: NOTHING WILL BE FLATTENED" if is_ledger else "alerts cannot be kept on the disk",
+        happened=f"{folder if is_ledger else settings.alerts_folder} cannot be written: "
+        f"{error.strerror or type(error).__name__}.",
         still_open=[],
         notional=NOT_KNOWN,
         more=list_lines("Found in the last two days, perhaps told before", found),

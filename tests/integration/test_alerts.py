@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -180,6 +181,24 @@ def test_settings_that_cannot_be_used_are_told_once_an_hour_until_they_are_mende
     file.write_text("no mapping at all")
     assert run(environ, "alerts").returncode == 2
     assert len(receiver.messages) == 2
+
+
+def test_a_full_disk_is_told_before_anything_has_to_be_recorded(begin: Begin, receiver: AlertReceiver) -> None:
+    """Nothing is found on a quiet day, so nothing is kept, and the outbox alone would not notice."""
+    _, environ = begin()
+    assert run(environ, "flatten").returncode == 0
+
+    def leave_no_room() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
+
+    with started(environ, "alerts", stderr=subprocess.PIPE, preexec_fn=leave_no_room) as process:
+        process.communicate(timeout=PATIENCE_S)
+    assert process.returncode != 0
+    assert receiver.titles == ["[paper] all accounts: the ledger cannot be written: NOTHING WILL BE FLATTENED"]
+    assert "File too large" in receiver.messages[0]["message"]
+    assert list(Path(environ["DEEPCOIN_OPS_STATE"]).rglob("*.tmp")) == []
+    assert run(environ, "alerts").returncode == 0
+    assert len(receiver.messages) == 1
 
 
 def test_a_killed_flatten_is_told(begin: Begin, receiver: AlertReceiver) -> None:
