@@ -30,7 +30,7 @@ from deepcoin_ops.commands.alerts import (
     deliver_after_flatten,
     read_shown_alerts,
 )
-from deepcoin_ops.commands.arming import confirm_arming, disarm_accounts, propose_arming
+from deepcoin_ops.commands.arming import confirm_arming, describe_effect, disarm_accounts, propose_arming
 from deepcoin_ops.commands.check_tables import build_check_tables
 from deepcoin_ops.commands.documents import (
     build_checks_document,
@@ -202,9 +202,7 @@ def arm(account: str | None, cap_text: str, days: int, yes_uid: str | None, trus
     _print(build_proposal_tables(proposal))
     typed = yes_uid if yes_uid is not None else click.prompt("Type the account's uid to arm it", err=True)
     path = confirm_arming(settings, proposal, typed)
-    stopped = proposal.plan.kill_reason
-    effect = f"It sends nothing yet: {stopped}" if stopped else "A flatten of it now sends real closes"
-    click.echo(f"Account {proposal.arming.account} is armed: {path}. {effect}.")
+    click.echo(f"Account {proposal.arming.account} is armed: {path}. {describe_effect(proposal)}")
 
 
 @main.command()

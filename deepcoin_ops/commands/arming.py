@@ -9,10 +9,12 @@ from pathlib import Path
 
 from deepcoin_ops.commands.flatten import describe_user
 from deepcoin_ops.commands.reports import PlanReport, fetch_plan_report
-from deepcoin_ops.domain.checks import describe_findings
+from deepcoin_ops.domain.caps import find_excess
+from deepcoin_ops.domain.checks import Finding, describe_findings
 from deepcoin_ops.domain.errors import GuardRefused, NotArmed
 from deepcoin_ops.domain.model import Venue
 from deepcoin_ops.exchange.pacing import never
+from deepcoin_ops.flattening.admission import find_caps
 from deepcoin_ops.flattening.arming import (
     Arming,
     ArmingUnusable,
@@ -38,11 +40,13 @@ class ArmingProposal:
         arming: What would be written.
         current: The arming that this one would take the place of; None when there is none that can be used.
         plan: What is open, and what a flatten would do now.
+        excess: What of it is more than the account's caps and this one allow.
     """
 
     arming: Arming
     current: Arming | None
     plan: PlanReport
+    excess: tuple[Finding, ...]
 
 
 def propose_arming(
@@ -84,7 +88,18 @@ def propose_arming(
         armed_by=describe_user(),
         expires_at=now + timedelta(days=days),
     )
-    return ArmingProposal(arming, _find_current(settings, desk.account.name), plan)
+    excess = find_excess(plan.plan.lines, plan.market, find_caps(desk, arming))
+    return ArmingProposal(arming, _find_current(settings, desk.account.name), plan, excess)
+
+
+def describe_effect(proposal: ArmingProposal) -> str:
+    """What a flatten does once this is armed, going by what was open when it was proposed."""
+    if proposal.plan.kill_reason:
+        return f"It sends nothing yet: {proposal.plan.kill_reason}."
+    told = describe_findings(proposal.excess)
+    if any(finding.is_blocking for finding in proposal.excess):
+        return f"A flatten now would be refused: {told}"
+    return f"A flatten of it now sends real closes. {told}".rstrip()
 
 
 def confirm_arming(settings: Settings, proposal: ArmingProposal, typed_uid: str) -> Path:

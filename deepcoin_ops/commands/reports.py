@@ -13,7 +13,7 @@ from deepcoin_ops.domain.checks import Finding
 from deepcoin_ops.domain.errors import LedgerError, ReadFailed
 from deepcoin_ops.domain.model import CloseAttempt, InstrumentVerdict, Position, Venue
 from deepcoin_ops.domain.orders import CancelAttempt
-from deepcoin_ops.domain.planning import ClosePlan
+from deepcoin_ops.domain.planning import ClosePlan, MarketData
 from deepcoin_ops.flattening.arming import Arming, find_arming
 from deepcoin_ops.flattening.desk import ReadingDesk
 from deepcoin_ops.flattening.guards import choose_instruments, find_held_back
@@ -33,6 +33,7 @@ class PlanReport:
 
     Attributes:
         plan: What is open, in the order of the closes.
+        market: The market data it was planned with.
         closes: How many closes a first round would send.
         spared: Instruments with rows that the settings leave open, each with which and why.
         unconfigured: Positions in instruments that are not configured, and so are never closed.
@@ -47,6 +48,7 @@ class PlanReport:
     account: str
     instruments: tuple[str, ...]
     plan: ClosePlan
+    market: MarketData
     closes: int
     spared: Mapping[str, str]
     unconfigured: tuple[Position, ...]
@@ -154,6 +156,7 @@ def fetch_plan_report(desk: ReadingDesk, instruments: Sequence[str]) -> PlanRepo
         account=desk.account.name,
         instruments=chosen,
         plan=found.plan,
+        market=found.market,
         closes=found.closes,
         spared=found.spared,
         unconfigured=found.plan.unconfigured,

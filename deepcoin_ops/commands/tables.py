@@ -69,10 +69,7 @@ def build_proposal_tables(proposal: ArmingProposal) -> RenderableType:
     }.items():
         facts.add_row(name, plain(value))
     parts: list[RenderableType] = [build_plan_tables(proposal.plan), facts]
-    open_usdt = proposal.plan.plan.notional_usdt
-    if open_usdt > arming.cap_usdt:
-        text = f"{describe_notional(open_usdt)} are open, more than this cap: a flatten now would meet it"
-        parts.append(plain(text, DOUBTFUL))
+    parts += (plain(finding.text, BAD if finding.is_blocking else DOUBTFUL) for finding in proposal.excess)
     return Group(*parts)
 
 

@@ -38,6 +38,12 @@ def type_in(stand: LiveStand, typed: str, *arguments: str) -> subprocess.Complet
     )
 
 
+def set_caps(stand: LiveStand, line: str) -> None:
+    """Give account main a cap in the settings, or what happens above one."""
+    path = Path(stand.variables["DEEPCOIN_OPS_SETTINGS"])
+    path.write_text(SETTINGS.replace("    credentials_prefix", f"    {line}\n    credentials_prefix", 1))
+
+
 def test_arming_shows_the_account_asks_for_its_uid_and_lets_a_flatten_send(stand: LiveStand) -> None:
     """From an unarmed desk to a flat account, as a person does it for the first time."""
     uid = live_uid("main")
@@ -115,6 +121,41 @@ def test_arming_under_a_kill_switch_says_that_nothing_is_sent_yet(stand: LiveSta
     assert armed.stdout.count("wrong evening") == 2
     assert "It sends nothing yet" in armed.stdout
     assert "now sends" not in armed.stdout
+
+
+@pytest.mark.parametrize(
+    ("caps", "cap", "told"),
+    [
+        ("", "5000", "a flatten may close 5,000 USDT"),
+        ("cap_notional_usdt: 7000", "250000", "a flatten may close 7,000 USDT"),
+        ("cap_instrument_notional_usdt: 6000", "250000", "6,000 USDT"),
+    ],
+)
+def test_arming_below_what_is_open_says_that_a_flatten_would_be_refused(
+    stand: LiveStand, caps: str, cap: str, told: str
+) -> None:
+    """Some 90,000 USDT are open. Whoever arms with too low a cap must hear it now and not from the evening's alert."""
+    set_caps(stand, caps)
+    armed = run(stand.variables, "arm", "--cap", cap, "--yes-uid", live_uid("main"))
+    assert armed.returncode == 0, armed.stderr
+    assert "now sends" not in armed.stdout
+    refusal = armed.stdout.partition("A flatten now would be refused: ")[2]
+    assert told in refusal
+    assert armed.stdout.count(told) == 2
+    assert run(stand.variables, "flatten").returncode == 2
+    assert stand.exchange.sends() == []
+
+
+def test_arming_below_what_is_open_sends_all_the_same_where_the_settings_say_so(stand: LiveStand) -> None:
+    """With on_cap: close_and_alert a cap only alerts, and calling that a refusal would be as wrong."""
+    set_caps(stand, "on_cap: close_and_alert")
+    armed = run(stand.variables, "arm", "--cap", "5000", "--yes-uid", live_uid("main"))
+    assert armed.returncode == 0, armed.stderr
+    assert "A flatten of it now sends real closes. " in armed.stdout
+    assert "it is closed all the same" in armed.stdout
+    assert "refused" not in armed.stdout
+    assert run(stand.variables, "flatten").returncode == 0
+    assert len(stand.exchange.sends()) == 1
 
 
 def test_a_second_state_folder_is_not_armed_by_the_first_ones_arming(stand: LiveStand, tmp_path: Path) -> None:
