@@ -10,13 +10,14 @@ from pathlib import Path
 
 from deepcoin_ops.commands.alerts import ShownAlert, read_untold_alerts
 from deepcoin_ops.domain.checks import Finding
-from deepcoin_ops.domain.errors import LedgerError, ReadFailed
-from deepcoin_ops.domain.model import CloseAttempt, InstrumentVerdict, Position, Venue
+from deepcoin_ops.domain.errors import LedgerError, ReadFailed, ReadRefused
+from deepcoin_ops.domain.model import CloseAttempt, InstrumentVerdict, Position, Refusal, Venue
 from deepcoin_ops.domain.orders import CancelAttempt
 from deepcoin_ops.domain.planning import ClosePlan, MarketData
 from deepcoin_ops.flattening.arming import Arming, find_arming
 from deepcoin_ops.flattening.desk import ReadingDesk
 from deepcoin_ops.flattening.guards import choose_instruments, find_held_back
+from deepcoin_ops.flattening.key_probe import find_refused_key
 from deepcoin_ops.flattening.kill_switch import KillNote, KillSwitch, find_strays
 from deepcoin_ops.flattening.observation import fetch_plan, instrument_types_of
 from deepcoin_ops.flattening.order_preview import PlannedOrders
@@ -144,8 +145,7 @@ def fetch_plan_report(desk: ReadingDesk, instruments: Sequence[str]) -> PlanRepo
     except ReadFailed as failure:
         raise ReadFailed(
             f"account {desk.account.name} at {desk.settings.base_url}: no complete positions read, so there is no plan: "
-            f"{failure}. Nothing was sent and all positions are as they were. Check that the exchange answers there "
-            "(`deepcoin-ops paper` starts the paper one), then ask again.",
+            f"{failure}. Nothing was sent and all positions are as they were. {_advise(desk, failure)}",
             failure.raw,
         ) from failure
     closing_s, proving_s = estimate_durations(
@@ -166,6 +166,25 @@ def fetch_plan_report(desk: ReadingDesk, instruments: Sequence[str]) -> PlanRepo
         time_to_last_close_s=closing_s,
         time_to_proven_flat_s=proving_s,
     )
+
+
+def _advise(desk: Desk, failure: ReadFailed) -> str:
+    """What to do about positions that could not be read."""
+    if isinstance(failure, ReadRefused):
+        match failure.refusal:
+            case Refusal.TIMESTAMP:
+                most_s = desk.settings.exchange.max_clock_offset_s
+                return (
+                    f"Set this machine's clock: a flatten corrects up to {most_s:.0f} s by itself, a plan does not. "
+                    f"`deepcoin-ops preflight --account {desk.account.name}` shows how far off it is."
+                )
+            case Refusal.FATAL if failure.error_code is not None:
+                finding = find_refused_key(failure, desk.account.credentials_prefix)
+                return f"Account {desk.account.name}: {finding.text}"
+            case Refusal.THROTTLED:
+                return "Another program may be asking with this account's key; ask again in a minute."
+    starter = " (`deepcoin-ops paper` starts the paper one)" if desk.settings.venue is Venue.PAPER else ""
+    return f"Check that the exchange answers there{starter}, then ask again."
 
 
 def estimate_durations(

@@ -112,29 +112,39 @@ class KeyProbe:
             except GuardRefused as error:
                 return _find(FindingKind.CLOCK_OFF, str(error))
             return None
-        variables = f"{self._desk.account.credentials_prefix}_API_KEY and its neighbours"
-        match failure.error_code:
-            case code if code == _UNKNOWN_KEY_CODE:
-                # Source: https://www.deepcoin.com/docs/authentication (deletion of idle keys without a bound address).
-                text = (
-                    f"the exchange does not know its key (code {code}). It deletes a trading key without a bound address "
-                    "after 30 idle days. Make a new key there, bind this machine's address to it, and put it into "
-                    f"{variables}."
-                )
-                return _find(FindingKind.KEY_UNKNOWN, text)
-            case code if code == _ADDRESS_CODE:
-                text = (
-                    f"the exchange refuses its key from this machine's address (code {code}): the machine has a new one, "
-                    "or the key is bound to others. Bind the address to the key on the exchange's page."
-                )
-                return _find(FindingKind.ADDRESS_REFUSED, text)
-        return _find(FindingKind.KEY_REFUSED, f"the exchange refuses its key: {failure}. Look at {variables}.")
+        return find_refused_key(failure, self._desk.account.credentials_prefix)
 
     def _align_clock(self) -> float | Finding:
         try:
             return self._clock.align(self._limit_s, self._is_stopped)
         except GuardRefused as error:
             return _find(FindingKind.CLOCK_OFF, str(error))
+
+
+def find_refused_key(refusal: ReadRefused, credentials_prefix: str) -> Finding:
+    """What is wrong with a key that the exchange refuses, and what to do.
+
+    Args:
+        refusal: A refusal of the kind FATAL.
+        credentials_prefix: What the names of the variables with the key begin with.
+    """
+    variables = f"{credentials_prefix}_API_KEY and its neighbours"
+    match refusal.error_code:
+        case code if code == _UNKNOWN_KEY_CODE:
+            # Source: https://www.deepcoin.com/docs/authentication (deletion of idle keys without a bound address).
+            text = (
+                f"the exchange does not know its key (code {code}). It deletes a trading key without a bound address "
+                "after 30 idle days. Make a new key there, bind this machine's address to it, and put it into "
+                f"{variables}."
+            )
+            return _find(FindingKind.KEY_UNKNOWN, text)
+        case code if code == _ADDRESS_CODE:
+            text = (
+                f"the exchange refuses its key from this machine's address (code {code}): the machine has a new one, "
+                "or the key is bound to others. Bind the address to the key on the exchange's page."
+            )
+            return _find(FindingKind.ADDRESS_REFUSED, text)
+    return _find(FindingKind.KEY_REFUSED, f"the exchange refuses its key: {refusal}. Look at {variables}.")
 
 
 def _find(kind: FindingKind, text: str) -> Finding:

@@ -17,6 +17,7 @@ import pytest
 import requests
 from command_line import PATIENCE_S, run, run_json, started, wait_until
 from flatten_lab import SETTINGS, build_scenario, position, stubborn
+from live_exchange import open_live_stand
 
 from deepcoin_ops.flattening.account_lock import AccountLock
 from deepcoin_ops.paper.faults import Fault, FaultAction
@@ -302,6 +303,40 @@ def test_plan_without_an_exchange_says_where_and_what_to_do(settings_file: Write
     assert (ended.returncode, ended.stdout) == (1, "")
     assert url in ended.stderr
     assert "Nothing was sent" in ended.stderr
+    assert "`deepcoin-ops paper` starts" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("50113", "Make a new key there"),
+        ("50110", "Bind the address to the key"),
+        ("50111", "Look at DEEPCOIN_API_KEY and its neighbours"),
+        ("50102", "Set this machine's clock"),
+    ],
+)
+def test_plan_of_a_live_account_that_is_refused_says_what_the_code_asks_for(tmp_path: Path, code: str, advice: str) -> None:
+    """The exchange did answer: looking whether it does, or starting the paper one, would cost the night."""
+    fault = Fault(FaultAction.AUTH_ERROR, auth_code=code, endpoint="account/positions", call=None)
+    scenario = build_scenario(POSITIONS[:1], [fault])
+    with open_live_stand(tmp_path, scenario, PATH=os.environ["PATH"], HOME=str(tmp_path)) as stand:
+        ended = run(stand.variables, "plan")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert f"code {code}" in ended.stderr
+    assert advice in ended.stderr
+    assert "Nothing was sent and all positions are as they were" in ended.stderr
+    assert "deepcoin-ops paper" not in ended.stderr
+    assert "Check that the exchange answers" not in ended.stderr
+
+
+def test_plan_of_a_live_account_without_an_exchange_does_not_send_anybody_to_the_paper_one(tmp_path: Path) -> None:
+    """It would answer, and about nothing that is real."""
+    with open_live_stand(tmp_path, build_scenario(POSITIONS[:1]), PATH=os.environ["PATH"], HOME=str(tmp_path)) as stand:
+        variables = stand.variables
+    ended = run(variables, "plan")
+    assert ended.returncode == 1
+    assert "Check that the exchange answers there, then ask again." in ended.stderr
+    assert "deepcoin-ops paper" not in ended.stderr
 
 
 def test_a_dry_run_is_recorded_and_sends_nothing(environ: tuple[PaperExchange, dict[str, str]]) -> None:
