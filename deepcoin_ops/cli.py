@@ -282,7 +282,13 @@ def alerts(context: click.Context, is_shown: bool, is_test: bool, is_json: bool)
         is_told = True
     else:
         forget_broken_settings(settings.alerts_folder)
-        report = deliver_due(settings, addresses, now, wait_s=DELIVERY_WAIT_S)
+        try:
+            report = deliver_due(settings, addresses, now, wait_s=DELIVERY_WAIT_S)
+        except OSError as error:
+            click.echo(
+                f"Alerts, or the ledger, cannot be kept: {error}. See docs/runbook.md, 'Outbox unwritable'.", err=True
+            )
+            context.exit(1)
         click.echo(report.describe(), err=True)
         is_told = report.is_all_told
     if is_shown or (is_json and not is_test):

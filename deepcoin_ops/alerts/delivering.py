@@ -147,6 +147,8 @@ def _try_disk(ledger_path: Path) -> None:
         OSError: It cannot be written; `filename` is the folder.
     """
     folder = ledger_path.parent
+    if not folder.exists():
+        return  # nothing was ever recorded; the first flatten makes it
     # One name, so that whoever is killed in between leaves no more than one. Only who holds the outbox comes here.
     tried = folder / ".room.tmp"
     try:

@@ -168,7 +168,7 @@ def fetch_plan_report(desk: ReadingDesk, instruments: Sequence[str]) -> PlanRepo
     )
 
 
-def _advise(desk: Desk, failure: ReadFailed) -> str:
+def _advise(desk: ReadingDesk, failure: ReadFailed) -> str:
     """What to do about positions that could not be read."""
     if isinstance(failure, ReadRefused):
         match failure.refusal:

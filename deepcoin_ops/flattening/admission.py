@@ -20,7 +20,7 @@ from deepcoin_ops.domain.model import FlattenRequest, Venue
 from deepcoin_ops.domain.planning import MarketData, PlanLine, describe_lines, total_notional
 from deepcoin_ops.flattening.arming import Arming, find_arming
 from deepcoin_ops.flattening.clock_correction import ClockCorrection
-from deepcoin_ops.flattening.desk import Desk
+from deepcoin_ops.flattening.desk import Desk, ReadingDesk
 from deepcoin_ops.flattening.key_probe import KeyProbe, Probed
 from deepcoin_ops.flattening.observation import wait_until
 from deepcoin_ops.flattening.progress import Progress
@@ -159,7 +159,7 @@ class Admission:
         self._desk.ledger.record_check(request.account, request.trading_day, check, request.flatten_id)
 
 
-def find_caps(desk: Desk, arming: Arming | None) -> Caps:
+def find_caps(desk: ReadingDesk, arming: Arming | None) -> Caps:
     """The caps that hold for an account: those of the settings, and the arming's notional where that is lower."""
     caps = desk.account.caps
     notionals = [each for each in (caps.notional_usdt, arming.cap_usdt if arming else None) if each is not None]
