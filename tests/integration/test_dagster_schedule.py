@@ -38,6 +38,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, tick: datetime) -> Iterator[
 def test_a_tick_seen_by_two_daemons_and_a_hand_launch_make_one_set_of_sends(stack: DagsterStack, tick: datetime) -> None:
     """Queue limits and run keys are conveniences; the account's lock and the positions are what holds."""
     stack.page.start_schedule("end_of_day_flatten")
+    assert datetime.now(UTC) < tick, "the machine took longer to start everything than the tick leaves"
     wait_for("the tick's moment", lambda: datetime.now(UTC) >= tick)
     hand_run = stack.page.launch_flatten(ACCOUNT)
 

@@ -35,7 +35,7 @@ BIN = Path(sys.executable).parent
 INSTRUMENTS = ("BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP", "XRP-USDT-SWAP", "DOGE-USDT-SWAP")
 PERIOD_S = 0.2
 PAST_DAYS = 40
-_START_UP = timedelta(seconds=30)
+_START_UP = timedelta(seconds=75)
 
 
 @dataclass(frozen=True)
