@@ -237,7 +237,9 @@ def kill(account: str | None, reason: str) -> None:
     try:
         settings = load_settings()
     except SettingsError as error:
-        switched = kill_switch.kill_blindly(str(error), account, reason)
+        if account is not None:
+            kill_switch.refuse_blindly(str(error), account)
+        switched = kill_switch.kill_blindly(str(error), reason)
     else:
         switched = kill_switch.kill(settings, account, reason)
     _print(plain(switched.text).plain)

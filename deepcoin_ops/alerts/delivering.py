@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,8 +30,10 @@ _last_emergencies: dict[Path, datetime] = {}
 _ABOUT_AN_END = (AlertKind.NOT_FLAT, AlertKind.UNVERIFIED, AlertKind.REFUSED, AlertKind.KILLED)
 # Letters to one address in one pass: a service that takes seconds for each must not use up the pass of the others.
 _LETTERS_PER_PASS = 5
-# More than the first records of a flatten need, and little enough to be tried every few seconds.
-_ROOM_BYTES = 1_000_000
+# With less than this free a flatten would soon fail to record its intents, and then sends nothing more.
+_LEAST_ROOM_BYTES = 1_000_000
+# Little enough to be written every few seconds; never the room that a record needs, as more than that has to be free.
+_TRIED_BYTES = 64_000
 
 
 @dataclass(frozen=True)
@@ -141,26 +144,34 @@ def _count_states(entries: Iterable[OutboxEntry], addresses: AlertAddresses, now
 
 
 def _try_disk(ledger_path: Path) -> None:
-    """Write something beside the ledger and remove it: a full disk has to be told before a flatten is due.
+    """Look whether the ledger can be written: a full disk has to be told before a flatten is due.
 
     Raises:
-        OSError: It cannot be written; `filename` is the folder.
+        OSError: Its folder or itself cannot be written, or hardly any room is left; `filename` is the folder.
     """
     folder = ledger_path.parent
     if not folder.exists():
         return  # nothing was ever recorded; the first flatten makes it
-    # One name, so that whoever is killed in between leaves no more than one. Only who holds the outbox comes here.
-    tried = folder / ".room.tmp"
     try:
-        try:
-            tried.write_bytes(bytes(_ROOM_BYTES))
-        finally:
-            tried.unlink(missing_ok=True)
-        # Asked and not opened: closing it would take this process's locks of the file away from under SQLite.
-        if ledger_path.exists() and not os.access(ledger_path, os.W_OK):
-            raise PermissionError(errno.EACCES, f"no permission to write {ledger_path.name}")
+        _write_beside(ledger_path)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(folder)) from error
+
+
+def _write_beside(ledger_path: Path) -> None:
+    free_bytes = shutil.disk_usage(ledger_path.parent).free
+    if free_bytes < _LEAST_ROOM_BYTES:
+        raise OSError(errno.ENOSPC, f"only {free_bytes:,} bytes are left on its disk")
+    # One name, so that whoever is killed in between leaves no more than one. Only who holds the outbox comes here.
+    tried = ledger_path.with_name(".room.tmp")
+    try:
+        # Quotas, permissions and disks that were mounted for reading show in a write alone.
+        tried.write_bytes(bytes(_TRIED_BYTES))
+    finally:
+        tried.unlink(missing_ok=True)
+    # Asked and not opened: closing it would take this process's locks of the file away from under SQLite.
+    if ledger_path.exists() and not os.access(ledger_path, os.W_OK):
+        raise PermissionError(errno.EACCES, f"no permission to write {ledger_path.name}")
 
 
 def _tell_emergency(settings: Settings, addresses: AlertAddresses, now: datetime, error: OSError, limit_s: float) -> None:

@@ -32,6 +32,8 @@ from deepcoin_ops.domain.day import AccountDay, DayFlatten
 from deepcoin_ops.domain.deciding import find_left_out, is_flatten_missing
 from deepcoin_ops.domain.model import CloseAttempt, FlattenResult
 
+# A title is read on a telephone; the text lists more.
+_MOST_IN_TITLE = 3
 _KIND_OF = {
     FlattenResult.NOT_FLAT: AlertKind.NOT_FLAT,
     FlattenResult.UNVERIFIED: AlertKind.UNVERIFIED,
@@ -239,7 +241,8 @@ def _judge_due(facts: AlertFacts, day: DueDay, account: str) -> Iterator[Alert]:
             title, missing = "NOBODY FLATTENED by the deadline", "no flatten that looked at the account ended after it"
             still_open = [f"{NOT_KNOWN}: no flatten has looked since"]
             if left_out:
-                title = f"NOT FLATTENED by the deadline: {', '.join(left_out)}"
+                named = ", ".join(left_out) if len(left_out) <= _MOST_IN_TITLE else f"{len(left_out)} instruments"
+                title = f"NOT FLATTENED by the deadline: {named}"
                 missing = (
                     f"of {len(facts.accounts[account])} configured instruments, nobody flattened {len(left_out)} after it"
                 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NoReturn
 
 from deepcoin_ops.commands.flatten import describe_user
 from deepcoin_ops.domain.errors import SettingsError
@@ -51,26 +52,31 @@ def kill(settings: Settings, account: str | None, reason: str) -> Switched:
     return Switched("\n".join([head, *_warn_of_live(settings, account), *notes, effect, cure]))
 
 
-def kill_blindly(why_blind: str, account: str | None, reason: str) -> Switched:
+def refuse_blindly(why_blind: str, account: str) -> NoReturn:
+    """Refuse to stop one account while the settings cannot be read: a misspelt name would stop nothing and look as if.
+
+    Raises:
+        SettingsError: Always. Nothing was written.
+    """
+    raise SettingsError(
+        f"NOT STOPPED: the name of account {account} cannot be checked against settings that cannot be used; "
+        f"`deepcoin-ops kill` without --account stops every account of both venues.\n{why_blind}"
+    )
+
+
+def kill_blindly(why_blind: str, reason: str) -> Switched:
     """Put the kill switch of every account on although the settings cannot be read, on either venue. Writes.
 
-    Whoever stops everything must not have to mend a file first. One account is not stopped like this: a misspelt name
-    would stop nothing and look as if it did.
+    Whoever stops everything must not have to mend a file first. One account is not stopped like this, see
+    `refuse_blindly`.
 
     Args:
         why_blind: What is wrong with the settings.
-        account: None; a name is refused.
         reason: Why it is stopped; may be empty.
 
     Raises:
-        SettingsError: An account was named. Nothing was written.
         KillSwitchFailed: It could not be put on.
     """
-    if account is not None:
-        raise SettingsError(
-            f"NOT STOPPED: the name of account {account} cannot be checked against settings that cannot be used; "
-            f"`deepcoin-ops kill` without --account stops every account of both venues.\n{why_blind}"
-        )
     variables, _problems = read_variables(ENVIRONMENT)
     switches = [KillSwitch(find_kill_folder(variables.state_folder, venue), None) for venue in Venue]
     for switch in switches:

@@ -28,6 +28,7 @@ STYLES = {
     Verdict.RESTING_ORDER_LEFT: BAD,
     Verdict.UNVERIFIED: BAD,
 }
+_MOST_NAMES = 3
 _LONG_TEXTS = ("", "attempts", "reason", "message", "concerns", "instruments")
 
 
@@ -68,3 +69,9 @@ def describe_amount(quantity: Decimal | None) -> str:
 def describe_instant(moment: datetime) -> str:
     """A moment for a person."""
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def describe_names(names: Sequence[str]) -> str:
+    """The first few of some names, and how many more there are."""
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

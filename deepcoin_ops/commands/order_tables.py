@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from deepcoin_ops.commands.layout import BAD, STYLES, add_row, build_table, describe_amount, plain
+from deepcoin_ops.commands.layout import BAD, STYLES, add_row, build_table, describe_amount, describe_names, plain
 from deepcoin_ops.domain.orders import CancelAttempt
 from deepcoin_ops.flattening.order_preview import NOT_READ_FOR_A_PLAN, PlannedOrders
 
 _MOST_ORDERS = 20
-_MOST_NAMES = 3
 
 
 def build_planned_orders(planned: PlannedOrders) -> list[RenderableType]:
@@ -44,7 +43,7 @@ def build_cancels(cancels: Sequence[CancelAttempt]) -> list[RenderableType]:
         table.add_row(
             plain(str(intent.send_number)),
             plain(intent.kind),
-            plain(_shorten(intent.instrument_ids)),
+            plain(describe_names(intent.instrument_ids)),
             plain(str(len(intent.order_ids) or "all")),
             plain(cancel.outcome, STYLES[cancel.outcome]),
             plain(cancel.reason),
@@ -56,12 +55,7 @@ def build_cancels(cancels: Sequence[CancelAttempt]) -> list[RenderableType]:
 def describe_cancel(cancel: CancelAttempt) -> str:
     """What a cancel is about, in words."""
     intent = cancel.intent
-    return f"{len(intent.order_ids) or 'all'} {intent.kind.lower()} order(s) of {_shorten(intent.instrument_ids)}"
-
-
-def _shorten(names: Sequence[str]) -> str:
-    more = len(names) - _MOST_NAMES
-    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    return f"{len(intent.order_ids) or 'all'} {intent.kind.lower()} order(s) of {describe_names(intent.instrument_ids)}"
 
 
 def _list_codes(cancel: CancelAttempt) -> Text:

@@ -23,6 +23,7 @@ from deepcoin_ops.commands.layout import (
     build_table,
     describe_amount,
     describe_instant,
+    describe_names,
     plain,
 )
 from deepcoin_ops.commands.order_tables import build_cancels, build_planned_orders, describe_cancel
@@ -191,7 +192,8 @@ def describe_flatten(record: FlattenRecord) -> str:
         ending = f"{record.closing.result} at {describe_instant(record.closed_at)}: {record.closing.reason}"
     dry = ", dry run" if request.is_dry_run else ""
     asked, configured = request.instruments, record.configured
-    part = f", of {len(configured)} configured instruments only {', '.join(asked)}" if len(asked) < len(configured) else ""
+    is_part = len(asked) < len(configured)
+    part = f", of {len(configured)} configured instruments only {describe_names(asked)}" if is_part else ""
     by = f"by {request.launched_by}{dry}{part}"
     return f"flatten {request.flatten_id}, {describe_instant(record.opened_at)}, {by}: {ending}"
 

@@ -189,7 +189,7 @@ def test_a_full_disk_is_told_before_anything_has_to_be_recorded(begin: Begin, re
     assert run(environ, "flatten").returncode == 0
 
     def leave_no_room() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 
     with started(environ, "alerts", stderr=subprocess.PIPE, preexec_fn=leave_no_room) as process:
         process.communicate(timeout=PATIENCE_S)

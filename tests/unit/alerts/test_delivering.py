@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from alert_receiver import TOKEN, AlertReceiver
 
+from deepcoin_ops.alerts import delivering
 from deepcoin_ops.alerts.alert import Alert, AlertKind
 from deepcoin_ops.alerts.delivering import AlertsReport, deliver_due, find_kept_flattens, send_test
 from deepcoin_ops.alerts.outbox import AlertState, OutboxEntry
@@ -147,6 +148,17 @@ def test_what_cannot_be_kept_is_told_all_the_same_once_an_hour(
             deliver_due(settings, addresses, now, wait_s=0)
     assert receiver.titles == ["[paper] all accounts: alerts cannot be kept on the disk"] * 2
     assert f"- {TITLE}" in receiver.messages[0]["message"]
+
+
+def test_a_disk_with_hardly_any_room_is_told_before_anything_is_written_to_try_it(
+    settings: Settings, addresses: AlertAddresses, receiver: AlertReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What tries the disk must not take the room that the next intent would have had."""
+    monkeypatch.setattr(delivering, "_LEAST_ROOM_BYTES", 1 << 62)
+    with pytest.raises(OSError, match="bytes are left"):
+        deliver_due(settings, addresses, NOW, wait_s=0)
+    assert receiver.titles[-1] == "[paper] all accounts: the ledger cannot be written: NOTHING WILL BE FLATTENED"
+    assert not list(settings.state_folder.rglob("*.tmp"))
 
 
 def test_a_flatten_counts_as_kept_only_once_its_end_is() -> None:
