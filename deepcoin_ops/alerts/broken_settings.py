@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -23,11 +22,6 @@ from deepcoin_ops.settings_variables import Variables, find_alerts_folder, read_
 
 _PAUSE = timedelta(hours=1)
 _FILE = "settings-broken.told"
-
-
-@dataclass(frozen=True)
-class _Whose:
-    venue: str
 
 
 def tell_broken_settings(
@@ -75,7 +69,7 @@ def _write_letter(error: SettingsError, variables: Variables, *, is_venue_known:
     # The first line says for a terminal what the alert says for a telephone.
     _head, *problems = [line.strip() for line in str(error).splitlines()]
     alert = build_alert(
-        _Whose(variables.venue if is_venue_known else "venue not known"),
+        variables.venue if is_venue_known else "venue not known",
         AlertKind.SETTINGS_BROKEN,
         [],
         "",

@@ -74,7 +74,7 @@ def _judge_check(facts: AlertFacts, record: CheckRecord, later: list[CheckRecord
     told = [*(finding.text for finding in findings), *(_KEYS[kind] for kind in sorted(kinds) if kind in _KEYS)]
     will = "the next flatten will be refused" if check.blocking else "the next flatten will go on all the same"
     yield build_alert(
-        facts,
+        facts.venue,
         AlertKind.CHECK_FAILED,
         # The hour is part of it: what was found an hour before a flatten is told again ten minutes before, and not each
         # time that somebody checks whether it is mended.
@@ -98,7 +98,7 @@ def _judge_cap(facts: AlertFacts, record: CheckRecord) -> Iterator[Alert]:
         return
     cap = "" if record.check.cap_usdt is None else f", the cap is {record.check.cap_usdt:,.0f} USDT"
     yield build_alert(
-        facts,
+        facts.venue,
         AlertKind.CAP_EXCEEDED,
         [record.flatten_id or record.recorded_at.isoformat()],
         record.account,
@@ -124,7 +124,7 @@ def _judge_arming(facts: AlertFacts, own: list[CheckRecord]) -> Iterator[Alert]:
     account, days = own[-1].account, math.ceil(left / timedelta(days=1))
     is_over = left <= timedelta(0)
     yield build_alert(
-        facts,
+        facts.venue,
         AlertKind.ARMING_ENDING,
         [account, facts.today],
         account,

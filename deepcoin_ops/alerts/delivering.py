@@ -185,7 +185,7 @@ def _tell_emergency(settings: Settings, addresses: AlertAddresses, now: datetime
     facts = read_facts(settings, now)
     found = [alert.title for alert in find_alerts(facts) if alert.settled is None]
     alert = build_alert(
-        facts,
+        facts.venue,
         AlertKind.OUTBOX_UNWRITABLE,
         [facts.today],
         "",

@@ -60,7 +60,7 @@ def find_alerts(facts: AlertFacts) -> list[Alert]:
 def _judge_ledger(facts: AlertFacts) -> Iterator[Alert]:
     if facts.ledger_problem:
         yield build_alert(
-            facts,
+            facts.venue,
             AlertKind.LEDGER_UNREADABLE,
             [facts.today],
             "",
@@ -72,7 +72,7 @@ def _judge_ledger(facts: AlertFacts) -> Iterator[Alert]:
         )
     if facts.ledger_setback:
         yield build_alert(
-            facts,
+            facts.venue,
             AlertKind.LEDGER_UNREADABLE,
             [facts.today, "setback"],
             "",
@@ -114,7 +114,7 @@ def _build_killed(facts: AlertFacts, flatten: DayFlatten) -> Alert:
     since = f"as its last complete read at {describe_moment(last_read_at)} shows" if last_read_at else "it never read"
     told = f"{sum(known, Decimal(0)):,.0f} USDT were sent to be closed; what is left is {NOT_KNOWN}" if known else NOT_KNOWN
     return build_alert(
-        facts,
+        facts.venue,
         AlertKind.KILLED,
         [request.flatten_id],
         request.account,
@@ -153,7 +153,7 @@ def _build_ended(facts: AlertFacts, flatten: DayFlatten) -> Alert:
         title = "NOT VERIFIED FLAT"
     left = [verdict.instrument_id for verdict in flatten.verdicts if not verdict.verdict.is_flat]
     return build_alert(
-        facts,
+        facts.venue,
         kind,
         [request.flatten_id],
         request.account,
@@ -190,7 +190,7 @@ def _find_unproven(facts: AlertFacts, flatten: DayFlatten) -> list[str]:
 def _build_unknown(facts: AlertFacts, flatten: DayFlatten, unproven: list[str]) -> Alert:
     request = flatten.request
     return build_alert(
-        facts,
+        facts.venue,
         AlertKind.UNKNOWN_OUTCOME,
         [request.flatten_id],
         request.account,
@@ -207,7 +207,7 @@ def _build_unknown(facts: AlertFacts, flatten: DayFlatten, unproven: list[str]) 
 def _build_throttled(facts: AlertFacts, flatten: DayFlatten, throttled: int) -> Alert:
     request, is_flat = flatten.request, flatten.closing is not None and flatten.closing.result is FlattenResult.FLAT
     return build_alert(
-        facts,
+        facts.venue,
         AlertKind.THROTTLED_OFTEN,
         [request.flatten_id],
         request.account,
@@ -248,7 +248,7 @@ def _judge_due(facts: AlertFacts, day: DueDay, account: str) -> Iterator[Alert]:
                 )
                 still_open = [f"{each}: {NOT_KNOWN}" for each in left_out]
             yield build_alert(
-                facts,
+                facts.venue,
                 AlertKind.FLATTEN_MISSING,
                 [account, day.trading_day],
                 account,
@@ -265,7 +265,7 @@ def _judge_due(facts: AlertFacts, day: DueDay, account: str) -> Iterator[Alert]:
         begun = [each for each in own if not each.request.is_dry_run and each.opened_at >= tick.scheduled_at]
         if not begun:
             yield build_alert(
-                facts,
+                facts.venue,
                 AlertKind.NOT_STARTED,
                 [account, day.trading_day],
                 account,
@@ -284,7 +284,7 @@ def _judge_skipped_ticks(facts: AlertFacts) -> Iterator[Alert]:
     for tick in facts.skipped_ticks:
         instruments = facts.accounts.get(tick.account, ())
         yield build_alert(
-            facts,
+            facts.venue,
             AlertKind.SKIPPED_TICK,
             [tick.account, tick.scheduled_at.isoformat()],
             tick.account,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Protocol
 
 from deepcoin_ops.alerts.alert import DEFINITIONS, RUNBOOK, Alert, AlertKind
 from deepcoin_ops.domain.breaks import Severity
@@ -20,16 +19,8 @@ NOT_KNOWN = "not known"
 _MOST_LISTED = 20
 
 
-class OfVenue(Protocol):
-    """Whatever knows its venue."""
-
-    @property
-    def venue(self) -> str:
-        """Its venue."""
-
-
 def build_alert(
-    of: OfVenue,
+    venue: str,
     kind: AlertKind,
     key: Sequence[str],
     account: str,
@@ -48,7 +39,7 @@ def build_alert(
     """An alert with its text.
 
     Args:
-        of: What it was found in, or about.
+        venue: The venue it is about, in words.
         kind: What it is.
         key: What tells the fact from others of its kind.
         account: Whose; empty for all.
@@ -71,7 +62,7 @@ def build_alert(
         listed.append(f"and {len(still_open) - _MOST_LISTED} more")
     shown = f" {listed[0]}" if len(listed) == 1 else "".join(f"\n- {each}" for each in listed)
     lines = [
-        f"{of_whom} on the {of.venue} venue{of_day}.",
+        f"{of_whom} on the {venue} venue{of_day}.",
         f"What happened: {happened}",
         f"Open:{shown or f' {NOT_KNOWN}'}",
         f"Notional left open: {notional}",
@@ -84,7 +75,7 @@ def build_alert(
         kind=kind,
         severity=severity or definition.severity,
         account=account,
-        title=f"[{of.venue}] {account or 'all accounts'}: {title}",
+        title=f"[{venue}] {account or 'all accounts'}: {title}",
         text="\n".join(lines),
         settled=settled,
     )
