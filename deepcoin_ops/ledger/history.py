@@ -60,7 +60,7 @@ from deepcoin_ops.ledger.store import Store
 
 NO_OUTCOME_REASON = "no outcome is on record: the process ended or still waits; the close may have happened"
 
-# A read transaction holds up every writer's commit, so that a long walk is done in short ones.
+# A read transaction keeps the log from starting anew, so that a long walk is done in short ones.
 _CHAIN_BATCH = 200
 
 
@@ -105,6 +105,14 @@ class History(OrderHistory, CheckHistory):
     def read_setback(self) -> str | None:
         """What is wrong with this ledger by the mark beside it: that it is an old copy. None when nothing is."""
         return read_setback(self.path, self._store)
+
+    def copy(self, target: Path) -> None:
+        """Write a whole copy of the ledger, in use or not.
+
+        Raises:
+            LedgerError: The target exists or cannot be written, or the ledger cannot be read.
+        """
+        self._store.copy(target)
 
     def close(self) -> None:
         """Close the file."""

@@ -1,20 +1,20 @@
 """The ledger's file: creating it, opening it, bringing it to this version's schema. What is in it is not known here.
 
-One SQLite file with a rollback journal and `synchronous=EXTRA`: a commit that returned survives a power cut. The
-write-ahead log is avoided because SQLite before 3.51.3 can lose commits under it when several processes write
-(Source: https://www.sqlite.org/wal.html#walresetbug). A write transaction takes the file's write lock as it begins, so
-that what it reads cannot be outdated when it commits.
+One SQLite file with a write-ahead log (`sqlite_file`) and `synchronous=EXTRA`: a commit that returned survives a power
+cut, and a reader never makes one wait. A write transaction takes the file's write lock as it begins, so that what it
+reads cannot be outdated when it commits.
 """
 
 from __future__ import annotations
 
 import os
-import sqlite3
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from sqlite3 import Connection as FileConnection
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -27,8 +27,16 @@ from deepcoin_ops.domain.errors import LedgerError
 from deepcoin_ops.domain.model import Venue
 from deepcoin_ops.ledger.rows import build_utc_text
 from deepcoin_ops.ledger.schema import ledger_identity
+from deepcoin_ops.ledger.sqlite_file import (
+    check_driver,
+    connect,
+    connect_reading,
+    copy,
+    driver,
+    read_state,
+    use_write_ahead_log,
+)
 
-_BUSY_TIMEOUT_S = 30.0
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -44,25 +52,34 @@ class Store:
 
         Args:
             path: The file.
-            is_read_only: Refuse every change. What a killed writer left half done can still be rolled back.
+            is_read_only: Refuse every change. What a killed writer left half done is still cleared away.
+
+        Raises:
+            LedgerError: The SQLite at hand may lose records.
         """
+        check_driver(path)
         self.path = path
-        # `mode=rw` in both cases: a file that vanished must be an error, not a fresh and empty ledger.
-        address = f"{path.absolute().as_uri()}?mode=rw"
+        self._least_bytes = 0
 
-        def connect() -> sqlite3.Connection:
-            return sqlite3.connect(address, uri=True, timeout=_BUSY_TIMEOUT_S, check_same_thread=False)
+        def open_file() -> FileConnection:
+            return connect_reading(path) if is_read_only else connect(path)
 
-        self._engine = create_engine("sqlite+pysqlite://", creator=connect, poolclass=QueuePool, hide_parameters=True)
+        self._engine = create_engine(
+            "sqlite+pysqlite://", module=driver, creator=open_file, poolclass=QueuePool, hide_parameters=True
+        )
         self._writer = self._engine.execution_options(is_write=True)
 
         @event.listens_for(self._engine, "connect")
-        def prepare(connection: sqlite3.Connection, _: object) -> None:
-            # Python's driver would begin transactions by itself, too late and never IMMEDIATE.
-            connection.isolation_level = None
-            for pragma in ("journal_mode=DELETE", "synchronous=EXTRA", "foreign_keys=ON"):
+        def prepare(connection: FileConnection, record: Any) -> None:
+            state = read_state(path)
+            # EXTRA is FULL where the log is on: one sync a commit.
+            for pragma in ("synchronous=EXTRA", "foreign_keys=ON", f"query_only={int(is_read_only)}"):
                 connection.execute(f"PRAGMA {pragma}").close()
-            connection.execute(f"PRAGMA query_only={int(is_read_only)}").close()
+            # Reading a page is what opens the log.
+            connection.execute("PRAGMA schema_version").close()
+            opened = read_state(path)
+            record.info["opened"] = opened
+            record.info["alone"] = state if is_read_only and opened.log is None else None
 
         @event.listens_for(self._engine, "begin")
         def begin(connection: Connection) -> None:
@@ -78,30 +95,36 @@ class Store:
         """
         try:
             with self._writer.begin() as connection:
+                now = read_state(self.path)
+                replaced = connection.info["opened"].describe_replacement(now, self._least_bytes)
+                if replaced is not None:
+                    raise self._build_refusal(replaced)
                 yield connection
         except SQLAlchemyError as error:
-            raise LedgerError(
-                f"The ledger {self.path} could not record: {describe(error)}. Nothing of this entry is on record, and "
-                f"nothing more is sent without a record; what was sent before may have been executed. Check the disk "
-                f"and the permissions of the ledger, then look at the positions and flatten again."
-            ) from error
+            raise self._build_refusal(describe(error)) from error
+        # Its log may just have been written into the file.
+        self._least_bytes = max(self._least_bytes, read_state(self.path).size_bytes)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One read transaction: everything read in the block is of one moment.
 
         Raises:
-            LedgerError: The file cannot be read as a ledger.
+            LedgerError: The file cannot be read as a ledger, or was written to while it was read without its log.
         """
+        alone = None
         try:
             with self._engine.begin() as connection:
+                alone = connection.info["alone"]
                 yield connection
         except SQLAlchemyError as error:
-            raise LedgerError(
-                f"The ledger {self.path} could not be read: {describe(error)}. Nothing was changed, and nothing is "
-                f"known from it about the positions. Check the file and its permissions. If it is damaged, docs/runbook.md "
-                "says how to go on, under 'Ledger unreadable'."
-            ) from error
+            raise self._build_unreadable(describe(error)) from error
+        finally:
+            if alone is not None:
+                # Such a connection does not notice what is written after it.
+                self._engine.dispose()
+        if alone is not None and not alone.is_unwritten(read_state(self.path)):
+            raise self._build_unreadable("it was written to meanwhile; read again")
 
     def has_tables(self) -> bool:
         """Whether the file holds anything, a schema included."""
@@ -120,8 +143,17 @@ class Store:
                 written.
         """
         with self.reading() as connection:
-            if self._read_revision(connection) == _head_revision():
-                return
+            revision = self._read_revision(connection)
+            if revision is not None:
+                self._check_venue(connection, venue)
+        try:
+            use_write_ahead_log(self.path)
+        except (driver.Error, OSError) as error:
+            raise self._build_refusal(str(error)) from error
+        # A copy may have taken the place of the file that was read.
+        self._engine.dispose()
+        if revision == _head_revision():
+            return
         with self.writing() as connection:
             # Read again under the write lock: another process may have just created the schema.
             revision = self._read_revision(connection)
@@ -148,9 +180,37 @@ class Store:
                 )
             self._check_venue(connection, venue)
 
+    def copy(self, target: Path) -> None:
+        """Write a whole copy of the ledger as it is now, whatever is being written or read meanwhile.
+
+        Raises:
+            LedgerError: The target exists or cannot be written, or the ledger cannot be read.
+        """
+        try:
+            copy(self.path, target)
+        except (driver.Error, OSError) as error:
+            raise LedgerError(
+                f"The ledger {self.path} was not copied to {target}: {getattr(error, 'strerror', None) or error}. The "
+                f"ledger stands as it was. Name a file that does not exist yet, in a folder that can be written."
+            ) from error
+
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+
+    def _build_refusal(self, reason: str) -> LedgerError:
+        return LedgerError(
+            f"The ledger {self.path} could not record: {reason}. Nothing of this entry is on record, and "
+            f"nothing more is sent without a record; what was sent before may have been executed. Check the disk "
+            f"and the permissions of the ledger, then look at the positions and flatten again."
+        )
+
+    def _build_unreadable(self, reason: str) -> LedgerError:
+        return LedgerError(
+            f"The ledger {self.path} could not be read: {reason}. Nothing was changed, and nothing is "
+            f"known from it about the positions. Check the file and its permissions. If it is damaged, docs/runbook.md "
+            "says how to go on, under 'Ledger unreadable'."
+        )
 
     def _check_venue(self, connection: Connection, venue: Venue) -> None:
         stamped = connection.execute(select(ledger_identity.c.venue)).scalar()

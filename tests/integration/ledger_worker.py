@@ -2,10 +2,9 @@
 
 MODE `record`: wait for a line, open the ledger, record a flatten and 25 attempts with outcomes, end.
 MODE `intend`: record a flatten and one intent, say so, and wait to be killed.
-MODE `tear`:   as `intend`, and then write half a transaction into the file before waiting to be killed.
+MODE `tear`:   as `intend`, and then write half a transaction into the log before waiting to be killed.
 """
 
-import sqlite3
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from deepcoin_ops.domain.model import CloseAnswer, CloseIntent, FlattenRequest, Outcome, ProductGroup, Venue
 from deepcoin_ops.ledger.journal import Ledger
+from deepcoin_ops.ledger.sqlite_file import driver
 
 ATTEMPTS = 25
 
@@ -23,8 +23,8 @@ def build_intent(attempt_id: str) -> CloseIntent:
 
 
 def tear(path: Path) -> None:
-    """Write so much without committing that the pages go into the file, which then needs its journal to be read."""
-    connection = sqlite3.connect(path, isolation_level=None)
+    """Write so much without committing that the pages go into the log, whose end then has to be left out."""
+    connection = driver.connect(path, isolation_level=None)
     connection.execute("PRAGMA cache_size = 1")
     connection.execute("BEGIN")
     for seq in range(100, 300):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,6 +18,7 @@ from deepcoin_ops.exchange.pace_clock import SYSTEM_CLOCK
 from deepcoin_ops.flattening.account_lock import AccountLock
 from deepcoin_ops.flattening.controller import Flatten
 from deepcoin_ops.flattening.progress import Progress
+from deepcoin_ops.ledger.sqlite_file import driver
 from deepcoin_ops.paper.faults import Fault, FaultAction
 
 POSITIONS = (position("BTC-USDT-SWAP", "PAPER-1", "500"), position("ETH-USDT-SWAP", "PAPER-2", "90.5", "short"))
@@ -316,7 +316,7 @@ def test_a_flatten_that_is_released_early_still_records_its_answers(tmp_path: Pa
 
 
 def _count_rows(lab: Lab, table: str) -> int:
-    connection = sqlite3.connect(lab.desk.settings.ledger_path)
+    connection = driver.connect(lab.desk.settings.ledger_path)
     try:
         return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
     finally:

@@ -84,15 +84,16 @@ def test_an_old_copy_put_in_place_during_a_flatten_ends_its_sends(tmp_path: Path
     with open_lab(tmp_path, build_scenario(POSITIONS)) as quick:
         lab = with_settings(quick, max_in_flight=1)
         path, request = lab.desk.ledger.path, lab.open()
-        old = path.read_bytes()
+        old = tmp_path / "old.sqlite"
+        lab.desk.ledger.copy(old)
 
         def put_back(progress: Progress) -> None:
             if progress.outcome is not None:
                 # Between two transactions, as another moment would leave no intact copy but a broken file.
                 with lab.desk.ledger._one_writer:
-                    path.write_bytes(old)
+                    old.replace(path)
 
-        with pytest.raises(LedgerError, match="old copy"):
+        with pytest.raises(LedgerError, match="was moved or replaced"):
             lab.flatten(request, report=put_back)
         assert lab.close_arrivals() == ["BTC-USDT-SWAP"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from flatten_lab import SETTINGS, SETTLE_S, Lab, open_lab
 from deepcoin_ops.domain.model import CloseAttempt, Outcome, Verdict
 from deepcoin_ops.domain.orders import CancelAttempt
 from deepcoin_ops.flattening.progress import FlattenOutcome
+from deepcoin_ops.ledger.sqlite_file import driver
 from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.paper.order_records import PaperOrder
 from deepcoin_ops.paper.scenario import LimitSettings, Scenario, build_scale_scenario
@@ -78,7 +78,7 @@ def hung_closes(lab: Lab) -> list[str]:
 
 def read_rows(lab: Lab, query: str) -> list[tuple[Any, ...]]:
     """What the ledger's file itself holds."""
-    connection = sqlite3.connect(lab.desk.settings.ledger_path)
+    connection = driver.connect(lab.desk.settings.ledger_path)
     try:
         return connection.execute(query).fetchall()
     finally:

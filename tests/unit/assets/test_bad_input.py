@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from deepcoin_ops.definitions import build_definitions
 from deepcoin_ops.domain.model import Verdict
 from deepcoin_ops.domain.tables import RECONCILIATION, TABLES
+from deepcoin_ops.ledger.sqlite_file import driver
 
 EARLY, GOOD, BAD = "2026-03-03", "2026-03-04", "2026-03-05"
 
@@ -49,7 +49,7 @@ def contents_of(folder: Path) -> dict[Path, bytes]:
 
 def alter(office: Any, *statements: str) -> None:
     """Change the ledger's file with a database tool."""
-    with closing(sqlite3.connect(office.settings.ledger_path)) as connection, connection:
+    with closing(driver.connect(office.settings.ledger_path)) as connection, connection:
         for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             connection.execute(f"DROP TRIGGER {trigger}")
         for statement in statements:

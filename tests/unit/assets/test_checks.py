@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from deepcoin_ops.domain.day_frames import build_reconciliation
 from deepcoin_ops.domain.model import FlattenResult, Outcome, PositionSide, Verdict
 from deepcoin_ops.domain.table_head import TableHead
 from deepcoin_ops.domain.tables import RECONCILIATION
+from deepcoin_ops.ledger.sqlite_file import driver
 from deepcoin_ops.orchestration import day_resources
 from deepcoin_ops.orchestration.tables import TableStore
 
@@ -171,7 +171,7 @@ def test_an_altered_row_of_the_ledger_is_found(office: Any) -> None:
     """Somebody with a database tool made a bad evening good; the chain tells which entry is not what was recorded."""
     office.record_flatten(BAD, Verdict.RESIDUAL)
     assert results_of(office.rebuild(BAD), "ledger_chain_intact") == {None: True}
-    connection = sqlite3.connect(office.settings.ledger_path)
+    connection = driver.connect(office.settings.ledger_path)
     for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
         connection.execute(f"DROP TRIGGER {trigger}")
     connection.execute("UPDATE verdicts SET verdict = 'FLAT'")

@@ -1,7 +1,6 @@
 """A ledger in a temporary folder, a clock that is not the machine's, and the records the ledger's tests put into it."""
 
 import dataclasses
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -50,6 +49,7 @@ from deepcoin_ops.domain.orders import (
     OrdersRead,
 )
 from deepcoin_ops.ledger.journal import Ledger
+from deepcoin_ops.ledger.sqlite_file import driver
 
 START = datetime(2026, 3, 1, 23, 55, tzinfo=UTC)
 
@@ -374,7 +374,7 @@ def sql(path: Path) -> Callable[..., list[Any]]:
     """Run a statement on the ledger's file behind the ledger's back, and commit it."""
 
     def run(statement: str, *parameters: object) -> list[Any]:
-        with closing(sqlite3.connect(path, timeout=30)) as connection, connection:
+        with closing(driver.connect(path, timeout=30)) as connection, connection:
             return connection.execute(statement, parameters).fetchall()
 
     return run

@@ -1,7 +1,6 @@
 """Evidence in the ledger: it comes back as it went in, and an older ledger gains its tables without losing its chain."""
 
 import dataclasses
-import sqlite3
 import zlib
 from collections.abc import Callable
 from contextlib import closing
@@ -14,6 +13,7 @@ from deepcoin_ops.domain.errors import LedgerError
 from deepcoin_ops.domain.evidence import EvidenceStatus
 from deepcoin_ops.domain.model import Venue
 from deepcoin_ops.ledger.journal import Ledger
+from deepcoin_ops.ledger.sqlite_file import driver
 
 DAY = "2026-03-01"
 
@@ -78,7 +78,7 @@ def old_path(ledger: Ledger, samples: Any, path: Path) -> Path:
     """A ledger as the version before evidence left it, with entries."""
     samples.record_everything(ledger, dataclasses.replace(samples.verdict, cause=None))
     ledger.close()
-    with closing(sqlite3.connect(path)) as connection, connection:
+    with closing(driver.connect(path)) as connection, connection:
         orders = ("cancel_errors", "cancel_outcomes", "cancel_intents", "order_rows", "order_pages", "order_reads")
         checks = ("check_findings", "account_checks")
         for table in (*checks, *orders, "fills", "closed_positions", "evidence_pages", "evidence_reads"):

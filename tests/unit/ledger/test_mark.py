@@ -1,5 +1,6 @@
 """The mark beside the ledger: an old copy is noticed, and nothing else is taken for one."""
 
+import dataclasses
 import json
 import logging
 import shutil
@@ -24,10 +25,11 @@ def mark_path(path: Path) -> Path:
 def old_copy(ledger: Ledger, samples: Any, path: Path, tmp_path: Path) -> Path:
     """A copy from before the close was sent; the ledger itself has gone on and is closed."""
     ledger.record_flatten(samples.request, "{}")
-    copy = shutil.copy(path, tmp_path / "copy.sqlite")
+    copy = tmp_path / "copy.sqlite"
+    ledger.copy(copy)
     ledger.record_intent(samples.request.flatten_id, samples.intent)
     ledger.close()
-    return Path(copy)
+    return copy
 
 
 def test_the_mark_names_the_entry_after_which_something_is_sent_or_said_to_be_over(
@@ -129,18 +131,44 @@ def test_another_ledger_in_its_place_is_refused(old_copy: Path, path: Path, tmp_
         Ledger.open(path, Venue.PAPER)
 
 
+@pytest.mark.parametrize("way", ["copied over it", "moved over it", "copied over it, its log removed"])
 def test_an_old_copy_put_in_place_under_a_running_process_is_refused_at_its_next_send(
-    ledger: Ledger, samples: Any, path: Path, mark_path: Path, tmp_path: Path
+    ledger: Ledger, samples: Any, path: Path, mark_path: Path, tmp_path: Path, sql: Callable[..., list[Any]], way: str
 ) -> None:
     """The mark would be overwritten otherwise, and with it the only trace."""
     ledger.record_flatten(samples.request, "{}")
-    copy = shutil.copy(path, tmp_path / "copy.sqlite")
-    ledger.record_intent(samples.request.flatten_id, samples.intent)
+    copy = tmp_path / "copy.sqlite"
+    ledger.copy(copy)
+    for number in range(60):
+        # From time to time the log is written into the file and begins anew; then the file holds what the log does not.
+        assert sql("PRAGMA wal_checkpoint")[0][0] == 0
+        ledger.record_intent(samples.request.flatten_id, dataclasses.replace(samples.intent, attempt_id=f"A{number}"))
     before = mark_path.read_bytes()
-    path.write_bytes(Path(copy).read_bytes())
-    with pytest.raises(LedgerError, match="old copy"):
+    if way == "moved over it":
+        copy.replace(path)
+    else:
+        path.write_bytes(copy.read_bytes())
+    if way == "copied over it, its log removed":
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink()
+    with pytest.raises(LedgerError, match=r"old copy|moved or replaced"):
         ledger.record_cancel_intent(samples.request.flatten_id, samples.cancel_intent)
     assert mark_path.read_bytes() == before
+
+
+def test_an_old_copy_over_a_ledger_whose_log_still_holds_everything_loses_nothing(
+    ledger: Ledger, samples: Any, path: Path, tmp_path: Path
+) -> None:
+    """What is in the log counts before what is in the file."""
+    ledger.record_flatten(samples.request, "{}")
+    old = path.read_bytes()
+    ledger.record_intent(samples.request.flatten_id, samples.intent)
+    path.write_bytes(old)
+    ledger.record_cancel_intent(samples.request.flatten_id, samples.cancel_intent)
+    ledger.close()
+    with Ledger.open(path, Venue.PAPER) as again:
+        assert again.read_head("2026-03-01").seq == 3
+        assert again.read_altered_entry("main") is None
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00" * 512, b"[]", b"{}", b'{"seq": 1', b"\xff", b"[" * 5_000])

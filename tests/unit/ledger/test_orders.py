@@ -1,7 +1,6 @@
 """Waiting orders in the ledger: they come back as they went in, and an older ledger gains their tables with its chain."""
 
 import dataclasses
-import sqlite3
 import zlib
 from collections.abc import Callable
 from contextlib import closing
@@ -15,6 +14,7 @@ from deepcoin_ops.domain.model import Outcome, Venue
 from deepcoin_ops.domain.orders import OrderList
 from deepcoin_ops.ledger.journal import Ledger
 from deepcoin_ops.ledger.order_history import NO_CANCEL_OUTCOME_REASON
+from deepcoin_ops.ledger.sqlite_file import driver
 
 DAY = "2026-03-01"
 # A ledger that the version before waiting orders wrote, as SQL: what `record_everything` and `record_evidence` put there.
@@ -132,7 +132,7 @@ def test_a_cancel_is_recorded_once_and_only_after_its_intent(opened: Ledger, sam
 def old_path(path: Path) -> Path:
     """A ledger as the version before waiting orders left it."""
     path.parent.mkdir()
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(driver.connect(path)) as connection:
         connection.executescript(OLD_LEDGER.read_text())
     return path
 
@@ -167,7 +167,7 @@ def test_the_verdicts_of_an_old_ledger_can_be_changed_as_little_as_before(
 ) -> None:
     """A table that gains a column keeps its triggers."""
     Ledger.open(old_path, Venue.PAPER).close()
-    with pytest.raises(sqlite3.IntegrityError, match="the ledger is append-only"):
+    with pytest.raises(driver.IntegrityError, match="the ledger is append-only"):
         sql("UPDATE verdicts SET cause = 'OTHER'")
 
 

@@ -1,6 +1,5 @@
 """The tables that the code speaks of are the tables that the migrations make."""
 
-import sqlite3
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,6 +10,7 @@ from sqlalchemy import StaticPool, create_engine
 
 from deepcoin_ops.ledger.columns import metadata
 from deepcoin_ops.ledger.journal import Ledger
+from deepcoin_ops.ledger.sqlite_file import driver
 
 _PRAGMAS = ("table_xinfo", "foreign_key_list", "index_xinfo")
 
@@ -44,7 +44,7 @@ def test_the_migrated_schema_is_the_schema_of_the_code(ledger: Ledger, sql: Call
 
 def test_alembic_finds_nothing_to_migrate(ledger: Ledger) -> None:
     """The next revision is generated from this difference, which therefore has to be empty now."""
-    engine = create_engine(f"sqlite:///{ledger.path}")
+    engine = create_engine(f"sqlite:///{ledger.path}", module=driver)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata) == []
     engine.dispose()
@@ -58,5 +58,5 @@ def test_no_row_of_any_table_can_be_changed_or_deleted(
     """The database itself refuses, so that no mistake of this code or of a person with a shell can edit the record."""
     samples.record_all_tables(ledger)
     column = metadata.tables[table].c.keys()[0]
-    with pytest.raises(sqlite3.IntegrityError, match="the ledger is append-only"):
+    with pytest.raises(driver.IntegrityError, match="the ledger is append-only"):
         sql(change.format(table, column))

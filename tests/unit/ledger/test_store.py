@@ -1,7 +1,6 @@
 """Opening the file: what is created, and what is refused."""
 
 import logging
-import sqlite3
 import stat
 import threading
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import pytest
 from deepcoin_ops.domain.errors import LedgerError
 from deepcoin_ops.domain.model import Venue
 from deepcoin_ops.ledger.journal import Ledger
+from deepcoin_ops.ledger.sqlite_file import driver
 
 
 def test_the_file_and_its_folder_are_for_their_owner_alone(ledger: Ledger) -> None:
@@ -27,7 +27,7 @@ def test_a_commit_is_made_to_survive_a_power_cut(ledger: Ledger) -> None:
     """An intent that vanished with the power would leave a send that nobody knows of."""
     with ledger._store.reading() as connection:
         told = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")}
-    assert told == {"journal_mode": "delete", "synchronous": 3}
+    assert told == {"journal_mode": "wal", "synchronous": 3}
 
 
 def test_a_path_with_odd_characters_is_taken_literally(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_a_ledger_of_a_newer_version_is_refused_and_left_alone(
 def test_another_programs_database_is_refused_and_left_alone(tmp_path: Path) -> None:
     """A mistyped path must not plant our tables into somebody's data."""
     path = tmp_path / "theirs.sqlite"
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(driver.connect(path)) as connection:
         connection.execute("CREATE TABLE theirs (x)")
     before = path.read_bytes()
     for open_it in (Ledger.open, Ledger.open_existing):
