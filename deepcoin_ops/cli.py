@@ -42,6 +42,7 @@ from deepcoin_ops.commands.documents import (
 from deepcoin_ops.commands.flatten import FlattenEnding, HandFlatten
 from deepcoin_ops.commands.interrupts import interrupted_once
 from deepcoin_ops.commands.layout import plain
+from deepcoin_ops.commands.ledger_copy import copy_ledger
 from deepcoin_ops.commands.progress import WatcherConsole, show_progress
 from deepcoin_ops.commands.reports import fetch_plan_report, read_day_report, read_status_report
 from deepcoin_ops.commands.tables import (
@@ -155,7 +156,10 @@ def flatten(
 
 @main.group()
 def ledger() -> None:
-    """Read what was recorded."""
+    """Read or copy what was recorded."""
+
+
+ledger.add_command(copy_ledger)
 
 
 @ledger.command()

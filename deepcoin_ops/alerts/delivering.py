@@ -21,6 +21,7 @@ from deepcoin_ops.alerts.outbox import AlertState, Outbox, OutboxEntry
 from deepcoin_ops.alerts.posting import LIMIT_S, Letter, Receipt, post_letters
 from deepcoin_ops.alerts.words import NOT_KNOWN, build_alert, list_lines
 from deepcoin_ops.domain.breaks import Severity
+from deepcoin_ops.ledger.sqlite_file import LOG_SUFFIXES
 from deepcoin_ops.settings import Settings
 from deepcoin_ops.settings_alerts import ALERT_URLS_VARIABLE, AlertAddress, AlertAddresses
 
@@ -170,8 +171,10 @@ def _write_beside(ledger_path: Path) -> None:
     finally:
         tried.unlink(missing_ok=True)
     # Asked and not opened: closing it would take this process's locks of the file away from under SQLite.
-    if ledger_path.exists() and not os.access(ledger_path, os.W_OK):
-        raise PermissionError(errno.EACCES, f"no permission to write {ledger_path.name}")
+    for suffix in ("", *LOG_SUFFIXES):
+        path = ledger_path.with_name(ledger_path.name + suffix)
+        if path.exists() and not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, f"no permission to write {path.name}")
 
 
 def _tell_emergency(settings: Settings, addresses: AlertAddresses, now: datetime, error: OSError, limit_s: float) -> None:

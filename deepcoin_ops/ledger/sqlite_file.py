@@ -23,6 +23,7 @@ from typing import cast
 from deepcoin_ops.domain.errors import LedgerError
 
 BUSY_TIMEOUT_S = 30.0
+LOG_SUFFIXES = ("-wal", "-shm")
 _DRIVERS = ("pysqlite3.dbapi2", "sqlite3")
 # A log is switched on in milliseconds where nobody reads.
 _SWITCH_TIMEOUT_S = 1.0
@@ -121,7 +122,7 @@ def connect_reading(path: Path) -> sqlite3.Connection:
 
 def read_state(path: Path) -> FileState:
     """What lies under the ledger's names at this moment."""
-    main, log, index = (_stat(f"{path}{suffix}") for suffix in ("", "-wal", "-shm"))
+    main, log, index = (_stat(f"{path}{suffix}") for suffix in ("", *LOG_SUFFIXES))
     return FileState(
         _read_id(main), _read_id(log), _read_id(index), main.st_size if main else 0, main.st_mtime_ns if main else 0
     )
