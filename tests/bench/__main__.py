@@ -2,7 +2,8 @@
 
 Everything runs against paper exchanges on loopback, one measurement after the other; it takes about half an hour, the 200
 instruments, the degraded exchange and the year's backfill most of it. `python -m tests.bench backfill` measures the
-backfill alone, `python -m tests.bench degraded` the degraded exchange. Figures are good on an otherwise idle machine only.
+backfill alone, `python -m tests.bench degraded` the degraded exchange, `python -m tests.bench ledger` the ledger. Figures
+are good on an otherwise idle machine only.
 """
 
 from __future__ import annotations
@@ -40,9 +41,7 @@ def _measure(*, is_quick: bool) -> Figures:
     for way, measure in ways.items():
         _say(f"launch to first close, {way}, {_LAUNCHES} times")
         launches[way] = [measure(period_s) for _ in range(_LAUNCHES)]
-    _say("ledger time per send")
-    with open_folder() as folder:
-        ledger = measure_ledger_cost(folder)
+    ledger = _measure_ledger(is_quick=is_quick).ledger
     sweeps = measure_sweeps(period_s, _say)
     degraded = measure_degraded(period_s, _say)
     figures = _measure_backfill(is_quick=is_quick)
@@ -59,7 +58,14 @@ def _measure_degraded(*, is_quick: bool) -> Figures:
     return Figures(period_s, load, degraded=measure_degraded(period_s, _say))
 
 
-_PARTS = {"all": _measure, "backfill": _measure_backfill, "degraded": _measure_degraded}
+def _measure_ledger(*, is_quick: bool) -> Figures:
+    load, period_s = os.getloadavg()[0], _QUICK_PERIOD_S if is_quick else _FULL_PERIOD_S
+    _say("ledger time per send")
+    with open_folder() as folder:
+        return Figures(period_s, load, ledger=measure_ledger_cost(folder))
+
+
+_PARTS = {"all": _measure, "backfill": _measure_backfill, "degraded": _measure_degraded, "ledger": _measure_ledger}
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

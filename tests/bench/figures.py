@@ -14,7 +14,7 @@ from rich.table import Table
 from tests.bench.backfill import Backfill
 from tests.bench.degraded import SHARES, DegradedSide
 from tests.bench.launch import Launch
-from tests.bench.ledger_cost import LedgerCost
+from tests.bench.ledger_cost import ROLLBACK_JOURNAL, LedgerCost
 from tests.bench.scale import Sweep
 
 
@@ -28,7 +28,7 @@ class Figures:
         launches: Repeated launches, by the way of launching.
         sweeps: 40 open of 200 configured instruments, each side once.
         degraded: The sides of the degraded exchange, the one that the others are compared with first.
-        ledger: The cost of sends in the ledger.
+        ledger: The cost of sends in the ledger, and in others to compare it with, the one a desk has first.
         backfill: A year's backfill.
     """
 
@@ -37,7 +37,7 @@ class Figures:
     launches: dict[str, list[Launch]] = field(default_factory=dict)
     sweeps: list[Sweep] = field(default_factory=list)
     degraded: list[DegradedSide] = field(default_factory=list)
-    ledger: LedgerCost | None = None
+    ledger: dict[str, LedgerCost] = field(default_factory=dict)
     backfill: Backfill | None = None
 
     def describe_machine(self) -> str:
@@ -55,7 +55,7 @@ class Figures:
             "launch_to_first_close": {way: _launch_document(launches) for way, launches in self.launches.items()},
             "sweeps": [asdict(sweep) | {"mean_exposure_s": sweep.mean_exposure_s} for sweep in self.sweeps],
             "degraded": [_degraded_document(side, self.degraded[0]) for side in self.degraded],
-            "ledger_per_send": {name: _spread(values) for name, values in _ledger_rows(self.ledger).items()},
+            "ledger_per_send": {name: _ledger_document(cost, self.ledger) for name, cost in self.ledger.items()},
             "backfill": asdict(self.backfill) | {"days_per_s": self.backfill.days_per_s} if self.backfill else None,
         }
 
@@ -70,18 +70,29 @@ class Figures:
         ]
 
 
-def _ledger_rows(ledger: LedgerCost | None) -> dict[str, list[float]]:
-    if ledger is None:
-        return {}
-    return {"intent": ledger.intent_ms, "outcome": ledger.outcome_ms, "intent and outcome": ledger.send_ms}
-
-
-def _build_ledger_table(ledger: LedgerCost) -> Table:
-    table = _table(f"Ledger time per send, {len(ledger.intent_ms)} sends", "", "median ms", "p95 ms", "max ms")
-    for name, values in _ledger_rows(ledger).items():
-        spread = _spread(values)
-        table.add_row(name, *(f"{spread[column]:.2f}" for column in ("median_ms", "p95_ms", "max_ms")))
+def _build_ledger_table(costs: dict[str, LedgerCost]) -> Table:
+    """The ledgers below each other, intent and outcome of a send."""
+    sends = len(costs[ROLLBACK_JOURNAL].send_ms)
+    columns = ("median ms", "p95 ms", "max ms", "median, times the journal's", "log behind the last, MiB")
+    table = _table(f"Ledger time per send, {sends} sends in turn", "", *columns)
+    for name, cost in costs.items():
+        told = _ledger_document(cost, costs)
+        for part in ("intent", "outcome", "send"):
+            spread, ratio = told[part], told["times_the_journal"][part]
+            figures = (f"{spread[column]:.2f}" for column in ("median_ms", "p95_ms", "max_ms"))
+            table.add_row(f"{name}: {part}", *figures, f"{ratio:.2f}", f"{cost.log_mib:.1f}" if part == "send" else "")
+        table.add_section()
     return table
+
+
+def _ledger_document(cost: LedgerCost, costs: dict[str, LedgerCost]) -> dict[str, Any]:
+    told, journals = _spread_parts(cost), _spread_parts(costs[ROLLBACK_JOURNAL])
+    ratios = {part: told[part]["median_ms"] / journals[part]["median_ms"] for part in told}
+    return told | {"times_the_journal": ratios, "log_mib": cost.log_mib}
+
+
+def _spread_parts(cost: LedgerCost) -> dict[str, dict[str, float]]:
+    return {"intent": _spread(cost.intent_ms), "outcome": _spread(cost.outcome_ms), "send": _spread(cost.send_ms)}
 
 
 def _build_backfill_table(backfill: Backfill) -> Table:
