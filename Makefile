@@ -2,19 +2,28 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What runs in production is installed; and, for what checks it, the tools too.
 READY := $(VENV)/.ready
+DEV_READY := $(VENV)/.ready-dev
+# Hash mode refuses an editable project, so the locked packages come first and the project after them, alone.
+INSTALL := $(BIN)/python -m pip install --quiet --require-hashes -r
 
 .PHONY: setup demo test dev lint chaos bench docs lock clean
 
-setup: $(READY)
+setup: $(DEV_READY)
 
-# Hash mode refuses an editable project, so the locked packages come first and the project after them, alone.
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(INSTALL) requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	$(BIN)/python -m compileall -q $(VENV)/lib || true
 	touch $(READY)
+
+# Every package of the first lock is in the second too, with the same version.
+$(DEV_READY): requirements-dev.lock $(READY)
+	$(INSTALL) requirements-dev.lock
+	$(BIN)/python -m compileall -q $(VENV)/lib || true
+	touch $(DEV_READY)
 
 demo: $(READY)
 	$(BIN)/python -m deepcoin_ops.demo
@@ -24,31 +33,34 @@ dev: $(READY)
 
 # Three workers: most tests wait for a server or a clock. A file's tests stay together, because some share servers; in the
 # order of the folders, the long ones come first.
-test: $(READY)
+test: $(DEV_READY)
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-lint: $(READY)
+lint: $(DEV_READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tests/support/vulnerabilities.py
 
-chaos: $(READY)
+chaos: $(DEV_READY)
 	$(BIN)/python -m pytest -m chaos
 
-bench: $(READY)
+bench: $(DEV_READY)
 	$(BIN)/python -m tests.bench
 
 # Runs what the documents show, and writes outputs and columns into them again.
-docs: $(READY)
+docs: $(DEV_READY)
 	$(BIN)/python tests/support/documents.py
 
-# The lock carries versions and hashes for every platform, and no addresses.
+# The locks carry versions and hashes for every platform, and no addresses. The second may not move what the first has.
+UV_COMPILE := $(VENV)-lock/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --no-strip-extras \
+	--generate-hashes --no-annotate --no-header --quiet
 lock:
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet uv
-	$(VENV)-lock/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-strip-extras \
-		--generate-hashes --no-annotate --no-header --quiet -o requirements.lock
+	$(UV_COMPILE) --extra alerts --extra build -o requirements.lock
+	$(UV_COMPILE) --extra alerts --extra build --extra dev -c requirements.lock -o requirements-dev.lock
 	rm -rf $(VENV)-lock
 
 clean:
