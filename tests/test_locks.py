@@ -40,7 +40,7 @@ def declared(*extras: str) -> set[str]:
 
 
 def test_the_first_lock_has_what_the_project_needs_and_none_of_its_tools() -> None:
-    """Whatever is installed beside the keys is one more thing to trust, and to update at night."""
+    """Whatever is installed where the keys are is one more thing to trust, and to update at night."""
     pins = set(pins_of(FIRST))
     assert declared() | declared("alerts", "build") <= pins
     assert declared("dev") & pins == set()

@@ -31,8 +31,9 @@ _last_emergencies: dict[Path, datetime] = {}
 _ABOUT_AN_END = (AlertKind.NOT_FLAT, AlertKind.UNVERIFIED, AlertKind.REFUSED, AlertKind.KILLED)
 # Letters to one address in one pass: a service that takes seconds for each must not use up the pass of the others.
 _LETTERS_PER_PASS = 5
-# With less than this free a flatten would soon fail to record its intents, and then sends nothing more.
-_LEAST_ROOM_BYTES = 1_000_000
+# With less than this free a flatten would soon fail to record its intents, and then sends nothing more. Of the ledger its
+# log alone takes 4 MB.
+_LEAST_ROOM_BYTES = 16_000_000
 # Little enough to be written every few seconds; never the room that a record needs, as more than that has to be free.
 _TRIED_BYTES = 64_000
 

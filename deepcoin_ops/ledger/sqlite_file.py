@@ -1,6 +1,6 @@
 """The ledger's file as SQLite sees it: which SQLite opens it, its write-ahead log, whole copies. Knows no tables.
 
-With a write-ahead log (the files `-wal` and `-shm` beside the ledger while it is open) a reader never makes a commit wait,
+With a write-ahead log (the files `-wal` and `-shm` next to the ledger while it is open) a reader never makes a commit wait,
 however long it stays. SQLite before 3.51.3 can lose commits under it when several processes write, so that such a SQLite
 is refused (Source: https://www.sqlite.org/wal.html#walresetbug). The package pysqlite3 brings a newer one than most
 Pythons have.
@@ -25,7 +25,7 @@ from deepcoin_ops.domain.errors import LedgerError
 BUSY_TIMEOUT_S = 30.0
 LOG_SUFFIXES = ("-wal", "-shm")
 _DRIVERS = ("pysqlite3.dbapi2", "sqlite3")
-# A log is switched on in milliseconds where nobody reads.
+# A log is switched on in milliseconds where no reader is in the way.
 _SWITCH_TIMEOUT_S = 1.0
 
 
@@ -104,7 +104,7 @@ def connect_reading(path: Path) -> sqlite3.Connection:
     """Open an existing file for reading, also where neither the file nor its folder can be written.
 
     The files of the log are made by the first that opens the ledger and removed by the last that closes it. Where they
-    are missing and cannot be made, the file alone is whole for as long as nobody writes to it.
+    are missing and cannot be made, the file alone is whole for as long as it is not written to.
     """
     connection = connect(path)
     try:
@@ -168,7 +168,7 @@ def copy(path: Path, target: Path) -> None:
     try:
         with closing(connect(path)) as source, closing(connect(target)) as copied:
             source.backup(copied)
-    except BaseException:
+    except (driver.Error, OSError):
         target.unlink()
         raise
     _sync_folder(target.parent)

@@ -59,10 +59,12 @@ class Store:
         """
         check_driver(path)
         self.path = path
+        # The log lies next to the file itself, wherever a link to it is.
+        self._file = file = path.resolve()
         self._least_bytes = 0
 
         def open_file() -> FileConnection:
-            return connect_reading(path) if is_read_only else connect(path)
+            return connect_reading(file) if is_read_only else connect(file)
 
         self._engine = create_engine(
             "sqlite+pysqlite://", module=driver, creator=open_file, poolclass=QueuePool, hide_parameters=True
@@ -71,13 +73,13 @@ class Store:
 
         @event.listens_for(self._engine, "connect")
         def prepare(connection: FileConnection, record: Any) -> None:
-            state = read_state(path)
+            state = read_state(file)
             # EXTRA is FULL where the log is on: one sync a commit.
             for pragma in ("synchronous=EXTRA", "foreign_keys=ON", f"query_only={int(is_read_only)}"):
                 connection.execute(f"PRAGMA {pragma}").close()
             # Reading a page is what opens the log.
             connection.execute("PRAGMA schema_version").close()
-            opened = read_state(path)
+            opened = read_state(file)
             record.info["opened"] = opened
             record.info["alone"] = state if is_read_only and opened.log is None else None
 
@@ -95,7 +97,7 @@ class Store:
         """
         try:
             with self._writer.begin() as connection:
-                now = read_state(self.path)
+                now = read_state(self._file)
                 replaced = connection.info["opened"].describe_replacement(now, self._least_bytes)
                 if replaced is not None:
                     raise self._build_refusal(replaced)
@@ -103,7 +105,7 @@ class Store:
         except SQLAlchemyError as error:
             raise self._build_refusal(describe(error)) from error
         # Its log may just have been written into the file.
-        self._least_bytes = max(self._least_bytes, read_state(self.path).size_bytes)
+        self._least_bytes = max(self._least_bytes, read_state(self._file).size_bytes)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -123,7 +125,7 @@ class Store:
             if alone is not None:
                 # Such a connection does not notice what is written after it.
                 self._engine.dispose()
-        if alone is not None and not alone.is_unwritten(read_state(self.path)):
+        if alone is not None and not alone.is_unwritten(read_state(self._file)):
             raise self._build_unreadable("it was written to meanwhile; read again")
 
     def has_tables(self) -> bool:
@@ -147,7 +149,7 @@ class Store:
             if revision is not None:
                 self._check_venue(connection, venue)
         try:
-            use_write_ahead_log(self.path)
+            use_write_ahead_log(self._file)
         except (driver.Error, OSError) as error:
             raise self._build_refusal(str(error)) from error
         # A copy may have taken the place of the file that was read.
@@ -187,7 +189,7 @@ class Store:
             LedgerError: The target exists or cannot be written, or the ledger cannot be read.
         """
         try:
-            copy(self.path, target)
+            copy(self._file, target)
         except (driver.Error, OSError) as error:
             raise LedgerError(
                 f"The ledger {self.path} was not copied to {target}: {getattr(error, 'strerror', None) or error}. The "

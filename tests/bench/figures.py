@@ -76,19 +76,19 @@ def _build_ledger_table(costs: dict[str, LedgerCost]) -> Table:
     columns = ("median ms", "p95 ms", "max ms", "median, times the journal's", "log behind the last, MiB")
     table = _table(f"Ledger time per send, {sends} sends in turn", "", *columns)
     for name, cost in costs.items():
-        told = _ledger_document(cost, costs)
+        figures = _ledger_document(cost, costs)
         for part in ("intent", "outcome", "send"):
-            spread, ratio = told[part], told["times_the_journal"][part]
-            figures = (f"{spread[column]:.2f}" for column in ("median_ms", "p95_ms", "max_ms"))
-            table.add_row(f"{name}: {part}", *figures, f"{ratio:.2f}", f"{cost.log_mib:.1f}" if part == "send" else "")
+            spread, ratio = figures[part], figures["times_the_journal"][part]
+            times = (f"{spread[column]:.2f}" for column in ("median_ms", "p95_ms", "max_ms"))
+            table.add_row(f"{name}: {part}", *times, f"{ratio:.2f}", f"{cost.log_mib:.1f}" if part == "send" else "")
         table.add_section()
     return table
 
 
 def _ledger_document(cost: LedgerCost, costs: dict[str, LedgerCost]) -> dict[str, Any]:
-    told, journals = _spread_parts(cost), _spread_parts(costs[ROLLBACK_JOURNAL])
-    ratios = {part: told[part]["median_ms"] / journals[part]["median_ms"] for part in told}
-    return told | {"times_the_journal": ratios, "log_mib": cost.log_mib}
+    spreads, journals = _spread_parts(cost), _spread_parts(costs[ROLLBACK_JOURNAL])
+    ratios = {part: spreads[part]["median_ms"] / journals[part]["median_ms"] for part in spreads}
+    return spreads | {"times_the_journal": ratios, "log_mib": cost.log_mib}
 
 
 def _spread_parts(cost: LedgerCost) -> dict[str, dict[str, float]]:

@@ -1,4 +1,4 @@
-"""Somebody who has the ledger's file open: Python's own SQLite in a process of its own, with a transaction that stays."""
+"""A reader of the ledger's file: Python's own SQLite in a process of its own, with a transaction that stays."""
 
 from __future__ import annotations
 

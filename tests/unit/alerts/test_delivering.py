@@ -161,6 +161,19 @@ def test_a_disk_with_hardly_any_room_is_told_before_anything_is_written_to_try_i
     assert not list(settings.state_folder.rglob("*.tmp"))
 
 
+def test_a_log_of_the_ledger_that_cannot_be_written_is_found_before_a_flatten_is_due(
+    settings: Settings, addresses: AlertAddresses, receiver: AlertReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another user opened the ledger first, and the log is that user's."""
+    settings.ledger_path.parent.mkdir(parents=True, exist_ok=True)
+    log = settings.ledger_path.with_name(f"{settings.ledger_path.name}-wal")
+    log.touch()
+    monkeypatch.setattr(delivering.os, "access", lambda path, mode: path != log)
+    with pytest.raises(OSError, match=r"no permission to write ledger\.sqlite-wal"):
+        deliver_due(settings, addresses, NOW, wait_s=0)
+    assert receiver.titles[-1] == "[paper] all accounts: the ledger cannot be written: NOTHING WILL BE FLATTENED"
+
+
 def test_a_flatten_counts_as_kept_only_once_its_end_is() -> None:
     """That it passed over a cap is told while it is at work; what it leaves open has to be read all the same."""
 

@@ -36,7 +36,7 @@ def in_rollback_journal(ledger: Ledger, samples: Any, path: Path) -> Path:
 
 @pytest.fixture
 def without_log(ledger: Ledger, samples: Any, path: Path) -> Path:
-    """A ledger with an entry that nobody has open, where the files of a log cannot be made."""
+    """A ledger with an entry that no process has open, where the files of a log cannot be made."""
     ledger.record_flatten(samples.request, "{}")
     ledger.close()
     forbid_log(path)
@@ -136,7 +136,7 @@ def test_a_reader_in_the_way_of_the_log_stops_no_record(in_rollback_journal: Pat
 
 
 def test_what_still_has_the_old_file_open_can_write_nothing_into_it(in_rollback_journal: Path, samples: Any) -> None:
-    """A process of an earlier version, say: its records would go into a file that nobody looks at any more."""
+    """A process of an earlier version, say: its records would go into a file that is not the ledger any more."""
     with (
         closing(driver.connect(in_rollback_journal, isolation_level=None)) as earlier,
         ledger_reader(in_rollback_journal),

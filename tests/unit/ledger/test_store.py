@@ -26,8 +26,8 @@ def test_the_file_and_its_folder_are_for_their_owner_alone(ledger: Ledger) -> No
 def test_a_commit_is_made_to_survive_a_power_cut(ledger: Ledger) -> None:
     """An intent that vanished with the power would leave a send that nobody knows of."""
     with ledger._store.reading() as connection:
-        told = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")}
-    assert told == {"journal_mode": "wal", "synchronous": 3}
+        found = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")}
+    assert found == {"journal_mode": "wal", "synchronous": 3}
 
 
 def test_a_path_with_odd_characters_is_taken_literally(tmp_path: Path) -> None:
