@@ -91,7 +91,7 @@ def _find_objection(launch: Launch, now: datetime, calendar: TradingCalendar, ma
     if age_s > max_age_s:
         return (
             f"the launch of {launch.launched_at.isoformat()} is {_describe(age_s)} old, more than the "
-            f"{_describe(max_age_s)} allowed: it was asked for when other positions were open"
+            f"{_describe(max_age_s)} allowed: what is open now may not be what it was launched for"
         )
     return None
 

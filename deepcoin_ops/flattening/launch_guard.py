@@ -51,7 +51,7 @@ class LaunchGuard:
         self._check(self._settings.max_start_delay_s)
 
     def _check(self, max_age_s: float) -> None:
-        # The second reading is where the wall clock would be had nobody set it since this flatten began.
+        # The second reading is where the wall clock would be had it not been set since this flatten began.
         readings = (self._clock.wall_now(), self._began_at + timedelta(seconds=self._clock.now_s() - self._began_s))
         objection = find_launch_objection(self._launch, readings, self._settings.calendar, max_age_s)
         if objection is not None:

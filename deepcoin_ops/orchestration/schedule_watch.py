@@ -23,8 +23,8 @@ from deepcoin_ops.settings import Settings
 FLATTEN_SCHEDULE = "end_of_day_flatten"
 _WATCH = "schedule_watch"
 _INTERVAL_S = 15
-# The schedule fires at most once a day, and a tick is looked at within seconds: this is months of being switched off.
-_TICKS_LOOKED_AT = 100
+# The schedule fires at most once a day, and a tick is looked at within seconds: this is weeks of being switched off.
+_TICKS_LOOKED_AT = 20
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ import pytest
 from dagster._core.test_utils import freeze_time
 from flatten_lab import position
 
+from deepcoin_ops.alerts.alert import AlertKind
+from deepcoin_ops.alerts.facts import read_facts
+from deepcoin_ops.alerts.finding import find_alerts
 from deepcoin_ops.definitions import build_definitions
 from deepcoin_ops.domain.model import FlattenResult, PositionSide
 from deepcoin_ops.domain.paper_credentials import paper_credentials
@@ -99,6 +102,11 @@ def test_a_tag_that_is_no_time_is_refused_and_recorded(stage, failure_of: Failur
     assert (closing.result, "not a time" in closing.reason) == (FlattenResult.REFUSED, True)
 
 
+def list_alerts(stage) -> set[AlertKind]:
+    """What people hear of it."""
+    return {alert.kind for alert in find_alerts(read_facts(stage.settings, datetime.now(UTC)))}
+
+
 @pytest.mark.parametrize("ahead", [timedelta(minutes=1), timedelta(days=400)])
 def test_a_scheduled_time_that_has_not_come_closes_nothing(stage, failure_of: FailureOf, ahead: timedelta) -> None:
     """The page shows tonight's runs, ready to be launched now; the desk holds its positions on purpose until tonight."""
@@ -110,6 +118,7 @@ def test_a_scheduled_time_that_has_not_come_closes_nothing(stage, failure_of: Fa
     assert record.closing.result is FlattenResult.REFUSED
     assert record.request.trading_day == stage.settings.calendar.day_of(record.opened_at)
     assert stage.instance.get_run_by_id(result.run_id).tags["deepcoin_ops/result"] == "REFUSED"
+    assert AlertKind.REFUSED in list_alerts(stage)
 
 
 @pytest.mark.parametrize("tagged", [False, True], ids=["by hand", "with a fresh scheduled time"])
@@ -124,6 +133,7 @@ def test_a_launch_that_waited_for_hours_closes_nothing(stage, failure_of: Failur
     closing = only_flatten(stage).closing
     assert closing is not None
     assert (closing.result, closing.sends) == (FlattenResult.REFUSED, 0)
+    assert AlertKind.REFUSED in list_alerts(stage)
 
 
 def test_a_launch_that_waited_for_minutes_is_carried_out(stage) -> None:
