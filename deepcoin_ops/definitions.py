@@ -16,6 +16,7 @@ from deepcoin_ops.orchestration.jobs import (
     preflight,
 )
 from deepcoin_ops.orchestration.resources import FlattenDesk
+from deepcoin_ops.orchestration.schedule_watch import build_schedule_watch
 from deepcoin_ops.orchestration.schedules import build_credentials_check, build_end_of_day_flatten
 from deepcoin_ops.orchestration.sensors import build_evidence_due, build_preflight_due
 from deepcoin_ops.reading_definitions import build_reading_definitions
@@ -36,7 +37,12 @@ def build_definitions(*, settings: Settings | None = None) -> dg.Definitions:
             build_end_of_day_flatten(chosen, flatten_positions),
             build_credentials_check(chosen, check_credentials),
         ],
-        sensors=[build_evidence_due(chosen), build_preflight_due(chosen), build_alerts_due(chosen)],
+        sensors=[
+            build_evidence_due(chosen),
+            build_preflight_due(chosen),
+            build_alerts_due(chosen),
+            build_schedule_watch(chosen),
+        ],
         resources={"desk": FlattenDesk()},
     )
     return dg.Definitions.merge(asking, build_reading_definitions(settings=chosen, follows_ledger=True))

@@ -133,13 +133,17 @@ class Settings:
         return TradingCalendar(self.schedule.timezone, self.schedule.day_boundary)
 
     @property
+    def max_start_delay_s(self) -> float:
+        """How old a launch may be at its first send, in seconds: late, waiting for the lock and for what guards ask."""
+        return self.schedule.max_lateness_s + self.flatten.lock_wait_s + _SECONDS_BESIDE_THE_CLOSES
+
+    @property
     def max_run_time_s(self) -> int:
-        """The longest a scheduled run may take, in seconds and whole minutes: late, waiting, closing, and the rest."""
-        waits_s = self.schedule.max_lateness_s + self.flatten.lock_wait_s
+        """The longest a scheduled run may take, in seconds and whole minutes: starting late, closing, and the lists."""
         most = max(len(account.instruments) for account in self.accounts.values())
         working_s = self.flatten.max_deadline_s + self.orders_time_s(most)
         # Whole minutes, because the schedule that follows the last flatten of a day can tell no others apart.
-        return math.ceil((waits_s + working_s + _SECONDS_BESIDE_THE_CLOSES) / 60) * 60
+        return math.ceil((self.max_start_delay_s + working_s) / 60) * 60
 
     def deadline_s(self, open_instruments: int) -> float:
         """How long a flatten of this many open instruments may go on sending, in seconds: three closes for each."""

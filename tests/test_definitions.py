@@ -193,7 +193,7 @@ def test_the_tables_sensor_is_on_and_asks_for_tables_only(definitions: dg.Defini
 def test_the_sensors_that_ask_the_exchange_are_off_and_launch_reads_only(definitions: dg.Definitions) -> None:
     """Starting Dagster must not be enough to talk to the exchange."""
     names = {sensor.name for sensor in definitions.get_repository_def().sensor_defs}
-    assert names == {"ledger_moved", "evidence_due", "preflight_due", "alerts_due"}
+    assert names == {"ledger_moved", "evidence_due", "preflight_due", "alerts_due", "schedule_watch"}
     for name, job in (("evidence_due", "collect_evidence"), ("preflight_due", "preflight")):
         sensor = definitions.get_repository_def().get_sensor_def(name)
         assert (sensor.job_name, sensor.default_status) == (job, dg.DefaultSensorStatus.STOPPED)

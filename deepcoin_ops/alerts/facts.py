@@ -23,7 +23,7 @@ from deepcoin_ops.settings import Settings
 
 # What is older is no news: a desk that sets up alerts, or comes back from a week off, is not told of its past.
 HORIZON = timedelta(hours=48)
-# A flatten belongs to the day of its tick, and may end the day after.
+# A flatten belongs to the day in which it begins, and may end the day after.
 _DAY_BEFORE = timedelta(days=1)
 # Between its opening row and the account's lock a flatten holds no lock: a second, on a busy machine a few more.
 _OPENING = timedelta(minutes=1)

@@ -289,7 +289,7 @@ def _judge_skipped_ticks(facts: AlertFacts) -> Iterator[Alert]:
             [tick.account, tick.scheduled_at.isoformat()],
             tick.account,
             "TICK SKIPPED, nothing was closed; what is open is not known",
-            happened=f"{tick.reason}. Dagster's daemon fired it late and nothing was sent.",
+            happened=f"{tick.reason}.",
             still_open=[f"{NOT_KNOWN}: nobody has looked since"],
             notional=NOT_KNOWN + describe_last_check(facts, tick.account),
             where=[f"`deepcoin-ops ledger show {tick.trading_day}`", "table reconciliation"],

@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from threading import Event
 
 from deepcoin_ops.domain.errors import GuardRefused, LedgerError, SendWithdrawn
 from deepcoin_ops.domain.model import FlattenRequest, Outcome
 from deepcoin_ops.domain.planning import ClosePlan, PlanLine, describe_lines, total_notional
-from deepcoin_ops.exchange.pace_clock import SYSTEM_CLOCK
+from deepcoin_ops.exchange.pace_clock import SYSTEM_CLOCK, PaceClock
 from deepcoin_ops.flattening.account_lock import AccountLock
 from deepcoin_ops.flattening.admission import Admission
 from deepcoin_ops.flattening.clock_correction import ClockCorrection
 from deepcoin_ops.flattening.desk import Desk
 from deepcoin_ops.flattening.ending import Ending
-from deepcoin_ops.flattening.guards import check_lateness
+from deepcoin_ops.flattening.launch_guard import LaunchGuard
 from deepcoin_ops.flattening.market import MarketReads
 from deepcoin_ops.flattening.observation import AccountRead, Observer, wait_until
 from deepcoin_ops.flattening.order_clearing import OrderClearing
@@ -49,9 +49,19 @@ class Flatten:
         request: Who asked for what.
         stop: Set by whoever wants it to end: no new send, answers in flight awaited, what was seen is written down.
         report: Told what happens, for people.
+        launched_at: When it was launched, aware; None when that is now.
+        clock: What the age of the launch is read from.
     """
 
-    def __init__(self, desk: Desk, request: FlattenRequest, stop: Event, report: Callable[[Progress], None]):
+    def __init__(
+        self,
+        desk: Desk,
+        request: FlattenRequest,
+        stop: Event,
+        report: Callable[[Progress], None],
+        launched_at: datetime | None = None,
+        clock: PaceClock = SYSTEM_CLOCK,
+    ):
         self._desk = desk
         self._limits = desk.settings.flatten
         self.request = request
@@ -60,6 +70,7 @@ class Flatten:
         self._teller = Teller(report)
         self._observer = Observer(desk, request.instruments, (desk.ledger, request.flatten_id))
         self._market_reads = MarketReads(desk.client, self._observer.instrument_types, stop.is_set)
+        self._launch = LaunchGuard(desk.settings, request, launched_at, clock)
         self._lock = AccountLock(desk.settings.locks_folder, request.account)
         max_offset_s = desk.settings.exchange.max_clock_offset_s
         self._clock = ClockCorrection(desk.client, max_offset_s, stop.is_set, report)
@@ -89,16 +100,21 @@ class Flatten:
         """How it ended; None until that is written."""
         return self._ending.outcome
 
-    def take_lock(self) -> None:
-        """Wait for the account's flatten lock.
+    def take_lock(self, *, only_reads: bool = False) -> None:
+        """Ask whether the launch may act now, then wait for the account's flatten lock.
+
+        Args:
+            only_reads: Nothing is going to be sent, so that a launch of any age may go on.
 
         Raises:
-            GuardRefused: The lock cannot be used, or somebody else held it for the whole wait (LockTimeout); recorded as a
-                refused flatten.
+            GuardRefused: The launch may not act, the lock cannot be used, or another flatten held it for the whole wait
+                (LockTimeout); recorded as a refused flatten.
             SendWithdrawn: Stopping was asked for; recorded likewise.
         """
         holder = f"flatten {self.request.flatten_id}, {self.request.launched_by}"
         try:
+            if not only_reads:
+                self._launch.check_before_lock()
             self._lock.acquire(holder, self._limits.lock_wait_s, self._stop.is_set, self._report)
         except (GuardRefused, SendWithdrawn) as error:
             self._ending.write_refusal(str(error))
@@ -171,11 +187,6 @@ class Flatten:
             GuardRefused: A guard held before the first send; nothing was sent, and that is recorded.
             SendWithdrawn: Stopping was asked for before the first send; recorded likewise.
         """
-        try:
-            self._check_lateness()
-        except GuardRefused as error:
-            self._ending.write_refusal(str(error))
-            raise
         if not self.request.is_dry_run:
             self._admission.start()
         read = self.take_snapshot()
@@ -237,7 +248,7 @@ class Flatten:
                 limit_s = self._desk.settings.deadline_s(0)
                 read = self._reader.fetch_snapshot(self.request.account, limit_s, self._stop.is_set)
                 self._note(read)
-            self._check_lateness()
+            self._launch.check_before_first_send()
         except (GuardRefused, SendWithdrawn) as error:
             self._ending.write_refusal(str(error))
             raise
@@ -246,9 +257,6 @@ class Flatten:
         self._deadline_s += waited_s
         self._orders_deadline_s += waited_s
         return read
-
-    def _check_lateness(self) -> None:
-        check_lateness(self.request, datetime.now(UTC), self._desk.settings.schedule.max_lateness_s)
 
     # -- rounds ---------------------------------------------------------------------------------------------------------
 

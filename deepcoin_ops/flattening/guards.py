@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from deepcoin_ops.domain.errors import GuardRefused
-from deepcoin_ops.domain.model import FlattenRequest, product_group_of
+from deepcoin_ops.domain.model import product_group_of
 from deepcoin_ops.domain.planning import MarketData
 from deepcoin_ops.settings import AccountSettings
 
@@ -25,31 +25,6 @@ def choose_instruments(account: AccountSettings, asked_for: Iterable[str]) -> tu
             f"closed. Nothing was sent. Add it to the settings, or choose from: {', '.join(account.instruments)}."
         )
     return wanted or account.instruments
-
-
-def describe_lateness(scheduled_at: datetime | None, now: datetime, max_lateness_s: float) -> str | None:
-    """Why a tick is too late to be acted upon, or None when it is not, or when nobody scheduled it."""
-    if scheduled_at is None or now - scheduled_at <= timedelta(seconds=max_lateness_s):
-        return None
-    late_minutes = (now - scheduled_at).total_seconds() / 60
-    return (
-        f"the tick of {scheduled_at.isoformat()} is {late_minutes:.0f} minutes late, more than the "
-        f"{max_lateness_s / 60:.0f} allowed: closing now would flatten the next trading day"
-    )
-
-
-def check_lateness(request: FlattenRequest, now: datetime, max_lateness_s: float) -> None:
-    """Refuse a scheduled flatten whose time has passed.
-
-    Raises:
-        GuardRefused: It is later than allowed.
-    """
-    lateness = describe_lateness(request.scheduled_at, now, max_lateness_s)
-    if lateness is not None:
-        raise GuardRefused(
-            f"account {request.account}: {lateness}. Nothing was sent and all positions are as they were. "
-            "Launch flatten_positions by hand if the account should be flat now."
-        )
 
 
 def check_clock_offset(offset: timedelta, max_offset_s: float) -> None:

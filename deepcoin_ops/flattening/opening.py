@@ -28,8 +28,8 @@ def open_flatten(
         launched_by: Who or what launched it, for people.
         instruments: What to close; none named means all configured ones.
         is_dry_run: Show what would be closed and send nothing.
-        scheduled_at: The tick it was launched for; the flatten belongs to that tick's trading day and is refused when it
-            comes too late. None for a launch by hand, which belongs to the day it was launched on.
+        scheduled_at: The scheduled time it was launched for, kept as such; None for a launch by hand. The flatten belongs
+            to the trading day in which it runs, whatever it was launched for.
         run_id: The orchestrator's run, if there is one.
         parent_flatten_id: The flatten that this one repeats.
 
@@ -38,7 +38,7 @@ def open_flatten(
         LedgerError: The row could not be written.
     """
     chosen = choose_instruments(desk.account, instruments)
-    trading_day = desk.settings.calendar.day_of(scheduled_at or datetime.now(UTC))
+    trading_day = desk.settings.calendar.day_of(datetime.now(UTC))
     request = FlattenRequest(
         flatten_id=f"{trading_day}-{desk.account.name}-{uuid.uuid4().hex[:8]}",
         account=desk.account.name,

@@ -7,8 +7,8 @@ only layer that may send again.
 # Annotations stay unpostponed here: Dagster reads them to build config and resource requirements.
 import getpass
 import os
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import dagster as dg
@@ -57,21 +57,15 @@ def plan_closes(context: dg.OpExecutionContext, desk: FlattenDesk) -> str:
     config = read_config(context, FlattenConfig)
     opened = guarded(lambda: desk.open(config.account))
     is_live = desk.settings.venue is Venue.LIVE
-    request = guarded(
-        lambda: open_flatten(
-            opened,
-            launched_by=_launched_by(context),
-            instruments=config.instruments,
-            is_dry_run=is_live if config.dry_run is None else config.dry_run,
-            scheduled_at=_scheduled_at(context),
-            run_id=context.run_id,
-            parent_flatten_id=_find_parent_flatten(context),
-        )
+    running = _begin(
+        context,
+        desk,
+        opened,
+        instruments=config.instruments,
+        is_dry_run=is_live if config.dry_run is None else config.dry_run,
+        parent_flatten_id=_find_parent_flatten(context),
     )
-    # Begun here already, so that a termination between two ops leaves a closing row too.
-    desk.begin(opened, request)
-    _announce(context, opened, request)
-    return request.flatten_id
+    return running.flatten.request.flatten_id
 
 
 @dg.op(ins={"flatten_id": dg.In(PLAIN_TEXT)}, out=dg.Out(str, description="The id of the flatten whose closes were sent."))
@@ -85,10 +79,7 @@ def issue_batch_closes(context: dg.OpExecutionContext, desk: FlattenDesk, flatte
     if running is None:
         # Opened by another process: by the run that this one repeats, or by a second worker of this very run, which two
         # daemons on one instance do start.
-        opened, record = guarded(lambda: desk.open_of(flatten_id))
-        request = guarded(lambda: _repeat(context, opened, record.request))
-        running = desk.begin(opened, request)
-        _announce(context, opened, request)
+        running = _repeat(context, desk, flatten_id)
 
     def work() -> None:
         running.flatten.take_lock()
@@ -131,15 +122,11 @@ def show_plan(context: dg.OpExecutionContext, desk: FlattenDesk) -> None:
 
 
 def _begin_verification(context: dg.OpExecutionContext, desk: FlattenDesk, flatten_id: str) -> RunningFlatten:
-    opened, record = guarded(lambda: desk.open_of(flatten_id))
-    request = guarded(lambda: _repeat(context, opened, record.request))
-    # Begun before anything else may fail, so that it gets its closing row.
-    running = desk.begin(opened, request)
-    _announce(context, opened, request)
+    running = _repeat(context, desk, flatten_id)
     context.log.warning("Only verify_flat is executed again: nothing is sent. Re-execute all steps to close what is left.")
 
     def look() -> None:
-        running.flatten.take_lock()
+        running.flatten.take_lock(only_reads=True)
         running.flatten.take_snapshot()
 
     _run_step(context, running, look)
@@ -162,17 +149,53 @@ def _tag_result(context: dg.OpExecutionContext, result: str) -> None:
         context.log.warning(f"the run could not be tagged with its result {result}")
 
 
-def _repeat(context: dg.OpExecutionContext, desk: Desk, request: FlattenRequest) -> FlattenRequest:
-    """Open a new flatten that asks for what an earlier one asked for."""
-    return open_flatten(
+def _repeat(context: dg.OpExecutionContext, desk: FlattenDesk, flatten_id: str) -> RunningFlatten:
+    """Begin a new flatten that asks for what an earlier one asked for."""
+    opened, record = guarded(lambda: desk.open_of(flatten_id))
+    request = record.request
+    return _begin(
+        context,
         desk,
-        launched_by=_launched_by(context),
+        opened,
         instruments=request.instruments,
         is_dry_run=request.is_dry_run,
-        scheduled_at=request.scheduled_at,
-        run_id=context.run_id,
         parent_flatten_id=request.flatten_id,
+        scheduled_at=request.scheduled_at,
     )
+
+
+def _begin(
+    context: dg.OpExecutionContext,
+    desk: FlattenDesk,
+    opened: Desk,
+    *,
+    instruments: Iterable[str],
+    is_dry_run: bool,
+    parent_flatten_id: str | None,
+    scheduled_at: datetime | None = None,
+) -> RunningFlatten:
+    """Open a flatten for this run and take charge of it. The scheduled time is that of the run's tag, where it has one."""
+    launched_at = _find_launch_time(context)
+    tagged_at, problem = _read_tagged_time(context)
+    request = guarded(
+        lambda: open_flatten(
+            opened,
+            launched_by=_launched_by(context),
+            instruments=instruments,
+            is_dry_run=is_dry_run,
+            scheduled_at=tagged_at or scheduled_at,
+            run_id=context.run_id,
+            parent_flatten_id=parent_flatten_id,
+        )
+    )
+    # Begun before anything else may fail or the run is terminated between two ops: it gets its closing row all the same.
+    running = desk.begin(opened, request, launched_at)
+    _announce(context, opened, request)
+    if problem:
+        reason = f"account {request.account}: {problem}"
+        _run_step(context, running, lambda: running.flatten.abandon(reason))
+        raise dg.Failure(reason, allow_retries=False)
+    return running
 
 
 def _launched_by(context: dg.OpExecutionContext) -> str:
@@ -194,20 +217,33 @@ def _find_parent_flatten(context: dg.OpExecutionContext) -> str | None:
     return parent.tags.get(tags.FLATTEN_ID) if parent else None
 
 
-def _scheduled_at(context: dg.OpExecutionContext) -> datetime | None:
-    text = context.run.tags.get(tags.SCHEDULED_AT)
-    if text is None:
-        return None
-    try:
-        scheduled_at = datetime.fromisoformat(text)
-    except ValueError:
-        scheduled_at = None
-    if scheduled_at is None or scheduled_at.tzinfo is None:
+def _find_launch_time(context: dg.OpExecutionContext) -> datetime:
+    """When this run was asked for, before it waited in any queue. A re-execution is a run of its own."""
+    record = context.instance.get_run_record_by_id(context.run_id)
+    if record is None:
         message = (
-            f"The run's tag {tags.SCHEDULED_AT} is {text!r}, not a time with its offset. Nothing was sent; drop the tag."
+            f"Dagster has no record of run {context.run_id}, so when it was launched is not known. Nothing was sent, and "
+            "all positions are as they were. Launch flatten_positions anew."
         )
         raise dg.Failure(message, allow_retries=False)
-    return scheduled_at
+    return record.create_timestamp.astimezone(UTC)
+
+
+def _read_tagged_time(context: dg.OpExecutionContext) -> tuple[datetime | None, str]:
+    """The scheduled time of the run's tag, which can be typed by hand, and what is wrong with the tag; "" if nothing is."""
+    text = context.run.tags.get(tags.SCHEDULED_AT)
+    if text is None:
+        return None, ""
+    problem = (
+        f"the run's tag {tags.SCHEDULED_AT} is {text!r}, not a time with its offset. Nothing was sent, and all positions "
+        "are as they were. Launch flatten_positions anew without the tag."
+    )
+    try:
+        tagged_at = datetime.fromisoformat(text)
+        # The first and the last day there are have offsets that lead nowhere.
+        return (tagged_at.astimezone(UTC), "") if tagged_at.tzinfo is not None else (None, problem)
+    except (ValueError, OverflowError):
+        return None, problem
 
 
 def _announce(context: dg.OpExecutionContext, desk: Desk, request: FlattenRequest) -> None:

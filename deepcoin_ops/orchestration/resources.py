@@ -7,6 +7,7 @@ overridden base URL or variable name would send signed requests elsewhere.
 from __future__ import annotations
 
 from contextlib import ExitStack
+from datetime import datetime
 from queue import SimpleQueue
 from threading import Event
 
@@ -77,9 +78,9 @@ class FlattenDesk(dg.ConfigurableResource):  # type: ignore[type-arg]
             )
         return self.open(record.request.account), record
 
-    def begin(self, desk: Desk, request: FlattenRequest) -> RunningFlatten:
+    def begin(self, desk: Desk, request: FlattenRequest, launched_at: datetime) -> RunningFlatten:
         """Take charge of a flatten whose opening row is written; it gets its closing row with this run at the latest."""
-        running = RunningFlatten(desk, request)
+        running = RunningFlatten(desk, request, launched_at)
         self._flattens[request.flatten_id] = running
         return running
 
@@ -91,10 +92,10 @@ class FlattenDesk(dg.ConfigurableResource):  # type: ignore[type-arg]
 class RunningFlatten:
     """A flatten of this process with the means to stop it and to hear from it."""
 
-    def __init__(self, desk: Desk, request: FlattenRequest):
+    def __init__(self, desk: Desk, request: FlattenRequest, launched_at: datetime):
         self.stop = Event()
         self.messages: SimpleQueue[Progress] = SimpleQueue()
-        self.flatten = Flatten(desk, request, self.stop, self.messages.put)
+        self.flatten = Flatten(desk, request, self.stop, self.messages.put, launched_at)
         self._account = desk.account
 
     def describe_spared(self) -> dict[str, str]:

@@ -7,27 +7,41 @@ The schedule that asks nobody is in `day_schedules`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from deepcoin_ops.flattening.guards import describe_lateness
-from deepcoin_ops.ledger.journal import Ledger, utc_now
+from deepcoin_ops.domain.launching import Launch, find_launch_objection, find_schedule_start
+from deepcoin_ops.exchange.pace_clock import SYSTEM_CLOCK, PaceClock
 from deepcoin_ops.orchestration import tags
+from deepcoin_ops.orchestration.schedule_watch import FLATTEN_SCHEDULE, describe_schedule, read_seen_schedules
 from deepcoin_ops.settings import Settings
 
 
 def build_end_of_day_flatten(
-    settings: Settings, job: dg.JobDefinition, clock: Callable[[], datetime] = utc_now
+    settings: Settings, job: dg.JobDefinition, clock: PaceClock = SYSTEM_CLOCK
 ) -> dg.ScheduleDefinition:
-    """One run per account and tick. A tick that comes too late is skipped, with a row in the ledger that says so.
+    """One run per account and scheduled time, or the reason why it is skipped. Evaluating it writes nothing.
 
-    A daemon that was down fires the tick it missed as soon as it is back, however late; closing then would flatten the next
-    trading day.
+    A daemon that was down fires the time it missed as soon as it is back, however late. One that finds another cron fires
+    what that one would have fired within the last hour. Both would close what another moment holds.
+
+    Args:
+        settings: The accounts, the trading days and the limits.
+        job: What it launches.
+        clock: The time; it is asked now, too, for the moment from which this schedule is known.
     """
+    loaded_at, loaded_s = clock.wall_now(), clock.now_s()
+
+    def find_since(instance: Callable[[], dg.DagsterInstance], scheduled_at: datetime, now: datetime) -> datetime:
+        # By the boot clock as well: a wall clock that was set forward must not make these definitions look old.
+        since = max(loaded_at, now - timedelta(seconds=clock.now_s() - loaded_s))
+        if scheduled_at >= since:
+            return since
+        return find_schedule_start(describe_schedule(settings, since), read_seen_schedules(instance()))
 
     @dg.schedule(
-        name="end_of_day_flatten",
+        name=FLATTEN_SCHEDULE,
         job=job,
         cron_schedule=settings.schedule.cron,
         execution_timezone=settings.schedule.timezone,
@@ -35,12 +49,12 @@ def build_end_of_day_flatten(
         description="Flatten every account at the end of the trading day.",
     )
     def end_of_day_flatten(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
-        scheduled_at = context.scheduled_execution_time.astimezone(UTC)
+        scheduled_at, now = context.scheduled_execution_time.astimezone(UTC), clock.wall_now()
+        launch = Launch(now, scheduled_at, find_since(lambda: context.instance, scheduled_at, now))
+        objection = find_launch_objection(launch, [now], settings.calendar, settings.schedule.max_lateness_s)
+        if objection is not None:
+            return dg.SkipReason(f"{objection}; nothing was sent. Launch flatten_positions by hand to flatten now")
         trading_day = settings.calendar.day_of(scheduled_at)
-        lateness = describe_lateness(scheduled_at, clock(), settings.schedule.max_lateness_s)
-        if lateness is not None:
-            _record_skipped(settings, trading_day, scheduled_at, lateness)
-            return dg.SkipReason(f"Nothing was sent: {lateness}. Launch flatten_positions by hand to flatten now.")
         return [
             dg.RunRequest(
                 run_key=f"{account}:{trading_day}",
@@ -72,9 +86,3 @@ def build_credentials_check(settings: Settings, job: dg.JobDefinition) -> dg.Sch
         default_status=dg.DefaultScheduleStatus.STOPPED,
         description="Asks once a day whether the exchange still takes the keys. Only reads.",
     )
-
-
-def _record_skipped(settings: Settings, trading_day: str, scheduled_at: datetime, reason: str) -> None:
-    with Ledger.open(settings.ledger_path, settings.venue) as ledger:
-        for account in settings.accounts:
-            ledger.record_skipped_tick(account, trading_day, scheduled_at, reason)

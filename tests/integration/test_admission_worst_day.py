@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from flatten_lab import PERIOD_S, Lab, build_scenario, position
 from live_exchange import LIVE_SETTINGS, LiveStand, open_live_stand
+from set_clock import SetClock
 
 from deepcoin_ops.domain.checks import CheckPurpose
 from deepcoin_ops.domain.errors import GuardRefused, SendWithdrawn
@@ -128,12 +129,16 @@ def test_stopping_while_the_key_is_asked_about_waits_for_no_answer(endpoint: str
 
 def test_a_tick_that_grows_too_late_while_the_key_is_asked_about_sends_nothing(tmp_path: Path) -> None:
     """What was in time when it began would flatten the next trading day by now."""
-    late = ONE_INSTRUMENT + "schedule: {max_lateness_minutes: 0.05}\n"
-    fault = Fault(FaultAction.SERVER_ERROR, UID, call=1, until_call=6)
-    with open_armed(tmp_path, fault, settings=late) as (stand, lab):
-        request = lab.open(scheduled_at=datetime.now(UTC))
+    with open_armed(tmp_path, Fault(FaultAction.SERVER_ERROR, UID, call=1, until_call=3)) as (stand, lab):
+        now = datetime.now(UTC)
+        request = lab.open(scheduled_at=now)
+        clock = SetClock(now)
+
+        def pass_hours(_progress: object) -> None:
+            clock.pass_time(timedelta(hours=3))
+
         with pytest.raises(GuardRefused, match="would flatten the next trading day"):
-            lab.flatten(request)
+            lab.flatten(request, pass_hours, clock=clock)
         assert is_refused(lab, request)
         assert stand.exchange.sends() == []
 

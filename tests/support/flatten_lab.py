@@ -101,10 +101,10 @@ class Lab:
         return open_flatten(self.desk, launched_by="a test", **more)
 
     def flatten(
-        self, request: FlattenRequest | None = None, report: Callable[[Progress], None] | None = None
+        self, request: FlattenRequest | None = None, report: Callable[[Progress], None] | None = None, **launch: Any
     ) -> FlattenOutcome:
         """Flatten to the end, as the command line does."""
-        flatten = Flatten(self.desk, request or self.open(), self.stop, report or self.said.append)
+        flatten = Flatten(self.desk, request or self.open(), self.stop, report or self.said.append, **launch)
         try:
             flatten.take_lock()
             flatten.close_rounds()

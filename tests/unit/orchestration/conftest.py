@@ -41,6 +41,21 @@ def settings(settings_file: Callable[..., dict[str, str]]) -> Settings:
     return load_settings(settings_file("http://127.0.0.1:1", NEW_YORK))
 
 
+@pytest.fixture(scope="session")
+def kept_dagster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
+    """A Dagster with databases of its own, which keeps ticks and cursors."""
+    with dg.DagsterInstance.local_temp(str(tmp_path_factory.mktemp("dagster"))) as instance:
+        yield instance
+
+
+@pytest.fixture
+def dagster(kept_dagster: dg.DagsterInstance) -> dg.DagsterInstance:
+    """The same, with nothing kept yet."""
+    assert kept_dagster.schedule_storage is not None
+    kept_dagster.schedule_storage.wipe()
+    return kept_dagster
+
+
 class Evening:
     """The desk's ledger, written with a clock that stands where it is put."""
 

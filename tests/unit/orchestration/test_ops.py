@@ -12,8 +12,12 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.test_utils import freeze_time
 from flatten_lab import position
 
+from deepcoin_ops.alerts.alert import AlertKind
+from deepcoin_ops.alerts.facts import read_facts
+from deepcoin_ops.alerts.finding import find_alerts
 from deepcoin_ops.definitions import build_definitions
 from deepcoin_ops.domain.model import FlattenResult, PositionSide
 from deepcoin_ops.domain.paper_credentials import paper_credentials
@@ -81,15 +85,62 @@ def test_a_tick_that_waited_too_long_in_the_queue_is_refused_before_anything_is_
     record = only_flatten(stage)
     assert record.closing is not None
     assert record.closing.result is FlattenResult.REFUSED
-    assert record.request.trading_day == stage.settings.calendar.day_of(tick)
+    # It is a fact of the day on which it was denied, and keeps what it was launched for.
+    assert record.request.trading_day == stage.settings.calendar.day_of(record.opened_at)
+    assert record.request.scheduled_at == tick
     assert stage.instance.get_run_by_id(result.run_id).tags["deepcoin_ops/result"] == "REFUSED"
 
 
-def test_a_tag_that_is_no_time_is_refused(stage, failure_of: FailureOf) -> None:
-    """A tag can be typed by hand; taken for "not scheduled" it would switch the lateness check off."""
-    result = stage.run("flatten_positions", {}, {"deepcoin_ops/scheduled_at": "this evening"})
+@pytest.mark.parametrize("text", ["this evening", "2026-03-09T23:30:00", "0001-01-01T00:00:00+14:00", ""])
+def test_a_tag_that_is_no_time_is_refused_and_recorded(stage, failure_of: FailureOf, text: str) -> None:
+    """A tag can be typed by hand; taken for "not scheduled" it would switch the check of the scheduled time off."""
+    result = stage.run("flatten_positions", {}, {"deepcoin_ops/scheduled_at": text})
     assert "not a time" in failure_of(result)
     assert stage.exchange.arrivals() == []
+    closing = only_flatten(stage).closing
+    assert closing is not None
+    assert (closing.result, "not a time" in closing.reason) == (FlattenResult.REFUSED, True)
+
+
+def list_alerts(stage) -> set[AlertKind]:
+    """What people hear of it."""
+    return {alert.kind for alert in find_alerts(read_facts(stage.settings, datetime.now(UTC)))}
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=1), timedelta(days=400)])
+def test_a_scheduled_time_that_has_not_come_closes_nothing(stage, failure_of: FailureOf, ahead: timedelta) -> None:
+    """The page shows tonight's runs, ready to be launched now; the desk holds its positions on purpose until tonight."""
+    result = stage.run("flatten_positions", {}, {"deepcoin_ops/scheduled_at": (datetime.now(UTC) + ahead).isoformat()})
+    assert "ahead: a flatten acts for now" in failure_of(result)
+    assert stage.exchange.arrivals() == []
+    record = only_flatten(stage)
+    assert record.closing is not None
+    assert record.closing.result is FlattenResult.REFUSED
+    assert record.request.trading_day == stage.settings.calendar.day_of(record.opened_at)
+    assert stage.instance.get_run_by_id(result.run_id).tags["deepcoin_ops/result"] == "REFUSED"
+    assert AlertKind.REFUSED in list_alerts(stage)
+
+
+@pytest.mark.parametrize("tagged", [False, True], ids=["by hand", "with a fresh scheduled time"])
+def test_a_launch_that_waited_for_hours_closes_nothing(stage, failure_of: FailureOf, tagged: bool) -> None:
+    """Launched while the daemon was down, taken from the queue when it was back: other positions are open by then."""
+    now = datetime.now(UTC)
+    tags = {"deepcoin_ops/scheduled_at": now.isoformat()} if tagged else {}
+    with freeze_time(now - timedelta(hours=3)):  # Dagster's clock alone, by which it stamps the run
+        result = stage.run("flatten_positions", {}, tags)
+    assert "is 180 minutes old, more than the 30 minutes allowed" in failure_of(result)
+    assert stage.exchange.arrivals() == []
+    closing = only_flatten(stage).closing
+    assert closing is not None
+    assert (closing.result, closing.sends) == (FlattenResult.REFUSED, 0)
+    assert AlertKind.REFUSED in list_alerts(stage)
+
+
+def test_a_launch_that_waited_for_minutes_is_carried_out(stage) -> None:
+    """A daemon that restarts costs nothing."""
+    with freeze_time(datetime.now(UTC) - timedelta(minutes=29)):
+        assert stage.run("flatten_positions", {}).success
+    assert stage.close_arrivals() == ["BTC-USDT-SWAP"]
 
 
 def test_a_live_desk_that_is_pointed_at_the_paper_exchange_sends_nothing(
