@@ -88,6 +88,7 @@ class Settings:
     venue: Venue
     base_url: str
     state_folder: Path
+    state_origin: str
     arming_folder: Path
     tables_url: str
     accounts: Mapping[str, AccountSettings]
