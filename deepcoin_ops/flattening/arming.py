@@ -20,6 +20,7 @@ from pathlib import Path
 from deepcoin_ops.domain.checks import Finding, FindingKind
 from deepcoin_ops.domain.errors import NotArmed
 from deepcoin_ops.settings import Settings
+from deepcoin_ops.state_files import make_private_folder
 
 LONGEST = timedelta(days=90)
 ENDS_SOON = timedelta(days=14)
@@ -155,7 +156,7 @@ def write_arming(settings: Settings, arming: Arming) -> Path:
         indent=2,
     )
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(path.parent)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         with suppress(FileNotFoundError):
             beside.unlink()
