@@ -92,14 +92,12 @@ def read_variables(environ: Mapping[str, str]) -> tuple[Variables, list[str]]:
 
 def find_state_folder(environ: Mapping[str, str]) -> StateFolder:
     """Find the state folder that the environment means; also where all else in the environment is wrong."""
-    text, problems = environ.get("DEEPCOIN_OPS_STATE") or "", []
-    if not text:
-        where = "this checkout" if _find_checkout() else "this user"
-        origin = f"the default of {where}, because DEEPCOIN_OPS_STATE is not set"
-        folder: Path | None = find_default_state_folders()[0]
-    else:
-        origin = "named by DEEPCOIN_OPS_STATE"
-        folder = _parse_path("DEEPCOIN_OPS_STATE", text, problems, "a folder")
+    problems: list[str] = []
+    text = environ.get("DEEPCOIN_OPS_STATE")
+    where = "this checkout" if _find_checkout() else "this user"
+    default = f"the default of {where}, because DEEPCOIN_OPS_STATE is not set"
+    origin = "named by DEEPCOIN_OPS_STATE" if text else default
+    folder = _parse_path("DEEPCOIN_OPS_STATE", text or str(find_default_state_folders()[0]), problems, "a folder")
     if folder is not None:
         _check_folder("DEEPCOIN_OPS_STATE", folder, problems)
         _check_writers(folder, problems)
@@ -112,6 +110,16 @@ def find_default_state_folders() -> tuple[Path, ...]:
     with suppress(RuntimeError):  # a user without a home; then the path is of no use, and making it says so
         home = home.expanduser()
     return (checkout / ".deepcoin_ops", home) if checkout else (home,)
+
+
+def find_ledger_path(state_folder: Path, venue: Venue) -> Path:
+    """Where the ledger of a venue is."""
+    return state_folder / venue / "ledger.sqlite"
+
+
+def find_locks_folder(state_folder: Path, venue: Venue) -> Path:
+    """Where the account locks and table locks of a venue are."""
+    return state_folder / venue / "locks"
 
 
 def find_kill_folder(state_folder: Path, venue: Venue) -> Path:

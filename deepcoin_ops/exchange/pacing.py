@@ -309,7 +309,7 @@ class _LockWait:
         if self._counted_s >= LOCK_REPORT_S and not self._is_reported:
             self._is_reported = True
             logger.warning(
-                "A send waits for the pace's lock %s, which %s holds. It waits for %.0f s at most; nothing is sent meanwhile.",
+                "A send waits for the pace's lock %s, which %s holds; for %.0f s at most. Nothing is sent meanwhile.",
                 self._path,
                 self._describe_holder(),
                 LOCK_LIMIT_S,
@@ -319,9 +319,9 @@ class _LockWait:
     def build_refusal(self) -> GuardRefused:
         """The refusal of a send whose wait is over."""
         return GuardRefused(
-            f"The pace's lock {self._path} stayed locked for {LOCK_LIMIT_S:.0f} s; {self._describe_holder()} holds it. Nothing "
-            "more is sent, positions may be open. End that process if it is frozen or not one of this desk, then flatten "
-            "again."
+            f"The pace's lock {self._path} stayed locked for {LOCK_LIMIT_S:.0f} s; {self._describe_holder()} holds it. "
+            "Nothing more is sent, positions may be open. End that process if it is frozen or none of this desk's, then "
+            "flatten again."
         )
 
     def _describe_holder(self) -> str:

@@ -152,7 +152,7 @@ class AccountLock:
         )
 
     def _find_holder(self) -> tuple[str, bool]:
-        """Who holds the lock, and whether that is a flatten by its own note. A note that another process left is not blamed."""
+        """Who holds the lock, and whether that is a flatten by its own note; what another process left is no note of it."""
         try:
             note = re.sub(r"[^\x20-\x7e]", "?", self._holder_file.read_text(errors="replace"))[:200]
         except OSError:

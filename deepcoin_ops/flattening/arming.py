@@ -189,6 +189,15 @@ def remove_arming(settings: Settings, account: str) -> bool:
     return True
 
 
+def list_armed_state_folders(folder: Path) -> frozenset[Path]:
+    """List the state folders that the armings in a folder are for, expired ones too; unreadable armings are left out."""
+    found = set()
+    for path in folder.glob("*.json"):
+        with suppress(ArmingUnusable, OSError):
+            found.add(Path(_parse(_read_private(path), path).state_folder))
+    return frozenset(found)
+
+
 def _read_private(path: Path) -> str:
     """The content of a file that its owner alone may read or write, in a folder that nobody else may write to."""
     # Opened first and looked at then, so that it is one and the same file.

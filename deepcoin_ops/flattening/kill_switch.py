@@ -193,9 +193,9 @@ class KillSwitch:
                 return False
             raise KillSwitchFailed(
                 f"The kill switch could NOT be put on: {self.path} cannot be written ({error.strerror}"
-                f"{_describe_owner(self.path)}). A running flatten goes on sending. Run this as the user that runs the desk, "
-                "interrupt the flatten (Ctrl-C, Terminate in Dagster's page), or make that file by hand: any file of this "
-                "name stops it."
+                f"{_describe_owner(self.path)}). A running flatten goes on sending. Run this as the user that runs the "
+                "desk, interrupt the flatten (Ctrl-C, Terminate in Dagster's page), or make that file by hand: any file of "
+                "this name stops it."
             ) from error
         return True
 
@@ -255,7 +255,7 @@ def _list_odd(folder: Path) -> list[Path]:
 
 
 def _list_files(folder: Path) -> list[Path]:
-    """What lies in the folder, but for hidden files, which programs leave: drafts of notes, an editor's, a file system's."""
+    """List what lies in the folder, but for hidden files, which are left by programs: drafts, editors, file systems."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
