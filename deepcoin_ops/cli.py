@@ -102,7 +102,8 @@ def _each_account_option(command: _Command) -> _Command:
 
 
 def _venue_option(default: str) -> Callable[[_Command], _Command]:
-    return click.option("--venue", type=click.Choice([*Venue]), help=f"Which venue; left out: {default}.")
+    choice = click.Choice([each.value for each in Venue], case_sensitive=False)
+    return click.option("--venue", type=choice, help=f"Which venue; left out: {default}.")
 
 
 def _json_option(command: _Command) -> _Command:

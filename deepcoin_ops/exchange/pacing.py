@@ -23,7 +23,7 @@ from filelock import Timeout
 
 from deepcoin_ops.domain.errors import GuardRefused, SendWithdrawn
 from deepcoin_ops.exchange.pace_clock import SYSTEM_CLOCK, PaceClock
-from deepcoin_ops.exchange.pace_state import PUSH_LIMIT_S, PaceState, build_trusted_state
+from deepcoin_ops.exchange.pace_state import PaceState, build_trusted_state
 from deepcoin_ops.state_files import build_lock, describe_process, find_lock_holder, make_private_folder
 
 logger = logging.getLogger(__name__)
@@ -34,8 +34,8 @@ STOP_POLL_S: Final = 0.050
 LOCK_POLL_S: Final = 0.005
 # Nobody keeps the lock this long but a process that records its intent on a slow disk, or one that is frozen.
 LOOK_LIMIT_S: Final = 1.0
-# A send waits no longer for the lock, and says so after a second. A slot that this process prepares itself is not counted:
-# the ledger's own limit bounds that.
+# A send, or the note of an answer, waits no longer for the lock, and says so after a second. While this process itself
+# prepares a slot, nothing is counted: the ledger's own limit bounds that.
 LOCK_REPORT_S: Final = 1.0
 LOCK_LIMIT_S: Final = 10.0
 # One page: a shorter lease leaves nothing of a longer one behind it.
@@ -199,11 +199,11 @@ class FilePace:
     def _change(self, lane: str, change: Callable[[PaceState], PaceState]) -> None:
         """Replace the lease after an answer; trouble is logged, because the answer matters more."""
         self._check_lane(lane)
-        give_up_s = self._clock.now_s() + PUSH_LIMIT_S
+        wait = _LockWait(self._lock_path, self._clock)
         try:
-            with self._locked(lambda: self._clock.now_s() > give_up_s) as is_locked:
+            with self._locked(lambda: wait.is_over(is_counted=not self._is_preparing)) as is_locked:
                 if not is_locked:
-                    # Only a frozen process holds the lock so long, and nobody sends meanwhile.
+                    # Only a frozen or foreign process holds the lock so long, and nothing is sent meanwhile.
                     logger.warning("The pace in %s stayed locked; an answer on %r went unnoted.", self._folder, lane)
                     return
                 state = self._read()
@@ -291,7 +291,7 @@ class FilePace:
 
 
 class _LockWait:
-    """One send's wait for the lock, which takes milliseconds unless its holder is frozen or means harm."""
+    """One wait for the lock, which takes milliseconds unless its holder is frozen or means harm."""
 
     def __init__(self, path: Path, clock: PaceClock):
         self._path = path
@@ -309,7 +309,7 @@ class _LockWait:
         if self._counted_s >= LOCK_REPORT_S and not self._is_reported:
             self._is_reported = True
             logger.warning(
-                "A send waits for the pace's lock %s, which %s holds; for %.0f s at most. Nothing is sent meanwhile.",
+                "The pace's lock %s is waited for, which %s holds; for %.0f s at most. Nothing is sent meanwhile.",
                 self._path,
                 self._describe_holder(),
                 LOCK_LIMIT_S,
