@@ -241,7 +241,7 @@ def kill(context: click.Context, account: str | None, venue: str | None, reason:
     """Stop every close and cancel from the next slot on, on both venues of the state folder. Positions stay open.
 
     Running and new flattens obey, by whatever they were launched. Reads and records go on. `resume` switches it off.
-    Exit code 1: nothing known is stopped, or a flatten is at work in another state folder; 2: it could not be put on.
+    Exit code 1: nothing known is stopped, or a flatten is at work in another state folder; 2: it could not be switched on.
     """
     switched = kill_switch.kill(account, Venue(venue) if venue else None, reason)
     _print(plain(switched.text).plain)

@@ -203,7 +203,7 @@ def _parse_path(variable: str, text: str, problems: list[str], what: str) -> Pat
 
 
 def _check_folder(variable: str, folder: Path, problems: list[str]) -> None:
-    with suppress(OSError):  # what may not be looked at is refused by whoever uses it
+    with suppress(OSError):  # what may not be looked at is refused where it is used
         if folder.exists() and not folder.is_dir():
             problems.append(f"environment: {variable}: {sentence('a folder', f'a file at {folder}')}")
 
@@ -213,8 +213,8 @@ def _check_writers(folder: Path, problems: list[str]) -> None:
     with suppress(OSError):
         if folder.is_dir() and folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             cure = f"run `chmod go-w {folder}`, or name a new folder in it"
-            told = sentence("a folder that its owner alone may write to", f"{folder}, which others may change", cure)
-            problems.append(f"environment: DEEPCOIN_OPS_STATE: {told}")
+            text = sentence("a folder that its owner alone may write to", f"{folder}, which others may change", cure)
+            problems.append(f"environment: DEEPCOIN_OPS_STATE: {text}")
 
 
 def _parse_url(variable: str, text: str, problems: list[str]) -> str:

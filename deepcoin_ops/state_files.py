@@ -121,8 +121,8 @@ def _check_owner(folder: Path, found: os.stat_result) -> None:
     own = os.geteuid()
     if own not in (0, found.st_uid):
         owner = find_user_name(found.st_uid)
-        told = f"it belongs to user {owner}, and this is user {find_user_name(own)}; run it as {owner}"
-        raise PermissionError(errno.EACCES, told, str(folder))
+        text = f"it belongs to user {owner}, and this is user {find_user_name(own)}; run it as {owner}"
+        raise PermissionError(errno.EACCES, text, str(folder))
 
 
 def _give_to_owner_above(path: Path) -> None:

@@ -57,7 +57,7 @@ def kill(account: str | None, venue: Venue | None, reason: str) -> Switched:
 
     Raises:
         SettingsError: There is no such account, or which state folder is meant is not known. Nothing was written.
-        KillSwitchFailed: It could not be put on, on one venue or on both; the message says where.
+        KillSwitchFailed: It could not be switched on, on one venue or on both; the message says where.
     """
     state = find_state_folder(ENVIRONMENT)
     if state.path is None:
@@ -139,7 +139,7 @@ def _check_settings(account: str | None) -> list[str]:
         settings = load_settings()
     except SettingsError as error:
         if account is None:
-            return ["The settings cannot be read; it was put on all the same:", str(error)]
+            return ["The settings cannot be read; it was switched on all the same:", str(error)]
         doubt = f"the name of account {account} cannot be checked against settings that cannot be used"
         raise SettingsError(f"NOT STOPPED: {doubt}; {everything}\n{error}") from error
     if account is not None and account not in settings.accounts:
@@ -168,7 +168,7 @@ def _put_on(switches: Mapping[Venue, KillSwitch], reason: str) -> list[str]:
 
 
 def _describe_at_work(state_folder: Path, venue: Venue, switch: KillSwitch | None, account: str | None) -> list[str]:
-    """What is at work on a venue, and whether the switch that was just put on stops it."""
+    """What is at work on a venue, and whether this switch stops it."""
     try:
         held = find_held_locks(find_locks_folder(state_folder, venue))
     except OSError as error:
@@ -193,8 +193,8 @@ def _describe_elsewhere(state_folder: Path) -> tuple[list[str], bool]:
             at_work = [line for venue in _VENUES for line in _describe_at_work(folder, venue, None, None)]
             is_any_at_work = is_any_at_work or bool(at_work)
             why = ", which is armed for live" if folder in armed else ""
-            cure = f"`DEEPCOIN_OPS_STATE={folder} deepcoin-ops kill` stops it"
-            lines += [f"Not reached by this: the state folder {folder}{why}; {cure}.", *at_work]
+            command = f"DEEPCOIN_OPS_STATE={folder} deepcoin-ops kill"
+            lines += [f"Not reached by this: the state folder {folder}{why}; `{command}` stops it.", *at_work]
     return lines, is_any_at_work
 
 

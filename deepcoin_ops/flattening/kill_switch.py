@@ -188,7 +188,7 @@ class KillSwitch:
         except FileExistsError:
             return False
         except OSError as error:
-            # What nobody can look at stops sends as well. What this user alone may not enter stops nothing for its owner.
+            # What no user can look at stops sends as well. What this user alone may not enter stops nothing for its owner.
             if not isinstance(error, PermissionError) and self.read_notes():
                 return False
             raise KillSwitchFailed(

@@ -78,7 +78,7 @@ def test_kill_names_its_file_and_says_that_positions_stay_open_and_resume_ends_i
 
 @pytest.mark.parametrize("whose", [(), ("--account", "main")], ids=["every account", "one account"])
 def test_kill_stops_both_venues_and_resume_only_the_one_in_use(start: Start, whose: tuple[str, ...]) -> None:
-    """At night, in a fresh terminal without the variable, the live venue must stop; nobody resumes it by accident."""
+    """At night, in a fresh terminal without the variable, the live venue must stop; a resume on paper must leave it."""
     _, variables = start(LIVE_SETTINGS)
     name = "main" if whose else "every.account"
     switches = {venue: Path(variables["DEEPCOIN_OPS_STATE"]) / venue / "kill" / f"{name}.json" for venue in VENUES}

@@ -8,13 +8,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from deepcoin_ops import state_files
+from deepcoin_ops.domain.errors import KillSwitchFailed
 from deepcoin_ops.flattening.account_lock import AccountLock
 from deepcoin_ops.flattening.kill_switch import KillSwitch
 from deepcoin_ops.instance import prepare_instance, prepare_viewer_folder
@@ -67,20 +69,25 @@ def modes_below(folder: Path) -> dict[str, int]:
     return {str(path.relative_to(folder)): mode_of(path) for path in [folder, *folder.rglob("*")] if not path.is_symlink()}
 
 
-def can_another_user_lock(path: Path) -> bool:
-    """Whether another user of the machine can hold a lock on a file. Tried for real where this user may become another."""
-    if os.geteuid() != 0:
-        return all(mode_of(each) & 0o001 for each in path.parents) and bool(mode_of(path) & 0o004)
+def can_another_user(work: Callable[[], object]) -> bool:
+    """Whether another user of the machine can do something; this user has to be root. It is done in a process of its own."""
     child = os.fork()
     if child == 0:
-        with suppress(OSError):
+        with suppress(OSError, KillSwitchFailed):
             os.setgroups([])
             os.setgid(NOBODY)
             os.setuid(NOBODY)
-            fcntl.flock(os.open(path, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            work()
             os._exit(0)
         os._exit(1)
     return os.waitpid(child, 0)[1] == 0
+
+
+def can_another_user_lock(path: Path) -> bool:
+    """Whether another user can hold a lock on a file. Tried for real where this user may become another."""
+    if os.geteuid() != 0:
+        return all(mode_of(each) & 0o001 for each in path.parents) and bool(mode_of(path) & 0o004)
+    return can_another_user(lambda: fcntl.flock(os.open(path, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB))
 
 
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o277])
@@ -166,6 +173,25 @@ def test_another_user_can_hold_no_lock_of_a_desk_in_a_folder_that_is_open_to_all
     assert (mode_of(dagster), mode_of(viewer)) == (0o700, 0o700)
     assert "locks/main.holder" in below
     assert {name: mode for name, mode in below.items() if mode & 0o077} == {}
+
+
+def test_a_stop_by_a_user_who_may_not_enter_the_state_folder_fails_and_never_reads_as_on(shared: Path) -> None:
+    """It said that the switch was on already, because what cannot be looked at counts as on; the desk saw none."""
+    state = shared / "state"
+    make_private_folder(state / "live")
+    switch = KillSwitch(state / "live" / "kill", None)
+
+    def stop() -> None:
+        switch.put_on("bob@desk", "", datetime.now(UTC))
+
+    if os.geteuid() == 0:
+        assert not can_another_user(stop)
+    else:
+        state.chmod(0o000)
+        with pytest.raises(KillSwitchFailed, match="as the user that runs the desk"):
+            stop()
+        state.chmod(0o700)
+    assert switch.read_notes() == ()
 
 
 def test_the_holder_of_a_lock_is_found_where_the_kernel_lists_it(tmp_path: Path) -> None:
