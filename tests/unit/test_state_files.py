@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -70,16 +70,17 @@ def modes_below(folder: Path) -> dict[str, int]:
 
 
 def can_another_user(work: Callable[[], object]) -> bool:
-    """Whether another user of the machine can do something; this user has to be root. It is done in a process of its own."""
+    """Whether another user of the machine can do something, tried in a process of its own; this user has to be root."""
     child = os.fork()
     if child == 0:
-        with suppress(OSError, KillSwitchFailed):
+        try:
             os.setgroups([])
             os.setgid(NOBODY)
             os.setuid(NOBODY)
             work()
             os._exit(0)
-        os._exit(1)
+        finally:
+            os._exit(1)
     return os.waitpid(child, 0)[1] == 0
 
 
