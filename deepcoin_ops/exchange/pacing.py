@@ -177,9 +177,9 @@ class FilePace:
         wait = _LockWait(self._lock_path, self._clock)
         with self._locked(lambda: is_stopped() or wait.is_over(is_counted=not self._is_preparing)) as is_locked:
             if not is_locked:
-                if is_stopped():
-                    raise SendWithdrawn(f"Stopped while waiting for a slot of lane {lane!r}; nothing was sent.")
-                raise wait.build_refusal()
+                if wait.has_ended:
+                    raise wait.build_refusal()
+                raise SendWithdrawn(f"Stopped while waiting for a slot of lane {lane!r}; nothing was sent.")
             state = self._read()
             wait_s = state.due_s(lane, self._spacings_s) - self._clock.now_s()
             if wait_s > 0:
@@ -301,7 +301,7 @@ class _LockWait:
         self._is_reported = False
 
     def is_over(self, *, is_counted: bool) -> bool:
-        """Count the time since the last call; say once for what it waits; whether it has been long enough."""
+        """Count the time since the last call, and say once for what it waits; whether it has been long enough."""
         now_s = self._clock.now_s()
         # A machine that slept meanwhile has not waited.
         self._counted_s += min(now_s - self._last_s, LOCK_REPORT_S) if is_counted else 0.0
@@ -314,6 +314,11 @@ class _LockWait:
                 self._describe_holder(),
                 LOCK_LIMIT_S,
             )
+        return self.has_ended
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has been long enough."""
         return self._counted_s >= LOCK_LIMIT_S
 
     def build_refusal(self) -> GuardRefused:

@@ -105,6 +105,20 @@ def test_kill_where_nothing_was_ever_run_says_so_first_and_exits_with_1(variable
     assert run(variables, "kill", "--venue", "live").returncode == 1
 
 
+def test_a_state_folder_that_a_link_leads_to_is_named_by_both(
+    variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two names of one folder are one desk, and a person has to see it."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "state")
+    monkeypatch.setenv("DEEPCOIN_OPS_STATE", str(tmp_path / "link"))
+    text = kill_command.kill(None, None, "").text
+    assert f"State folder: {tmp_path / 'link'} (a link to {tmp_path / 'state'}), named by" in text
+    assert (tmp_path / "state" / "live" / "kill" / "every.account.json").exists()
+
+
 def test_an_account_at_work_that_the_stop_does_not_cover_is_named(
     variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
