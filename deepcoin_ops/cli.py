@@ -1,9 +1,9 @@
 """The command line: what a person can ask for, and how each answer leaves the process. No Dagster is imported here.
 
 Exit codes: 0 flat, or what was asked for was shown or done; 1 not flat, not verified, a ledger that was altered, is an
-old copy or cannot be shown, a check that failed, an account that is still stopped, or an alert that reached nobody; 2
-refused before anything was sent, or misconfigured. With `--json`, standard output holds one JSON document or nothing; all
-else is said on standard error.
+old copy or cannot be shown, a check that failed, an account that is still stopped, a stop that holds nothing known, or an
+alert that reached nobody; 2 refused before anything was sent, or misconfigured. With `--json`, standard output holds one
+JSON document or nothing; all else is said on standard error.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ from deepcoin_ops.commands.tables import (
 )
 from deepcoin_ops.domain.checks import CheckPurpose
 from deepcoin_ops.domain.errors import DeepcoinOpsError, GuardRefused, LedgerError, SettingsError
+from deepcoin_ops.domain.model import Venue
 from deepcoin_ops.flattening.desk import Desk, open_desk, open_reading_desk
 from deepcoin_ops.flattening.preflight import check_account
 from deepcoin_ops.flattening.progress import Progress
@@ -99,6 +100,11 @@ def _each_account_option(command: _Command) -> _Command:
     return click.option("--account", metavar="NAME", help="Which account of the settings; left out: every account.")(
         command
     )
+
+
+def _venue_option(default: str) -> Callable[[_Command], _Command]:
+    choice = click.Choice([each.value for each in Venue], case_sensitive=False)
+    return click.option("--venue", type=choice, help=f"Which venue; left out: {default}.")
 
 
 def _json_option(command: _Command) -> _Command:
@@ -232,29 +238,27 @@ def status(context: click.Context, is_json: bool) -> None:
 
 @main.command()
 @_each_account_option
+@_venue_option("both")
 @click.option("--reason", default="", metavar="TEXT", help="Why, for whoever finds it on.")
-def kill(account: str | None, reason: str) -> None:
-    """Stop every close and cancel, of all accounts or of one, from the next slot on. Positions stay open.
+@click.pass_context
+def kill(context: click.Context, account: str | None, venue: str | None, reason: str) -> None:
+    """Stop every close and cancel from the next slot on, on both venues of the state folder. Positions stay open.
 
     Running and new flattens obey, by whatever they were launched. Reads and records go on. `resume` switches it off.
+    Exit code 1: nothing known is stopped, or a flatten is at work in another state folder; 2: it could not be switched on.
     """
-    try:
-        settings = load_settings()
-    except SettingsError as error:
-        if account is not None:
-            kill_switch.refuse_blindly(str(error), account)
-        switched = kill_switch.kill_blindly(str(error), reason)
-    else:
-        switched = kill_switch.kill(settings, account, reason)
+    switched = kill_switch.kill(account, Venue(venue) if venue else None, reason)
     _print(plain(switched.text).plain)
+    context.exit(0 if switched.is_as_asked else NOT_FLAT)
 
 
 @main.command()
 @_each_account_option
+@_venue_option("the one in use")
 @click.pass_context
-def resume(context: click.Context, account: str | None) -> None:
-    """Switch the kill switch off. Sends nothing. Exit code 1: the account, or one of all, is still stopped."""
-    switched = kill_switch.resume(load_settings(), account)
+def resume(context: click.Context, account: str | None, venue: str | None) -> None:
+    """Switch one kill switch off. Sends nothing. Exit code 1: the account, or one of all, is still stopped."""
+    switched = kill_switch.resume(load_settings(), account, Venue(venue) if venue else None)
     _print(plain(switched.text).plain)
     context.exit(0 if switched.is_as_asked else NOT_FLAT)
 

@@ -1,4 +1,7 @@
-"""The folder in which Dagster keeps its runs: in the state folder, under the policy of the checkout. No Dagster here."""
+"""The folder in which Dagster keeps its runs: in the state folder, under the policy of the checkout. No Dagster here.
+
+Dagster's databases are readable by every user, and hold sizes: the folder around them is not.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from pathlib import Path
 
 from deepcoin_ops.domain.errors import SettingsError
 from deepcoin_ops.settings import Settings
+from deepcoin_ops.state_files import make_private_folder
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -29,7 +33,7 @@ def prepare_instance(settings: Settings) -> Path:
     folder = settings.state_folder / "dagster"
     link = folder / policy.name
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
         if not link.is_symlink() or link.readlink() != policy:
             # Renamed into place: another process may be starting on the same folder.
             fresh = folder / f".{policy.name}.{os.getpid()}"
@@ -53,7 +57,7 @@ def prepare_viewer_folder(settings: Settings) -> Path:
     """
     folder = settings.state_folder / "viewer"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
     except OSError as error:
         raise SettingsError(
             f"the viewer's folder {folder} cannot be made: {error.strerror}. Nothing was started. Name a folder that can "

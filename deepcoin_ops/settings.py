@@ -36,7 +36,15 @@ from deepcoin_ops.settings_model import (
     validate_document,
 )
 from deepcoin_ops.settings_problems import describe, did_you_mean, sentence, settings_error
-from deepcoin_ops.settings_variables import LIVE_URL, find_alerts_folder, find_kill_folder, is_loopback, read_variables
+from deepcoin_ops.settings_variables import (
+    LIVE_URL,
+    find_alerts_folder,
+    find_kill_folder,
+    find_ledger_path,
+    find_locks_folder,
+    is_loopback,
+    read_variables,
+)
 
 _CREDENTIAL_PARTS = ("API_KEY", "SECRET_KEY", "PASSPHRASE")
 _SECRET_PARTS = (*_CREDENTIAL_PARTS, "ALERT_URLS")  # an address that alerts are sent to often holds a password
@@ -88,6 +96,7 @@ class Settings:
     venue: Venue
     base_url: str
     state_folder: Path
+    state_origin: str
     arming_folder: Path
     tables_url: str
     accounts: Mapping[str, AccountSettings]
@@ -100,7 +109,7 @@ class Settings:
     @property
     def ledger_path(self) -> Path:
         """The ledger of this venue."""
-        return self.state_folder / self.venue / "ledger.sqlite"
+        return find_ledger_path(self.state_folder, self.venue)
 
     @property
     def pace_folder(self) -> Path:
@@ -110,7 +119,7 @@ class Settings:
     @property
     def locks_folder(self) -> Path:
         """Where the account locks and table locks of this venue are kept."""
-        return self.state_folder / self.venue / "locks"
+        return find_locks_folder(self.state_folder, self.venue)
 
     @property
     def kill_folder(self) -> Path:

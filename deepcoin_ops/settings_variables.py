@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -39,6 +41,7 @@ class Variables:
         source_path: The settings file.
         venue: Paper, or live.
         state_folder: Where everything is kept.
+        state_origin: Why it is this folder, in words.
         arming_folder: Where armings are kept.
         base_url: The venue's exchange.
     """
@@ -46,8 +49,24 @@ class Variables:
     source_path: Path
     venue: Venue
     state_folder: Path
+    state_origin: str
     arming_folder: Path
     base_url: str
+
+
+@dataclass(frozen=True)
+class StateFolder:
+    """Which state folder is meant.
+
+    Attributes:
+        path: The folder; None where the variable means another one in each working folder.
+        origin: Why it is this one, in words.
+        problems: A line for each thing that is wrong with it.
+    """
+
+    path: Path | None
+    origin: str
+    problems: tuple[str, ...] = ()
 
 
 def read_variables(environ: Mapping[str, str]) -> tuple[Variables, list[str]]:
@@ -57,15 +76,50 @@ def read_variables(environ: Mapping[str, str]) -> tuple[Variables, list[str]]:
     problems = _misspelt_variables(environ)
     venue = _parse_venue(variables["DEEPCOIN_OPS_VENUE"], problems)
     paper_url = _parse_url("DEEPCOIN_OPS_PAPER_URL", variables["DEEPCOIN_OPS_PAPER_URL"], problems)
+    state = find_state_folder(environ)
+    problems += state.problems
     live_url = _parse_url(_LIVE_URL_VARIABLE, environ.get(_LIVE_URL_VARIABLE) or LIVE_URL, problems)
     read = Variables(
-        source_path=Path(variables["DEEPCOIN_OPS_SETTINGS"]).absolute(),
+        source_path=_parse_settings_path(variables["DEEPCOIN_OPS_SETTINGS"], problems),
         venue=venue,
-        state_folder=_parse_state_folder(variables["DEEPCOIN_OPS_STATE"], problems),
+        state_folder=state.path or find_default_state_folders()[0],
+        state_origin=state.origin,
         arming_folder=_parse_arming_folder(variables["DEEPCOIN_OPS_ARMING"], problems),
         base_url=live_url if venue is Venue.LIVE else paper_url,
     )
     return read, problems
+
+
+def find_state_folder(environ: Mapping[str, str]) -> StateFolder:
+    """Find the state folder that the environment means; also where all else in the environment is wrong."""
+    problems: list[str] = []
+    text = environ.get("DEEPCOIN_OPS_STATE")
+    where = "this checkout" if _find_checkout() else "this user"
+    default = f"the default of {where}, because DEEPCOIN_OPS_STATE is not set"
+    origin = "named by DEEPCOIN_OPS_STATE" if text else default
+    folder = _parse_path("DEEPCOIN_OPS_STATE", text or str(find_default_state_folders()[0]), problems, "a folder")
+    if folder is not None:
+        _check_folder("DEEPCOIN_OPS_STATE", folder, problems)
+        _check_writers(folder, problems)
+    return StateFolder(folder, origin, tuple(problems))
+
+
+def find_default_state_folders() -> tuple[Path, ...]:
+    """The state folders of processes without DEEPCOIN_OPS_STATE: the one of this process first, then those of others."""
+    checkout, home = _find_checkout(), Path("~/.local/state/deepcoin_ops")
+    with suppress(RuntimeError):  # a user without a home; then the path is of no use, and making it says so
+        home = home.expanduser()
+    return (checkout / ".deepcoin_ops", home) if checkout else (home,)
+
+
+def find_ledger_path(state_folder: Path, venue: Venue) -> Path:
+    """Where the ledger of a venue is."""
+    return state_folder / venue / "ledger.sqlite"
+
+
+def find_locks_folder(state_folder: Path, venue: Venue) -> Path:
+    """Where the account locks and table locks of a venue are."""
+    return state_folder / venue / "locks"
 
 
 def find_kill_folder(state_folder: Path, venue: Venue) -> Path:
@@ -106,18 +160,16 @@ def _parse_venue(text: str, problems: list[str]) -> Venue:
     return Venue.PAPER
 
 
-def _parse_state_folder(text: str, problems: list[str]) -> Path:
-    checkout = _find_checkout()
-    return _parse_folder(
-        "DEEPCOIN_OPS_STATE",
-        text or (str(checkout / ".deepcoin_ops") if checkout else "~/.local/state/deepcoin_ops"),
-        problems,
-    )
+def _parse_settings_path(text: str, problems: list[str]) -> Path:
+    return _parse_path("DEEPCOIN_OPS_SETTINGS", text, problems, "a file") or Path(text)
 
 
 def _parse_arming_folder(text: str, problems: list[str]) -> Path:
     """Where armings are kept: never in the checkout, so that no copy of it is armed."""
-    folder, checkout = _parse_folder("DEEPCOIN_OPS_ARMING", text, problems), _find_checkout()
+    folder, checkout = _parse_path("DEEPCOIN_OPS_ARMING", text, problems, "a folder"), _find_checkout()
+    if folder is None:
+        return Path(text)
+    _check_folder("DEEPCOIN_OPS_ARMING", folder, problems)
     if checkout and folder.resolve().is_relative_to(checkout.resolve()):
         told = sentence("a folder outside the checkout", describe(text), "what arms a desk must not travel with its code")
         problems.append(f"environment: DEEPCOIN_OPS_ARMING: {told}")
@@ -126,19 +178,43 @@ def _parse_arming_folder(text: str, problems: list[str]) -> Path:
 
 def _find_checkout() -> Path | None:
     """The checkout that this code is in, if it is in one."""
-    checkout = Path(__file__).parent.parent
+    checkout = Path(__file__).resolve().parent.parent
     return checkout if (checkout / "pyproject.toml").is_file() else None
 
 
-def _parse_folder(variable: str, text: str, problems: list[str]) -> Path:
+def _parse_path(variable: str, text: str, problems: list[str], what: str) -> Path | None:
+    """A path that is the same one in every working folder; None where it is not, which is a problem.
+
+    A stop or a lock in another folder than the flatten's looks the same, and holds nothing.
+    """
+    expected = f"{what}, written in full from / or ~ on"
     try:
-        folder = Path(text).expanduser().absolute()
+        path = Path(text).expanduser()
     except RuntimeError:
-        folder = Path(text).absolute()
-        problems.append(f"environment: {variable}: {sentence('a folder', describe(text), 'write it in full')}")
-    if folder.exists() and not folder.is_dir():
-        problems.append(f"environment: {variable}: {sentence('a folder', f'a file at {folder}')}")
-    return folder
+        problems.append(f"environment: {variable}: {sentence(expected, describe(text), 'that user has no home folder')}")
+        return None
+    if path.is_absolute():
+        return path
+    cure = ""
+    with suppress(OSError):  # the working folder itself may be gone
+        cure = f"if you mean the one here, write {path.absolute()}"
+    problems.append(f"environment: {variable}: {sentence(expected, describe(text), cure)}")
+    return None
+
+
+def _check_folder(variable: str, folder: Path, problems: list[str]) -> None:
+    with suppress(OSError):  # what may not be looked at is refused where it is used
+        if folder.exists() and not folder.is_dir():
+            problems.append(f"environment: {variable}: {sentence('a folder', f'a file at {folder}')}")
+
+
+def _check_writers(folder: Path, problems: list[str]) -> None:
+    """Refuse a state folder in which other users can put their own locks and kill switches in the place of ours."""
+    with suppress(OSError):
+        if folder.is_dir() and folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            cure = f"run `chmod go-w {folder}`, or name a new folder in it"
+            text = sentence("a folder that its owner alone may write to", f"{folder}, which others may change", cure)
+            problems.append(f"environment: DEEPCOIN_OPS_STATE: {text}")
 
 
 def _parse_url(variable: str, text: str, problems: list[str]) -> str:

@@ -19,6 +19,7 @@ from deepcoin_ops.domain.errors import SettingsError
 from deepcoin_ops.settings_alerts import ALERT_URLS_VARIABLE, AlertAddresses
 from deepcoin_ops.settings_environment import ENVIRONMENT
 from deepcoin_ops.settings_variables import Variables, find_alerts_folder, read_variables
+from deepcoin_ops.state_files import make_private_folder, write_private_file
 
 _PAUSE = timedelta(hours=1)
 _FILE = "settings-broken.told"
@@ -100,5 +101,5 @@ def _read_told_at(path: Path) -> datetime | None:
 
 
 def _record_told_at(path: Path, now: datetime) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.write_text(now.isoformat())
+    make_private_folder(path.parent)
+    write_private_file(path, now.isoformat().encode())

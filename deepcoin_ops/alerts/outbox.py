@@ -16,12 +16,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from deepcoin_ops.alerts.alert import Alert, AlertKind
 from deepcoin_ops.alerts.posting import Receipt
 from deepcoin_ops.domain.breaks import Severity
+from deepcoin_ops.state_files import build_lock, make_private_folder
 
 # Long after what an alert is found in has become no news; were it shorter, a pruned one would be found and told anew.
 KEPT_FOR = timedelta(days=21)
@@ -157,8 +158,8 @@ class Outbox:
         Args:
             wait_s: Seconds to wait for it at most.
         """
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = FileLock(self._folder / "outbox.lock", thread_local=False)
+        make_private_folder(self._folder)
+        lock = build_lock(self._folder / "outbox.lock", is_shared_by_threads=True)
         try:
             lock.acquire(timeout=wait_s)
         except Timeout:

@@ -18,7 +18,7 @@ from deepcoin_ops.flattening.arming import Arming, find_arming
 from deepcoin_ops.flattening.desk import ReadingDesk
 from deepcoin_ops.flattening.guards import choose_instruments, find_held_back
 from deepcoin_ops.flattening.key_probe import find_refused_key
-from deepcoin_ops.flattening.kill_switch import KillNote, KillSwitch, find_strays
+from deepcoin_ops.flattening.kill_switch import KillNote, KillSwitch, find_strays, read_all_notes
 from deepcoin_ops.flattening.observation import fetch_plan, instrument_types_of
 from deepcoin_ops.flattening.order_preview import PlannedOrders
 from deepcoin_ops.ledger.history import History
@@ -26,6 +26,7 @@ from deepcoin_ops.ledger.mark import read_setback
 from deepcoin_ops.ledger.records import AlteredEntry, CheckRecord, FlattenRecord, SkippedTick
 from deepcoin_ops.settings import Settings
 from deepcoin_ops.settings_alerts import AlertAddresses
+from deepcoin_ops.settings_variables import find_kill_folder
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,8 @@ class StatusReport:
         ledger_trouble: Why the ledger cannot be read; None when it can, or when there is none. Then nothing is known of
             any account's flattens and checks, and of what has no recorded outcome.
         ledger_setback: Why nothing is recorded in the ledger, if it is older than its mark; None when it is not.
-        stray_kill_files: What lies beside the kill switches and stops nothing.
+        stray_kill_files: Switches of accounts that are not configured.
+        other_kill_notes: What stops sends on the venue that is not in use, of whatever account.
         untold_alerts: Alerts of the last two days that somebody should have heard of and has not.
     """
 
@@ -123,11 +125,13 @@ class StatusReport:
     base_url: str
     settings_path: Path
     state_folder: Path
+    state_origin: str
     ledger_path: Path
     is_ledger_there: bool
     ledger_trouble: str | None
     ledger_setback: str | None
     stray_kill_files: tuple[Path, ...]
+    other_kill_notes: tuple[KillNote, ...]
     accounts: tuple[AccountStatus, ...]
     untold_alerts: tuple[ShownAlert, ...]
 
@@ -282,16 +286,19 @@ def read_status_report(settings: Settings, addresses: AlertAddresses) -> StatusR
         is_there = ledger is not None
     except LedgerError as error:
         accounts, trouble = _read_accounts(settings, None), str(error)
+    other = Venue.PAPER if settings.venue is Venue.LIVE else Venue.LIVE
     return StatusReport(
         venue=settings.venue,
         base_url=settings.base_url,
         settings_path=settings.source_path,
         state_folder=settings.state_folder,
+        state_origin=settings.state_origin,
         ledger_path=settings.ledger_path,
         is_ledger_there=is_there,
         ledger_trouble=trouble,
         ledger_setback=setback,
         stray_kill_files=find_strays(settings.kill_folder, tuple(settings.accounts)),
+        other_kill_notes=read_all_notes(find_kill_folder(settings.state_folder, other)),
         accounts=accounts,
         untold_alerts=tuple(read_untold_alerts(settings, addresses, datetime.now(UTC))),
     )

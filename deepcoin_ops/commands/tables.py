@@ -31,6 +31,7 @@ from deepcoin_ops.commands.reports import AccountStatus, DayReport, PlanReport, 
 from deepcoin_ops.domain.model import CloseAttempt, FlattenClosing, FlattenResult, InstrumentVerdict, Position
 from deepcoin_ops.domain.planning import ClosePlan, describe_notional
 from deepcoin_ops.flattening.desk import Desk
+from deepcoin_ops.flattening.kill_switch import KillNote
 from deepcoin_ops.flattening.targets import CloseTargets
 from deepcoin_ops.ledger.records import FlattenRecord
 
@@ -138,7 +139,7 @@ def build_status_tables(report: StatusReport) -> RenderableType:
         "venue": report.venue.value,
         "exchange": report.base_url,
         "settings": str(report.settings_path),
-        "state": str(report.state_folder),
+        "state": f"{report.state_folder}, {report.state_origin}",
         "ledger": f"{report.ledger_path}{'' if report.is_ledger_there else ' (nothing recorded yet)'}",
     }.items():
         facts.add_row(name, plain(value))
@@ -152,6 +153,7 @@ def build_status_tables(report: StatusReport) -> RenderableType:
     return Group(
         facts,
         *doubts,
+        *(_build_kill_note(note, "on the other venue, ") for note in report.other_kill_notes),
         *accounts,
         *build_notices("beside the kill switches, stops nothing", strays),
         *build_notices("alerts that reached nobody, or not everybody; `deepcoin-ops alerts --show` has all", untold),
@@ -162,11 +164,15 @@ def _build_setback(setback: str | None) -> list[RenderableType]:
     return [plain(f"LEDGER NOT USED: {setback}.", BAD)] if setback else []
 
 
+def _build_kill_note(note: KillNote, where: str = "") -> RenderableType:
+    text = f"KILL SWITCH ON: {where}no close and no cancel is sent ({note.describe()}); `{note.cure}` switches it off"
+    return plain(text, BAD)
+
+
 def _build_account(account: AccountStatus, *, is_ledger_read: bool) -> Iterator[RenderableType]:
     yield plain(f"account {account.name}: {len(account.instruments)} instruments configured", "bold")
     for note in account.kill_notes:
-        told = f"KILL SWITCH ON: no close and no cancel is sent ({note.describe()}); `{note.cure}` switches it off"
-        yield plain(told, BAD)
+        yield _build_kill_note(note)
     yield from build_standing(account)
     if not is_ledger_read:
         return

@@ -19,11 +19,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from deepcoin_ops.domain.errors import GuardRefused, SendWithdrawn
 from deepcoin_ops.exchange.pace_clock import SYSTEM_CLOCK, PaceClock
-from deepcoin_ops.exchange.pace_state import PUSH_LIMIT_S, PaceState, build_trusted_state
+from deepcoin_ops.exchange.pace_state import PaceState, build_trusted_state
+from deepcoin_ops.state_files import build_lock, describe_process, find_lock_holder, make_private_folder
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,10 @@ STOP_POLL_S: Final = 0.050
 LOCK_POLL_S: Final = 0.005
 # Nobody keeps the lock this long but a process that records its intent on a slow disk, or one that is frozen.
 LOOK_LIMIT_S: Final = 1.0
+# A send, or the note of an answer, waits no longer for the lock, and says so after a second. While this process itself
+# prepares a slot, nothing is counted: the ledger's own limit bounds that.
+LOCK_REPORT_S: Final = 1.0
+LOCK_LIMIT_S: Final = 10.0
 # One page: a shorter lease leaves nothing of a longer one behind it.
 LEASE_BYTES: Final = 4096
 
@@ -118,15 +123,16 @@ class FilePace:
         self._margin_s = margin_s
         self._merges_lanes = merges_lanes
         self._clock = clock
+        self._is_preparing = False
         with self._explained():
-            folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(folder)
 
     def take_slot(self, lane: str, *, prepare: Callable[[], None] = no_op, is_stopped: Callable[[], bool] = never) -> None:
         """Wait for the lane's next slot and use it up; see `Pace.take_slot`.
 
         Raises:
             SendWithdrawn: `is_stopped` became true first.
-            GuardRefused: The lease cannot be read or written.
+            GuardRefused: The lease cannot be read or written, or its lock stayed with another process.
             KeyError: There is no such lane.
         """
         self._check_lane(lane)
@@ -168,8 +174,11 @@ class FilePace:
 
     def _try_slot(self, lane: str, prepare: Callable[[], None], is_stopped: Callable[[], bool]) -> float:
         """Use the slot if it is there; else the seconds until it may be."""
-        with self._locked(is_stopped) as is_locked:
+        wait = _LockWait(self._lock_path, self._clock)
+        with self._locked(lambda: is_stopped() or wait.is_over(is_counted=not self._is_preparing)) as is_locked:
             if not is_locked:
+                if wait.has_ended:
+                    raise wait.build_refusal()
                 raise SendWithdrawn(f"Stopped while waiting for a slot of lane {lane!r}; nothing was sent.")
             state = self._read()
             wait_s = state.due_s(lane, self._spacings_s) - self._clock.now_s()
@@ -179,18 +188,22 @@ class FilePace:
                 return wait_s
             if is_stopped():
                 raise SendWithdrawn(f"Stopped when the slot of lane {lane!r} came; nothing was sent.")
-            prepare()
+            self._is_preparing = True
+            try:
+                prepare()
+            finally:
+                self._is_preparing = False
             self._write(state.sent(lane, self._clock.now_s()))
             return 0.0
 
     def _change(self, lane: str, change: Callable[[PaceState], PaceState]) -> None:
         """Replace the lease after an answer; trouble is logged, because the answer matters more."""
         self._check_lane(lane)
-        give_up_s = self._clock.now_s() + PUSH_LIMIT_S
+        wait = _LockWait(self._lock_path, self._clock)
         try:
-            with self._locked(lambda: self._clock.now_s() > give_up_s) as is_locked:
+            with self._locked(lambda: wait.is_over(is_counted=not self._is_preparing)) as is_locked:
                 if not is_locked:
-                    # Only a frozen process holds the lock so long, and nobody sends meanwhile.
+                    # Only a frozen or foreign process holds the lock so long, and nothing is sent meanwhile.
                     logger.warning("The pace in %s stayed locked; an answer on %r went unnoted.", self._folder, lane)
                     return
                 state = self._read()
@@ -206,7 +219,7 @@ class FilePace:
 
         A lock of its own for each use, so that threads of one process exclude each other too.
         """
-        lock = FileLock(self._folder / "pace.lock")
+        lock = build_lock(self._lock_path)
         while not is_abandoned():
             try:
                 with self._explained():
@@ -243,7 +256,7 @@ class FilePace:
         """
         text = state.changed(written_at=self._clock.wall_now().isoformat()).model_dump_json()
         with self._explained():
-            lease = os.open(self._lease_path, os.O_WRONLY | os.O_CREAT, 0o644)
+            lease = os.open(self._lease_path, os.O_WRONLY | os.O_CREAT, 0o600)
             try:
                 os.write(lease, text.encode().ljust(LEASE_BYTES))
             finally:
@@ -252,6 +265,10 @@ class FilePace:
     @property
     def _lease_path(self) -> Path:
         return self._folder / "pace.json"
+
+    @property
+    def _lock_path(self) -> Path:
+        return self._folder / "pace.lock"
 
     def _check_lane(self, lane: str) -> None:
         if lane not in self._spacings_s:
@@ -271,3 +288,47 @@ class FilePace:
                 f"The pace in {self._folder} cannot be kept: {problem}. Nothing more is sent, positions may be open. "
                 "Make the folder writable for this user and flatten again."
             ) from problem
+
+
+class _LockWait:
+    """One wait for the lock, which takes milliseconds unless its holder is frozen or means harm."""
+
+    def __init__(self, path: Path, clock: PaceClock):
+        self._path = path
+        self._clock = clock
+        self._counted_s = 0.0
+        self._last_s = clock.now_s()
+        self._is_reported = False
+
+    def is_over(self, *, is_counted: bool) -> bool:
+        """Count the time since the last call, and say once for what it waits; whether it has been long enough."""
+        now_s = self._clock.now_s()
+        # A machine that slept meanwhile has not waited.
+        self._counted_s += min(now_s - self._last_s, LOCK_REPORT_S) if is_counted else 0.0
+        self._last_s = now_s
+        if self._counted_s >= LOCK_REPORT_S and not self._is_reported:
+            self._is_reported = True
+            logger.warning(
+                "The pace's lock %s is waited for, which %s holds; for %.0f s at most. Nothing is sent meanwhile.",
+                self._path,
+                self._describe_holder(),
+                LOCK_LIMIT_S,
+            )
+        return self.has_ended
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has been long enough."""
+        return self._counted_s >= LOCK_LIMIT_S
+
+    def build_refusal(self) -> GuardRefused:
+        """The refusal of a send whose wait is over."""
+        return GuardRefused(
+            f"The pace's lock {self._path} stayed locked for {LOCK_LIMIT_S:.0f} s; {self._describe_holder()} holds it. "
+            "Nothing more is sent, positions may be open. End that process if it is frozen or none of this desk's, then "
+            "flatten again."
+        )
+
+    def _describe_holder(self) -> str:
+        holder = find_lock_holder(self._path)
+        return "a process that cannot be seen from here" if holder is None else describe_process(holder)

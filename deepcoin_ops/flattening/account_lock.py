@@ -7,12 +7,20 @@ import os
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from deepcoin_ops.domain.errors import GuardRefused, LockTimeout, SendWithdrawn
 from deepcoin_ops.flattening.progress import Progress
+from deepcoin_ops.state_files import (
+    build_lock,
+    describe_process,
+    find_lock_holder,
+    make_private_folder,
+    write_private_file,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +45,7 @@ class AccountLock:
         self._account = account
         self._holder_file = folder / f"{account}.holder"
         self._lock_file = folder / f"{account}.lock"
-        self._lock = FileLock(self._lock_file, thread_local=False)
+        self._lock = build_lock(self._lock_file, is_shared_by_threads=True)
 
     def acquire(
         self,
@@ -55,14 +63,14 @@ class AccountLock:
             report: Told once whom it waits for, and for how long, unless the lock is soon free.
 
         Raises:
-            GuardRefused: The lock file or its folder cannot be used; nothing was sent.
-            LockTimeout: Somebody else held it for the whole wait; nothing was sent.
+            GuardRefused: The lock file or its folder cannot be used, or what held it is no flatten; nothing was sent.
+            LockTimeout: Another flatten held it for the whole wait; nothing was sent.
             SendWithdrawn: Stopping was asked for while waiting.
         """
         began_s = time.monotonic()
         deadline, is_told = began_s + wait_s, False
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self._folder)
         except OSError as error:
             raise self._build_refusal(self._folder, error) from error
         while True:
@@ -80,6 +88,8 @@ class AccountLock:
 
     def is_held(self) -> bool:
         """Whether a flatten of the account is at work now. Looks by taking the lock for an instant."""
+        if not self._lock_file.exists():
+            return False
         try:
             with self._lock.acquire(blocking=False):
                 return False
@@ -88,11 +98,19 @@ class AccountLock:
 
     def release(self) -> None:
         """Give the lock back; harmless when it is not held."""
+        if self._lock.is_locked:
+            # A later holder that leaves no note must not be taken for this flatten.
+            with suppress(OSError):
+                self._holder_file.unlink()
         self._lock.release()
+
+    def describe_holder(self) -> str:
+        """Who holds the lock, in words: a flatten by its own note, or what the kernel knows of the process."""
+        return self._find_holder()[0]
 
     def _leave_note(self, holder: str) -> None:
         try:
-            self._holder_file.write_text(f"{holder} (process {os.getpid()})")
+            write_private_file(self._holder_file, f"{holder} (process {os.getpid()})".encode())
         except OSError as error:
             # The kernel holds the lock; the note only tells who waits for whom.
             logger.warning(
@@ -114,19 +132,59 @@ class AccountLock:
         if is_stopped():
             raise SendWithdrawn(f"stopped while waiting for the flatten lock of account {self._account}; nothing was sent")
         if time.monotonic() > deadline:
-            raise LockTimeout(
-                f"account {self._account}: {LockTimeout.IN_WORDS} for {wait_s:.0f} s: {self._read_holder()}. "
-                "This one sent nothing; look at that one's result before launching again."
+            holder, is_flatten = self._find_holder()
+            if is_flatten:
+                raise LockTimeout(
+                    f"account {self._account}: {LockTimeout.IN_WORDS} for {wait_s:.0f} s: {holder}. "
+                    "This one sent nothing; look at that one's result before launching again."
+                )
+            raise GuardRefused(
+                f"account {self._account}: its flatten lock {self._lock_file} was held for {wait_s:.0f} s by {holder}. "
+                "Nothing was sent and all positions stay open. Find out what that process is, end it, then flatten anew."
             )
 
     def _describe_wait(self, wait_s: float) -> str:
+        holder, is_flatten = self._find_holder()
+        held = "another flatten holds the lock" if is_flatten else f"its flatten lock {self._lock_file} is held"
         return (
-            f"account {self._account}: another flatten holds the lock: {self._read_holder()}. It is waited for, up to "
-            f"{wait_s:.0f} s in all; nothing is sent until it ends"
+            f"account {self._account}: {held}: {holder}. It is waited for, up to {wait_s:.0f} s in all; nothing is sent "
+            "until it ends"
         )
 
-    def _read_holder(self) -> str:
+    def _find_holder(self) -> tuple[str, bool]:
+        """Who holds the lock, and whether that is a flatten by its own note; what another process left is no note of it."""
         try:
-            return re.sub(r"[^\x20-\x7e]", "?", self._holder_file.read_text())[:200]
+            note = re.sub(r"[^\x20-\x7e]", "?", self._holder_file.read_text(errors="replace"))[:200]
         except OSError:
-            return "its holder left no name"
+            note = ""
+        written = re.search(r"\(process (\d+)\)$", note)
+        noted_id = int(written.group(1)) if written else None
+        holder_id = find_lock_holder(self._lock_file)
+        if noted_id is not None and (holder_id == noted_id or (holder_id is None and _is_alive(noted_id))):
+            return note, True
+        who = "a process that cannot be seen from here" if holder_id is None else describe_process(holder_id)
+        return f"{who}, which left no note of its own{f'; an earlier holder left: {note}' if note else ''}", False
+
+
+def find_held_locks(folder: Path) -> dict[str, str]:
+    """The accounts at work in a locks folder, each with who works on it; looks by taking each lock for an instant.
+
+    Raises:
+        OSError: The folder or a lock cannot be looked at.
+    """
+    try:
+        names = sorted(path.stem for path in folder.iterdir() if path.suffix == ".lock")
+    except FileNotFoundError:
+        return {}
+    locks = {name: AccountLock(folder, name) for name in names}
+    return {name: lock.describe_holder() for name, lock in locks.items() if lock.is_held()}
+
+
+def _is_alive(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return True

@@ -20,6 +20,7 @@ from pathlib import Path
 from deepcoin_ops.domain.checks import Finding, FindingKind
 from deepcoin_ops.domain.errors import NotArmed
 from deepcoin_ops.settings import Settings
+from deepcoin_ops.state_files import make_private_folder
 
 LONGEST = timedelta(days=90)
 ENDS_SOON = timedelta(days=14)
@@ -155,7 +156,7 @@ def write_arming(settings: Settings, arming: Arming) -> Path:
         indent=2,
     )
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(path.parent)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         with suppress(FileNotFoundError):
             beside.unlink()
@@ -186,6 +187,15 @@ def remove_arming(settings: Settings, account: str) -> bool:
             "file by hand, or stop all sending with `deepcoin-ops kill`."
         ) from error
     return True
+
+
+def list_armed_state_folders(folder: Path) -> frozenset[Path]:
+    """List the state folders that the armings in a folder are for, expired ones too; unreadable armings are left out."""
+    found = set()
+    for path in folder.glob("*.json"):
+        with suppress(ArmingUnusable, OSError):
+            found.add(Path(_parse(_read_private(path), path).state_folder))
+    return frozenset(found)
 
 
 def _read_private(path: Path) -> str:

@@ -36,6 +36,7 @@ from deepcoin_ops.ledger.sqlite_file import (
     read_state,
     use_write_ahead_log,
 )
+from deepcoin_ops.state_files import create_private_file, make_private_folder
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -244,9 +245,9 @@ def create_file(path: Path) -> None:
         LedgerError: The folder or the file cannot be created.
     """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         # Exclusive, because opening and closing a file that exists would drop this process's SQLite locks on it.
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        os.close(create_private_file(path))
     except OSError as error:
         if path.is_file():
             return

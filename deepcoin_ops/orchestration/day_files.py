@@ -12,11 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from filelock import FileLock
 from upath import UPath
 
 from deepcoin_ops.domain.errors import LedgerError
 from deepcoin_ops.domain.table_head import TableHead
+from deepcoin_ops.state_files import build_lock, make_private_folder
 
 _LOCK_WAIT_S = 120
 _ASIDE = ".aside"
@@ -89,8 +89,8 @@ class DayFiles:
             LedgerError: A file that was built from another ledger is there; it may be the last trace of that one.
             filelock.Timeout: Somebody else held this file for two minutes.
         """
-        self._locks_folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._locks_folder / f"{path.parent.name}-{path.stem}.lock", timeout=_LOCK_WAIT_S):
+        make_private_folder(self._locks_folder)
+        with build_lock(self._locks_folder / f"{path.parent.name}-{path.stem}.lock", wait_s=_LOCK_WAIT_S):
             stored = read_stored()
             if stored is not None and _is_to_be_kept(stored.head, head, path):
                 return stored
@@ -137,7 +137,9 @@ def _write_whole(path: UPath, content: bytes) -> None:
     if not isinstance(path, Path):
         path.write_bytes(content)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.exists():
+        # One that is there keeps its mode: outside the state folder a desk may share its tables.
+        make_private_folder(path.parent)
     handle, beside = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:

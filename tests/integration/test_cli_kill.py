@@ -22,6 +22,8 @@ TWO_ACCOUNTS = SETTINGS.replace(
 )
 ONE_CLOSE_IN_TIME = SETTINGS.replace("close_spacing_s: 0.05", "close_spacing_s: 30")
 
+VENUES = ("live", "paper")
+
 Start = Callable[..., tuple[PaperExchange, dict[str, str]]]
 
 
@@ -31,7 +33,10 @@ def start(paper: Callable[[Scenario], PaperExchange], settings_file: Callable[..
 
     def build(text: str = SETTINGS) -> tuple[PaperExchange, dict[str, str]]:
         exchange = paper(build_scenario(POSITIONS))
-        return exchange, settings_file(exchange.url, text)
+        variables = settings_file(exchange.url, text)
+        # A desk on which flattens ran before.
+        (Path(variables["DEEPCOIN_OPS_STATE"]) / "paper" / "locks").mkdir(parents=True)
+        return exchange, variables
 
     return build
 
@@ -49,7 +54,12 @@ def test_kill_names_its_file_and_says_that_positions_stay_open_and_resume_ends_i
     exchange, variables = start()
     killed = run(variables, "kill", "--reason", "the feed is\nbroken")
     assert (killed.returncode, killed.stderr) == (0, "")
-    for told in (str(kill_folder(variables) / "every.account.json"), "STAY OPEN", "paper venue", "deepcoin-ops resume"):
+    for told in (
+        str(kill_folder(variables) / "every.account.json"),
+        "STAY OPEN",
+        "paper venue",
+        "deepcoin-ops resume --venue paper",
+    ):
         assert told in killed.stdout
     assert exchange.arrivals() == []
     refused = run(variables, "flatten")
@@ -66,20 +76,34 @@ def test_kill_names_its_file_and_says_that_positions_stay_open_and_resume_ends_i
     assert run(variables, "flatten").returncode == 0
 
 
-def test_kill_in_a_shell_on_paper_says_that_live_goes_on(start: Start) -> None:
-    """At night, in a fresh terminal without the variable: it would look stopped, and real closes would go on."""
+@pytest.mark.parametrize("whose", [(), ("--account", "main")], ids=["every account", "one account"])
+def test_kill_stops_both_venues_and_resume_only_the_one_in_use(start: Start, whose: tuple[str, ...]) -> None:
+    """At night, in a fresh terminal without the variable, the live venue must stop; a resume on paper must leave it."""
     _, variables = start(LIVE_SETTINGS)
-    assert "NOT STOPPED" not in run(variables, "kill").stdout
-    live = Path(variables["DEEPCOIN_OPS_STATE"]) / "live"
-    live.mkdir()
-    told = run(variables, "kill", "--account", "main").stdout
-    assert "KILL SWITCH ON, paper venue." in told
-    assert f"NOT STOPPED: the live venue, whose state is in {live}." in told
-    assert "`DEEPCOIN_OPS_VENUE=live deepcoin-ops kill --account main` stops it" in told
-    told = run(variables | {"DEEPCOIN_OPS_VENUE": "live"}, "kill").stdout
-    assert "KILL SWITCH ON, live venue." in told
-    assert "NOT STOPPED" not in told
-    assert "on the live venue is off" in run(variables | {"DEEPCOIN_OPS_VENUE": "live"}, "resume").stdout
+    name = "main" if whose else "every.account"
+    switches = {venue: Path(variables["DEEPCOIN_OPS_STATE"]) / venue / "kill" / f"{name}.json" for venue in VENUES}
+    killed = run(variables, "kill", *whose)
+    assert killed.returncode == 0
+    assert f"KILL SWITCH ON for {'account main' if whose else 'every account'}, live and paper venue." in killed.stdout
+    assert all(switch.is_file() for switch in switches.values())
+    resumed = run(variables, "resume", *whose)
+    assert [switch.exists() for switch in switches.values()] == [True, False]
+    assert "The live venue stays stopped" in resumed.stdout
+    assert f"`{' '.join(['deepcoin-ops', 'resume', *whose])} --venue live`" in resumed.stdout
+    assert str(switches["live"]) in run(variables, "status").stdout
+    assert [note["path"] for note in run_json(variables, "status")[1]["other_kill_notes"]] == [str(switches["live"])]
+    assert run(variables, "resume", *whose, "--venue", "live").returncode == 0
+    assert not switches["live"].exists()
+
+
+def test_kill_stops_one_venue_alone_when_that_one_is_named(start: Start) -> None:
+    """A paper trial is stopped without stopping the desk."""
+    _, variables = start(LIVE_SETTINGS)
+    killed = run(variables, "kill", "--venue", "paper")
+    assert killed.returncode == 0
+    assert "KILL SWITCH ON for every account, paper venue." in killed.stdout
+    assert kill_folder(variables).exists()
+    assert not (Path(variables["DEEPCOIN_OPS_STATE"]) / "live").exists()
 
 
 def test_killing_twice_keeps_the_first_note_and_resuming_what_is_off_says_so(start: Start) -> None:
@@ -108,8 +132,11 @@ def test_an_account_that_another_switch_still_stops_is_named_and_exits_with_1(st
     run(variables, "kill", "--account", "other")
     everybody = run(variables, "resume")
     assert everybody.returncode == 1
-    assert "STILL STOPPED: account other. `deepcoin-ops resume --account other` would resume it." in everybody.stdout
-    assert "account main" not in everybody.stdout
+    assert (
+        "STILL STOPPED: account other. `deepcoin-ops resume --account other --venue paper` would resume it."
+        in everybody.stdout
+    )
+    assert "STILL STOPPED: account main" not in everybody.stdout
     assert run(variables, "resume", "--account", "other").returncode == 0
 
 
@@ -120,6 +147,7 @@ def test_a_misspelt_account_is_refused(start: Start, command: str) -> None:
     ended = run(variables, command, "--account", "mian")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "main" in ended.stderr
+    assert ended.stderr.startswith("Error: NOT STOPPED") is (command == "kill")
     assert not kill_folder(variables).exists()
 
 
@@ -171,7 +199,7 @@ def test_kill_stops_everything_although_the_settings_are_broken(start: Start) ->
     settings_file.write_text(good.replace("max_rounds", "max_ronds"))
     killed = run(variables, "kill", "--reason", "now")
     assert killed.returncode == 0
-    for told in ("every account of both venues", "max_rounds", str(kill_folder(variables) / "every.account.json")):
+    for told in ("every account, live and paper venue", "max_rounds", str(kill_folder(variables) / "every.account.json")):
         assert told in killed.stdout
     settings_file.write_text(good)
     assert run(variables, "flatten").returncode == 2

@@ -9,11 +9,12 @@ import itertools
 import json
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from paces import VirtualClock
 
 from deepcoin_ops.domain.errors import GuardRefused, SendWithdrawn
 from deepcoin_ops.exchange.pace_clock import SYSTEM_CLOCK
@@ -22,34 +23,6 @@ from deepcoin_ops.exchange.pacing import FilePace
 CLOSE, POSITIONS = "batch-close", "positions"
 SPACING_S, MARGIN_S = 1.0, 0.06
 GAP_S = SPACING_S + MARGIN_S
-
-
-class VirtualClock:
-    """A boot clock that moves only when somebody sleeps. `on_sleep` is called after each sleep."""
-
-    def __init__(self, boot_id: str = "boot-1", start_s: float = 5000.0) -> None:
-        self.boot = boot_id
-        self.boot_s = start_s
-        self.wall = datetime(2026, 1, 2, 16, 0, tzinfo=UTC)
-        self.oversleep_s = 0.0
-        self.on_sleep: Callable[[], None] = lambda: None
-
-    def boot_id(self) -> str:
-        return self.boot
-
-    def now_s(self) -> float:
-        return self.boot_s
-
-    def wall_now(self) -> datetime:
-        return self.wall
-
-    def sleep(self, seconds: float) -> None:
-        self.pass_time(seconds + self.oversleep_s)
-        self.on_sleep()
-
-    def pass_time(self, seconds: float) -> None:
-        self.boot_s += seconds
-        self.wall += timedelta(seconds=seconds)
 
 
 @pytest.fixture

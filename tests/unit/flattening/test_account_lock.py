@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from deepcoin_ops.domain.errors import GuardRefused, LockTimeout, SendWithdrawn
-from deepcoin_ops.flattening.account_lock import AccountLock
+from deepcoin_ops.flattening.account_lock import AccountLock, find_held_locks
 from deepcoin_ops.flattening.progress import Progress
 
 _HOLDER = """
@@ -61,6 +63,36 @@ def test_a_wait_that_takes_longer_says_once_for_whom_and_for_how_long(tmp_path: 
     [progress] = told
     assert "flatten one (process " in progress.text
     assert "up to 2 s" in progress.text
+
+
+def test_a_holder_without_a_note_is_named_as_a_process_and_no_old_flatten_is_blamed(tmp_path: Path) -> None:
+    """Another program holds the lock, and the note is that of a flatten that was killed last night."""
+    lock, said = AccountLock(tmp_path, "main"), list[Progress]()
+    (tmp_path / "main.holder").write_text("flatten of yesterday, ann@desk (process 999999999)")
+    with FileLock(tmp_path / "main.lock"), pytest.raises(GuardRefused) as refused:
+        lock.acquire("flatten two", 1.3, lambda: False, said.append)
+    assert not isinstance(refused.value, LockTimeout)
+    seen = f"process {os.getpid()} (" if Path("/proc/locks").exists() else "a process that cannot be seen from here"
+    for text in (str(refused.value), said[0].text):
+        assert LockTimeout.IN_WORDS not in text
+        assert "another flatten" not in text
+        assert seen in text
+        assert "an earlier holder left: flatten of yesterday" in text
+    assert "all positions stay open" in str(refused.value)
+
+
+def test_the_note_goes_with_its_flatten_and_a_lock_that_was_never_taken_is_free(tmp_path: Path) -> None:
+    """Looking leaves nothing behind, and a note that stays would name a flatten that has ended."""
+    lock = AccountLock(tmp_path / "locks", "main")
+    assert not lock.is_held()
+    assert find_held_locks(tmp_path / "locks") == {}
+    assert list(tmp_path.iterdir()) == []
+    lock.acquire("flatten one", 1, lambda: False)
+    assert find_held_locks(tmp_path / "locks") == {"main": f"flatten one (process {os.getpid()})"}
+    lock.release()
+    lock.release()
+    assert not (tmp_path / "locks" / "main.holder").exists()
+    assert find_held_locks(tmp_path / "locks") == {}
 
 
 def test_accounts_do_not_wait_for_each_other(tmp_path: Path) -> None:

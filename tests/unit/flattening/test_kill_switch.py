@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from deepcoin_ops.domain.errors import KillSwitchFailed
-from deepcoin_ops.flattening.kill_switch import LONGEST_REASON, KillSwitch, find_strays
+from deepcoin_ops.flattening.kill_switch import LONGEST_REASON, KillSwitch, find_strays, read_all_notes
 
 NOW = datetime(2026, 11, 23, 15, 4, 5, tzinfo=UTC)
 
@@ -200,6 +201,60 @@ def test_a_file_of_no_account_is_named_as_one_that_stops_nothing(folder: Path, m
     """A misspelt name, made by hand, looks like a stop and is none."""
     assert find_strays(folder, ("main",)) == ()
     main.put_on("ann@desk", "", NOW)
-    for name in ("mian.json", "main", "every.account.json"):
+    for name in ("mian.json", "every.account.json"):
         (folder / name).touch()
-    assert [path.name for path in find_strays(folder, ("main",))] == ["main", "mian.json"]
+    assert [path.name for path in find_strays(folder, ("main",))] == ["mian.json"]
+
+
+@pytest.mark.parametrize("name", ["main", "Main.json", "every.account", "EVERY.ACCOUNT.JSON", "stop everything", "live"])
+def test_a_name_that_no_account_can_have_stops_every_account(main: KillSwitch, folder: Path, name: str) -> None:
+    """Made by hand at night, in capitals or without its ending, it was meant as a stop. `resume` does not remove it."""
+    folder.mkdir(parents=True)
+    (folder / name).touch()
+    for switch in (main, KillSwitch(folder, "other"), KillSwitch(folder, None)):
+        [note] = switch.read_notes()
+        assert (note.account, note.path) == (None, folder / name)
+        assert note.cure.startswith("rm ")
+        assert not switch.take_off()
+    assert find_strays(folder, ("main",)) == ()
+    (folder / name).unlink()
+    (folder / ".swap").touch()
+    assert main.read_notes() == ()
+
+
+def test_a_folder_that_cannot_be_listed_is_on(main: KillSwitch, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name in it may have been meant as a stop."""
+    folder.mkdir(parents=True)
+
+    def refuse(_folder: Path) -> Iterator[Path]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    assert ["cannot be listed" in note.doubt for note in main.read_notes()] == [True]
+
+
+def test_every_switch_of_a_venue_is_read_whatever_the_settings_name(
+    main: KillSwitch, every: KillSwitch, folder: Path
+) -> None:
+    """Another settings file may have accounts that this one has not."""
+    assert read_all_notes(folder) == ()
+    for switch in (main, KillSwitch(folder, "other"), every):
+        switch.put_on("ann@desk", "", NOW)
+    (folder / "Main.json").touch()
+    assert [note.account for note in read_all_notes(folder)] == [None, None, "main", "other"]
+    assert {note.cure for note in read_all_notes(folder)} >= {"deepcoin-ops resume --account other --venue paper"}
+
+
+def test_what_this_user_alone_may_not_enter_is_no_stop(
+    main: KillSwitch, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder is the desk's; its flattens see no switch in it. Another user must not read that it was on already."""
+    folder.mkdir(parents=True)
+
+    def refuse(*_arguments: object, **_more: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(KillSwitchFailed, match=r"could NOT be put on.*as the user that runs the desk"):
+        main.put_on("bob@desk", "", NOW)
