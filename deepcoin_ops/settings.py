@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -196,7 +196,7 @@ def load_settings(environ: Mapping[str, str] = ENVIRONMENT) -> Settings:
     variables, problems = read_variables(environ)
     file = None
     try:
-        file, file_problems = validate_document(read_document(variables.source_path), variables.venue)
+        file, file_problems = validate_document(read_document(variables.source_path), variables.venue, datetime.now(UTC).date())
         problems += file_problems
     except SettingsError as error:
         problems.append(str(error))
