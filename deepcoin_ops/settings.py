@@ -194,9 +194,9 @@ def load_settings(environ: Mapping[str, str] = ENVIRONMENT) -> Settings:
         SettingsError: A line for each thing that is wrong in the environment and in the file.
     """
     variables, problems = read_variables(environ)
-    file = None
+    file, today = None, datetime.now(UTC).date()
     try:
-        file, file_problems = validate_document(read_document(variables.source_path), variables.venue, datetime.now(UTC).date())
+        file, file_problems = validate_document(read_document(variables.source_path), variables.venue, today)
         problems += file_problems
     except SettingsError as error:
         problems.append(str(error))

@@ -330,8 +330,9 @@ def validate_document(document: SettingsDocument, venue: Venue, today: date) -> 
     accounts = document.content.get("accounts")
     sections = accounts.values() if isinstance(accounts, dict) else ()
     prefixes = Counter(str(section.get("credentials_prefix")) for section in sections if isinstance(section, dict))
+    context = _Context(venue, today, prefixes)
     try:
-        settings = SettingsFile.model_validate({**_EMPTY_SECTIONS, **document.content}, context=_Context(venue, today, prefixes))
+        settings = SettingsFile.model_validate({**_EMPTY_SECTIONS, **document.content}, context=context)
     except ValidationError as error:
         told_errors = [told(details, _known_keys) for details in error.errors()]
         return None, [*document.problems, *(document.problem(location, text) for location, text in told_errors)]

@@ -106,7 +106,8 @@ def _check_item(field: _Field, item: str) -> None:
     if not (field.low <= first <= field.high and field.low <= last <= field.high):
         raise CronRefused(f"{field.name} from {field.low} to {field.high}, not {item}", field.cure)
     if high and first == last:
-        raise CronRefused(f"a range from one {field.name} to another, not {item}", f"write {low}; as a range it is every one")
+        cure = f"write {low}; as a range it would be every {field.name}"
+        raise CronRefused(f"a range from one {field.name} to another, not {item}", cure)
     if step is not None:
         _check_step(field, item, first, last, int(step))
 

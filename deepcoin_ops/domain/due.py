@@ -6,7 +6,7 @@ exactly the day that must not read as clean.
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from deepcoin_ops.domain.checks import Finding, FindingKind
 from deepcoin_ops.domain.day import DueTick
@@ -44,15 +44,15 @@ def plan_due(
         now: The time to judge by, aware.
 
     Returns:
-        The tick with its deadline, or None when nothing was due that day.
+        The tick with its deadline, both in UTC, or None when nothing was due that day.
     """
     tick = find_tick(calendar, cron, trading_day) if trading_day >= first_trading_day else None
     if tick is None:
         return None
-    # In absolute time: adding to a local time would be an hour off over a clock change.
-    deadline_s = tick.timestamp() + max_run_time_s
-    deadline_at = datetime.fromtimestamp(deadline_s, tick.tzinfo)
-    return DueTick(tick, deadline_at, is_past=now.timestamp() >= deadline_s)
+    # In UTC: adding to a local time is an hour off over a clock change, and forgets which of two times it is.
+    scheduled_at = tick.astimezone(UTC)
+    deadline_at = scheduled_at + timedelta(seconds=max_run_time_s)
+    return DueTick(scheduled_at, deadline_at, is_past=now >= deadline_at)
 
 
 def find_preflight(calendar: TradingCalendar, cron: str, now: datetime) -> tuple[datetime, timedelta] | None:
@@ -82,8 +82,8 @@ def find_unwatched(first_trading_day: date, today: str) -> Finding | None:
     if today >= first_trading_day.isoformat():
         return None
     text = (
-        f"Nothing is watched before {first_trading_day}, the first trading day: until then no alert says that a flatten did "
-        "not start or is missing. Set schedule.first_trading_day to the day on which the desk begins."
+        f"Nothing is watched before {first_trading_day}, the first trading day. Until then no alert says that a flatten is "
+        "missing or did not start. Set schedule.first_trading_day to the day on which the desk begins."
     )
     return Finding(FindingKind.NOT_WATCHED, False, text)
 

@@ -65,29 +65,32 @@ def find_tick_trouble(calendar: TradingCalendar, cron: str, first_day: date) -> 
     if _apart(nominal, calendar.day_boundary) <= _BOUNDARY_MARGIN:
         return _too_near(calendar, f"{nominal:%H:%M}")
     for change in _list_clock_changes(ZoneInfo(calendar.timezone), first_day):
-        if _apart(nominal, change.time()) > _REACH:
-            continue
-        ticks = list_ticks(cron, calendar.timezone, after=change - 2 * _DAY)
-        trouble = _find_change_trouble(calendar, nominal, takewhile(lambda tick: tick < change + 3 * _DAY, ticks))
-        if trouble is not None:
-            return trouble
+        if _apart(nominal, change.time()) <= _REACH:
+            trouble = _find_change_trouble(calendar, cron, nominal, change)
+            if trouble is not None:
+                return trouble
     return None
 
 
-def _find_change_trouble(calendar: TradingCalendar, nominal: time, ticks: Iterator[datetime]) -> ScheduleTrouble | None:
+def _find_change_trouble(calendar: TradingCalendar, cron: str, nominal: time, change: datetime) -> ScheduleTrouble | None:
     """What is wrong with the ticks around one clock change."""
     days: set[str] = set()
-    for tick in ticks:
+    ticks = list_ticks(cron, calendar.timezone, after=change - 2 * _DAY)
+    for tick in takewhile(lambda tick: tick < change + 3 * _DAY, ticks):
         day, shown = calendar.day_of(tick), f"{tick:%H:%M} on {tick:%Y-%m-%d}"
         if tick.time() < nominal:
             expected = "a time that Dagster does not bring forward when clocks change"
-            return ScheduleTrouble(expected, f"{nominal:%H:%M}, which it fires at {shown}", "move it three hours")
+            return ScheduleTrouble(
+                expected, f"{nominal:%H:%M}, which it fires at {shown}", "choose a time at which no clocks change"
+            )
         starts, ends = (edge.astimezone(UTC) for edge in calendar.window(day))
         if min(tick.astimezone(UTC) - starts, ends - tick.astimezone(UTC)) <= _BOUNDARY_MARGIN:
             return _too_near(calendar, shown)
         if day in days:
             # The schedule's run key is account and day: a second tick would be dropped without a word.
-            return ScheduleTrouble("at most one tick in a trading day", f"a second one at {shown}", "move it three hours")
+            return ScheduleTrouble(
+                "at most one tick in a trading day", f"a second one at {shown}", "choose a time at which no clocks change"
+            )
         days.add(day)
     return None
 
@@ -104,9 +107,7 @@ def _list_clock_changes(zone: ZoneInfo, first_day: date) -> Iterator[datetime]:
     while week < last:
         if _changes(zone, week, _WEEK):
             day = next(day for number in range(7) if _changes(zone, day := week + number * _DAY, _DAY))
-            yield next(
-                hour.astimezone(zone) for number in range(24) if _changes(zone, hour := day + number * _HOUR, _HOUR)
-            )
+            yield next(hour.astimezone(zone) for number in range(24) if _changes(zone, hour := day + number * _HOUR, _HOUR))
         week += _WEEK
 
 

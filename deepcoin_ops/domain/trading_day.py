@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-
 # Days that a desk can mean. Earlier ones would only be empty partitions; later ones are slips of the keyboard.
 EARLIEST_DAY, LATEST_DAY = date(2020, 1, 1), date(2099, 12, 31)
 
