@@ -36,6 +36,7 @@ from deepcoin_ops.domain.trading_day import EARLIEST_DAY, LATEST_DAY, TradingCal
 from deepcoin_ops.settings_document import SettingsDocument
 from deepcoin_ops.settings_instruments import check_instruments
 from deepcoin_ops.settings_problems import Location, describe, did_you_mean, problem, refuse, told
+from deepcoin_ops.settings_storage import find_place_problem
 
 _Word = TypeVar("_Word", bound=StrEnum)
 # A desk prepares its first day this long before; a later one is a slip, and turns off the alerts about missing flattens.
@@ -106,7 +107,7 @@ class AccountSection(_Section):
     cancel_triggers: Annotated[CancelTriggers, _one_of(CancelTriggers)] = CancelTriggers.BY_ID
     cap_notional_usdt: _Usdt = None
     cap_instrument_notional_usdt: _Usdt = None
-    cap_open_instruments: Annotated[int, Field(ge=1)] | None = None
+    cap_open_instruments: Annotated[int, Field(ge=1, le=10_000)] | None = None
     on_cap: Annotated[OnCap, _one_of(OnCap)] = OnCap.REFUSE
     instruments: tuple[str, ...]
 
@@ -285,10 +286,10 @@ class StorageSection(_Section):
 
     @field_validator("tables")
     @classmethod
-    def _is_a_place_without_a_password(cls, place: str | None) -> str | None:
-        if place and (not re.match(r"/|\w[\w+.:-]*://", place) or re.search(r"//[^/]*@|[?#]", place)):
-            expected = "null, an absolute folder, or a URL such as s3://bucket/folder without user, password or query"
-            refuse(problem(expected, "something else (not shown, it may hold a password)"))
+    def _is_a_place_that_can_be_written(cls, place: str | None) -> str | None:
+        trouble = find_place_problem(place) if place else None
+        if trouble is not None:
+            refuse(trouble)
         return place or None
 
 

@@ -24,6 +24,7 @@ _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 # No zone has changed its clocks twice within less.
 _WEEK = timedelta(days=7)
 _ANY_DATE = date(2028, 1, 1)
+_CURE = "choose a time at which no clocks change"
 
 
 @dataclass(frozen=True)
