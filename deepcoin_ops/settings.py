@@ -16,8 +16,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from deepcoin_ops.domain.caps import Caps, OnCap
+from deepcoin_ops.domain.checks import Finding
 from deepcoin_ops.domain.day import DueTick
-from deepcoin_ops.domain.due import plan_due
+from deepcoin_ops.domain.due import find_unwatched, plan_due
 from deepcoin_ops.domain.errors import SettingsError
 from deepcoin_ops.domain.model import Venue
 from deepcoin_ops.domain.orders import CancelOrders, CancelTriggers
@@ -154,6 +155,10 @@ class Settings:
         """What was due on a trading day for every account, by the cron in the settings; None when nothing was."""
         first = self.schedule.first_trading_day.isoformat()
         return plan_due(self.calendar, self.schedule.cron, first, self.max_run_time_s, trading_day, now)
+
+    def find_unwatched(self, now: datetime) -> Finding | None:
+        """What a person has to know as long as the first trading day has not come; None from then on."""
+        return find_unwatched(self.schedule.first_trading_day, self.calendar.day_of(now))
 
     def account(self, name: str | None = None) -> AccountSettings:
         """The account of this name; None means the only one.

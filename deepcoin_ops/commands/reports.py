@@ -117,6 +117,7 @@ class StatusReport:
         ledger_setback: Why nothing is recorded in the ledger, if it is older than its mark; None when it is not.
         stray_kill_files: What lies beside the kill switches and stops nothing.
         untold_alerts: Alerts of the last two days that somebody should have heard of and has not.
+        unwatched: Why no alert says that a flatten is missing; None from the first trading day on.
     """
 
     venue: Venue
@@ -130,6 +131,7 @@ class StatusReport:
     stray_kill_files: tuple[Path, ...]
     accounts: tuple[AccountStatus, ...]
     untold_alerts: tuple[ShownAlert, ...]
+    unwatched: str | None
 
 
 def fetch_plan_report(desk: ReadingDesk, instruments: Sequence[str]) -> PlanReport:
@@ -274,6 +276,8 @@ def read_status_report(settings: Settings, addresses: AlertAddresses) -> StatusR
     A ledger that cannot be read hides what is recorded in it, and not what is armed or stopped.
     """
     is_there, trouble, setback = settings.ledger_path.exists(), None, None
+    now = datetime.now(UTC)
+    unwatched = settings.find_unwatched(now)
     try:
         ledger = History.open_existing(settings.ledger_path, settings.venue)
         with ledger or nullcontext():
@@ -293,7 +297,8 @@ def read_status_report(settings: Settings, addresses: AlertAddresses) -> StatusR
         ledger_setback=setback,
         stray_kill_files=find_strays(settings.kill_folder, tuple(settings.accounts)),
         accounts=accounts,
-        untold_alerts=tuple(read_untold_alerts(settings, addresses, datetime.now(UTC))),
+        untold_alerts=tuple(read_untold_alerts(settings, addresses, now)),
+        unwatched=unwatched.text if unwatched is not None else None,
     )
 
 
