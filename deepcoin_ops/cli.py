@@ -253,6 +253,8 @@ def kill(account: str | None, reason: str) -> None:
 @click.pass_context
 def resume(context: click.Context, account: str | None) -> None:
     """Switch the kill switch off. Sends nothing. Exit code 1: the account, or one of all, is still stopped."""
+    if account == "":  # an unset variable of a script must not switch off every account's
+        raise click.BadParameter("it is empty: name an account, or leave it out for all", param_hint="--account")
     switched = kill_switch.resume(load_settings(), account)
     _print(plain(switched.text).plain)
     context.exit(0 if switched.is_as_asked else NOT_FLAT)

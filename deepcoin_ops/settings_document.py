@@ -48,7 +48,7 @@ def read_document(path: Path) -> SettingsDocument:
         SettingsError: One line: the file is missing, unreadable, not YAML, or not a mapping at its top.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")  # not read_text, which hides what ends a line
     except FileNotFoundError:
         cure = "create it, or name another file in DEEPCOIN_OPS_SETTINGS"
         raise SettingsError(f"{path}: expected a settings file, found none; {cure}") from None

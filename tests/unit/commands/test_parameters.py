@@ -16,9 +16,9 @@ from deepcoin_ops.commands.parameters import Whole, parse_usdt
 
 # None of them is a port, so that no server starts.
 ODD = (
-    ["", " ", "-1", "99999", "9" * 400, "1e999999", "NaN", "inf", "1_0", "\u0663", "0x10", "1:30", "010", "x" * 5000]
-    + ["9999-12-31", "0001-01-01", "2026-02-30", "2019-12-31", "2100-01-01", "today ", "../..", "\u202e", "%s", "::", "[1]"]
-)  # fmt: skip
+    *("", " ", "-1", "99999", "9" * 400, "1e999999", "NaN", "inf", "1_0", "\u0663", "0x10", "1:30", "010", "x" * 5000),
+    *("9999-12-31", "0001-01-01", "2026-02-30", "2019-12-31", "2100-01-01", "today ", "../..", "\u202e", "%s", "::", "[1]"),
+)
 
 
 @pytest.fixture
@@ -87,6 +87,7 @@ def test_no_odd_value_ends_in_a_traceback(run: CliRunner, path: tuple[str, ...],
         (("ledger", "show", "0001-01-01"), "neither a day from 2020-01-01 to 2099-12-31"),
         (("arm", "--cap", "1e400"), "no amount of USDT"),
         (("arm", "--cap", "1_000"), "no amount of USDT"),
+        (("resume", "--account", ""), "it is empty"),
     ],
 )
 def test_a_value_out_of_bounds_is_refused_with_what_may_be_written(
