@@ -99,8 +99,8 @@ def _each_account_option(command: _Command) -> _Command:
     )
 
 
-def _port_option(first: int, default: int, told: str) -> Callable[[_Command], _Command]:
-    return click.option("--port", type=Whole(first, LAST_PORT), default=default, show_default=True, help=told)
+def _port_option(first: int, default: int, where: str) -> Callable[[_Command], _Command]:
+    return click.option("--port", type=Whole(first, LAST_PORT), default=default, show_default=True, help=where)
 
 
 def _json_option(command: _Command) -> _Command:

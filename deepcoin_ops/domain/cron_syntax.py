@@ -17,8 +17,8 @@ _SAMPLE = '"30 23 * * *"'
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _LAST_MINUTE, _LAST_HOUR = 59, 23
-# In March of a leap year Dagster looks past 29 February for the tick before, finds an older one and ends in an error. With
-# one of these days beside the 29th it does not: with the first it looks no farther, from the 28th and last it counts right.
+# In March of a leap year Dagster looks past 29 February for the tick before, finds an older one and ends in an error. Not
+# so with one of these days as well: with the first it looks no farther, from the 28th and the last it counts right.
 _LEAP_DAY, _FEBRUARY = 29, 2
 _DAYS_THAT_HELP = frozenset({1, 28, "l"})
 
@@ -48,9 +48,8 @@ class _Field:
         return self.low + self.words.index(text) if text in self.words else int(text)
 
 
-_DAYS = _Field("day of month", 1, 31, (), r"L", "L is the last day of a month")
 _FIELDS = (
-    _DAYS,
+    _Field("day of month", 1, 31, (), r"L", "L is the last day of a month"),
     _Field("month", 1, 12, _MONTHS, r"(?!)", "1 to 12, or JAN to DEC"),
     _Field("day of week", 0, 7, _WEEKDAYS, r"L[0-6]|[0-6]#[1-5]", "L5 is the last Friday of a month, 5#2 the second"),
 )

@@ -79,19 +79,16 @@ def _find_change_trouble(calendar: TradingCalendar, cron: str, nominal: time, ch
     ticks = list_ticks(cron, calendar.timezone, after=change - 2 * _DAY)
     for tick in takewhile(lambda tick: tick < change + 3 * _DAY, ticks):
         day, shown = calendar.day_of(tick), f"{tick:%H:%M} on {tick:%Y-%m-%d}"
-        if tick.time() < nominal:
+        # A tick that is moved belongs after the change.
+        if tick.time() != nominal and tick.timestamp() <= change.timestamp():
             expected = "a time that Dagster does not bring forward when clocks change"
-            return ScheduleTrouble(
-                expected, f"{nominal:%H:%M}, which it fires at {shown}", "choose a time at which no clocks change"
-            )
+            return ScheduleTrouble(expected, f"{nominal:%H:%M}, which it fires at {shown}", _CURE)
         starts, ends = (edge.astimezone(UTC) for edge in calendar.window(day))
         if min(tick.astimezone(UTC) - starts, ends - tick.astimezone(UTC)) <= _BOUNDARY_MARGIN:
             return _too_near(calendar, shown)
         if day in days:
             # The schedule's run key is account and day: a second tick would be dropped without a word.
-            return ScheduleTrouble(
-                "at most one tick in a trading day", f"a second one at {shown}", "choose a time at which no clocks change"
-            )
+            return ScheduleTrouble("at most one tick in a trading day", f"a second one at {shown}", _CURE)
         days.add(day)
     return None
 

@@ -1,4 +1,4 @@
-"""Before the first trading day nothing is due: whoever looks is told so, by every command that is looked at."""
+"""Before the first trading day nothing is due: every command that a person looks at says so."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def find_unwatched(stand: LiveStand, purpose: CheckPurpose) -> list[Finding]:
 
 
 def test_preflight_finds_that_nothing_is_watched_and_refuses_nothing(tmp_path: Path) -> None:
-    """A flatten by hand is right before the first day; an evening that nobody watches has to be known."""
+    """A flatten by hand is right before the first day; an evening without a watch has to be known."""
     with open_live_stand(tmp_path, SCENARIO, SETTINGS) as stand:
         [finding] = find_unwatched(stand, CheckPurpose.PREFLIGHT)
         assert not finding.is_blocking
@@ -43,8 +43,8 @@ def test_preflight_finds_nothing_of_the_kind_once_the_desk_has_begun(tmp_path: P
         assert find_unwatched(stand, CheckPurpose.PREFLIGHT) == []
 
 
-@pytest.mark.parametrize(("schedule", "is_told"), [(f"{{first_trading_day: {TOMORROW}}}", True), ("{}", False)])
-def test_status_says_that_nothing_is_watched(tmp_path: Path, schedule: str, is_told: bool) -> None:
+@pytest.mark.parametrize(("schedule", "is_said"), [(f"{{first_trading_day: {TOMORROW}}}", True), ("{}", False)])
+def test_status_says_that_nothing_is_watched(tmp_path: Path, schedule: str, is_said: bool) -> None:
     """To a person, and to a program."""
     path = tmp_path / "desk.yaml"
     account = "accounts: {main: {credentials_prefix: DEEPCOIN, instruments: [BTC-USDT-SWAP]}}"
@@ -53,5 +53,5 @@ def test_status_says_that_nothing_is_watched(tmp_path: Path, schedule: str, is_t
     shown = CliRunner(env=environ).invoke(main, ["status"])
     document = CliRunner(env=environ).invoke(main, ["status", "--json"])
     assert shown.exit_code == document.exit_code == 0
-    assert (f"Nothing is watched before {TOMORROW}" in shown.output) is is_told
-    assert (json.loads(document.stdout)["unwatched"] is not None) is is_told
+    assert (f"Nothing is watched before {TOMORROW}" in shown.output) is is_said
+    assert (json.loads(document.stdout)["unwatched"] is not None) is is_said

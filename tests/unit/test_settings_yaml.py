@@ -108,7 +108,7 @@ def test_what_means_something_else_is_refused_with_its_line_and_what_to_write(
     """A cap of 90 that was written as 1:30 holds nothing back, and eight rounds are not ten."""
     with pytest.raises(SettingsError) as caught:
         load(text)
-    assert any(f"desk.yaml:{line}:" in told and words in told for told in str(caught.value).splitlines())
+    assert any(f"desk.yaml:{line}:" in each and words in each for each in str(caught.value).splitlines())
 
 
 def test_a_file_beyond_all_measure_is_refused_before_it_is_parsed(load: Load) -> None:
@@ -142,9 +142,9 @@ def test_a_desk_may_begin_today_or_soon(load: Load, days: int) -> None:
     """It is set up before its first day; until then it hears that nothing is watched."""
     first = TODAY + timedelta(days=days)
     loaded = load(ACCOUNT + f"schedule: {{first_trading_day: {first}}}")
-    told = loaded.find_unwatched(datetime.combine(TODAY, time(12), UTC))
-    assert (told is None) is (days == 0)
-    assert told is None or (str(first) in told.text and not told.is_blocking)
+    finding = loaded.find_unwatched(datetime.combine(TODAY, time(12), UTC))
+    assert (finding is None) is (days == 0)
+    assert finding is None or (str(first) in finding.text and not finding.is_blocking)
 
 
 def test_the_stores_are_those_that_the_libraries_open() -> None:

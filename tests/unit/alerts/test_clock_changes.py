@@ -48,7 +48,7 @@ def load(tmp_path: Path) -> Load:
 def test_no_flatten_is_missed_before_dagster_fires_and_one_is_afterwards(
     load: Load, timezone: str, cron: str, day: str
 ) -> None:
-    """Whoever is woken for a flatten that Dagster starts an hour later closes by hand beside it."""
+    """A person woken an hour before Dagster starts the flatten closes by hand, and then both close."""
     first_day = date.fromisoformat(day) - timedelta(days=1)
     settings = load(timezone, cron, first_day)
     starts, _ends = settings.calendar.window(first_day.isoformat())

@@ -48,7 +48,7 @@ def list_parameters() -> Iterator[tuple[str, tuple[str, ...], click.Parameter]]:
                 yield f"{' '.join(path)} {parameter.name}", path, parameter
 
 
-def assert_told(result: Result, said: str) -> None:
+def assert_ended(result: Result, said: str) -> None:
     """It ended by itself, and says what is wrong in words."""
     assert result.exception is None or isinstance(result.exception, SystemExit), (said, result.exception)
     assert "Traceback" not in result.output
@@ -74,7 +74,7 @@ def test_no_odd_value_ends_in_a_traceback(run: CliRunner, path: tuple[str, ...],
     for values in [ODD] if parameter.nargs == -1 else [[value] for value in ODD]:
         given = [parameter.opts[0], *values] if isinstance(parameter, click.Option) else ["--", *values]
         others = ["--cap", "1"] if path == ("arm",) and parameter.name != "cap_text" else []
-        assert_told(run.invoke(main, [*path, *others, *given]), f"{path} {given}")
+        assert_ended(run.invoke(main, [*path, *others, *given]), f"{path} {given}")
 
 
 @pytest.mark.parametrize(

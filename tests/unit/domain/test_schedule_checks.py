@@ -34,6 +34,7 @@ GOOD = {
     "two hours skipped": ("Antarctica/Troll", "12:00", "30 2 * * *"),
     "half an hour skipped": ("Australia/Lord_Howe", "12:00", "15 2 * * *"),
     "working days only, and clocks that change on Sundays": ("Europe/Dublin", "12:00", "30 1 * * 1-5"),
+    "moved over midnight, and still in its day": ("America/Nuuk", "12:00", "30 23 * * *"),
     "either side of the boundary": ("UTC", "00:00", "16 0 * * *"),
 }
 BAD = {
