@@ -8,12 +8,10 @@ JSON document or nothing; all else is said on standard error.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import UTC, datetime
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -43,6 +41,7 @@ from deepcoin_ops.commands.flatten import FlattenEnding, HandFlatten
 from deepcoin_ops.commands.interrupts import interrupted_once
 from deepcoin_ops.commands.layout import plain
 from deepcoin_ops.commands.ledger_copy import copy_ledger
+from deepcoin_ops.commands.parameters import LAST_PORT, Whole, parse_day_argument, parse_usdt
 from deepcoin_ops.commands.progress import WatcherConsole, show_progress
 from deepcoin_ops.commands.reports import fetch_plan_report, read_day_report, read_status_report
 from deepcoin_ops.commands.tables import (
@@ -107,13 +106,17 @@ def _venue_option(default: str) -> Callable[[_Command], _Command]:
     return click.option("--venue", type=choice, help=f"Which venue; left out: {default}.")
 
 
+def _port_option(first: int, default: int, where: str) -> Callable[[_Command], _Command]:
+    return click.option("--port", type=Whole(first, LAST_PORT), default=default, show_default=True, help=where)
+
+
 def _json_option(command: _Command) -> _Command:
     told = "Print one JSON document on standard output and nothing else there."
     return click.option("--json", "is_json", is_flag=True, help=told)(command)
 
 
 @main.command()
-@click.option("--port", default=8788, show_default=True, help="Where on loopback; 0 for a free one.")
+@_port_option(0, 8788, "Where on loopback; 0 for a free one.")
 @click.option("--scenario", default="demo", show_default=True, metavar="NAME", help="demo, or a YAML file of a scenario.")
 def paper(port: int, scenario: str) -> None:
     """Run the paper exchange until Ctrl-C."""
@@ -178,7 +181,7 @@ def show(context: click.Context, account: str | None, is_json: bool, day: str) -
     settings = load_settings()
     if account is not None:
         settings.account(account)
-    report = read_day_report(settings, _parse_day(settings, day), account)
+    report = read_day_report(settings, parse_day_argument(settings, day), account)
     _print(build_day_document(report) if is_json else build_day_tables(report))
     context.exit(NOT_FLAT if report.altered or report.ledger_setback else 0)
 
@@ -193,7 +196,7 @@ def preflight(context: click.Context, account: str | None, is_json: bool) -> Non
     Exit code 0: it would; 1: it would not, for an account or all.
     """
     settings = load_settings()
-    names = [settings.account(account).name] if account else list(settings.accounts)
+    names = list(settings.accounts) if account is None else [settings.account(account).name]
     checks = {name: check_account(settings, name, CheckPurpose.PREFLIGHT, _say_progress) for name in names}
     _print(build_checks_document(checks) if is_json else build_check_tables(checks))
     context.exit(0 if all(check.is_passed for check in checks.values()) else NOT_FLAT)
@@ -202,13 +205,13 @@ def preflight(context: click.Context, account: str | None, is_json: bool) -> Non
 @main.command()
 @_account_option
 @click.option("--cap", "cap_text", required=True, metavar="USDT", help="The most notional that one flatten may close.")
-@click.option("--days", type=click.IntRange(1, 90), default=30, show_default=True, help="For how long.")
+@click.option("--days", type=Whole(1, 90), default=30, show_default=True, help="For how long.")
 @click.option("--yes-uid", metavar="UID", help="The account's uid, for automation; otherwise it has to be typed.")
 @click.option("--trust-url", metavar="URL", help="Arm for this address, which is not the exchange's own.")
 def arm(account: str | None, cap_text: str, days: int, yes_uid: str | None, trust_url: str | None) -> None:
     """Let flattens of a live account send, for some days: shows the account, then asks for its uid."""
     settings = load_settings()
-    proposal = propose_arming(settings, account, _parse_usdt(cap_text), days, trust_url)
+    proposal = propose_arming(settings, account, parse_usdt(cap_text), days, trust_url)
     _print(build_proposal_tables(proposal))
     typed = yes_uid if yes_uid is not None else click.prompt("Type the account's uid to arm it", err=True)
     path = confirm_arming(settings, proposal, typed)
@@ -258,6 +261,8 @@ def kill(context: click.Context, account: str | None, venue: str | None, reason:
 @click.pass_context
 def resume(context: click.Context, account: str | None, venue: str | None) -> None:
     """Switch one kill switch off. Sends nothing. Exit code 1: the account, or one of all, is still stopped."""
+    if account == "":  # an unset variable of a script must not switch off every account's
+        raise click.BadParameter("it is empty: name an account, or leave it out for all", param_hint="--account")
     switched = kill_switch.resume(load_settings(), account, Venue(venue) if venue else None)
     _print(plain(switched.text).plain)
     context.exit(0 if switched.is_as_asked else NOT_FLAT)
@@ -313,7 +318,7 @@ def alerts(context: click.Context, is_shown: bool, is_test: bool, is_json: bool)
 
 
 @main.command()
-@click.option("--port", default=3000, show_default=True, help="Where on loopback Dagster's page is served.")
+@_port_option(1, 3000, "Where on loopback Dagster's page is served.")
 @click.pass_context
 def dev(context: click.Context, port: int) -> None:
     """Run the paper exchange and Dagster's page until Ctrl-C."""
@@ -323,7 +328,7 @@ def dev(context: click.Context, port: int) -> None:
 
 
 @main.command()
-@click.option("--port", default=3001, show_default=True, help="Where on loopback the read-only page is served.")
+@_port_option(1, 3001, "Where on loopback the read-only page is served.")
 @click.pass_context
 def viewer(context: click.Context, port: int) -> None:
     """Run a page over the same state that shows everything and launches nothing, without any key, until Ctrl-C."""
@@ -374,27 +379,6 @@ def _print(shown: str | RenderableType) -> None:
 
 def _say_progress(progress: Progress) -> None:
     click.echo(progress.text, err=True)
-
-
-def _parse_usdt(text: str) -> Decimal:
-    try:
-        amount = Decimal(text)
-        if amount.is_finite() and amount > 0:
-            return amount
-    except InvalidOperation:
-        pass
-    raise click.BadParameter(f"{text!r} is no amount of USDT above 0, such as 250000", param_hint="--cap")
-
-
-def _parse_day(settings: Settings, text: str) -> str:
-    if text == "today":
-        return settings.calendar.day_of(datetime.now(UTC))
-    try:
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
-            return date.fromisoformat(text).isoformat()
-    except ValueError:
-        pass
-    raise click.BadParameter(f"{text!r} is neither a day such as 2026-03-01 nor today", param_hint="DAY")
 
 
 def _fail(error: DeepcoinOpsError) -> NoReturn:

@@ -10,14 +10,15 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from deepcoin_ops.domain.caps import Caps, OnCap
+from deepcoin_ops.domain.checks import Finding
 from deepcoin_ops.domain.day import DueTick
-from deepcoin_ops.domain.due import plan_due
+from deepcoin_ops.domain.due import find_unwatched, plan_due
 from deepcoin_ops.domain.errors import SettingsError
 from deepcoin_ops.domain.model import Venue
 from deepcoin_ops.domain.orders import CancelOrders, CancelTriggers
@@ -168,6 +169,10 @@ class Settings:
         first = self.schedule.first_trading_day.isoformat()
         return plan_due(self.calendar, self.schedule.cron, first, self.max_run_time_s, trading_day, now)
 
+    def find_unwatched(self, now: datetime) -> Finding | None:
+        """What a person has to know as long as the first trading day has not come; None from then on."""
+        return find_unwatched(self.schedule.first_trading_day, self.calendar.day_of(now))
+
     def account(self, name: str | None = None) -> AccountSettings:
         """The account of this name; None means the only one.
 
@@ -207,9 +212,9 @@ def load_settings(environ: Mapping[str, str] = ENVIRONMENT) -> Settings:
         SettingsError: A line for each thing that is wrong in the environment and in the file.
     """
     variables, problems = read_variables(environ)
-    file = None
+    file, today = None, datetime.now(UTC).date()
     try:
-        file, file_problems = validate_document(read_document(variables.source_path), variables.venue)
+        file, file_problems = validate_document(read_document(variables.source_path), variables.venue, today)
         problems += file_problems
     except SettingsError as error:
         problems.append(str(error))

@@ -13,6 +13,7 @@ import yaml
 
 from deepcoin_ops.domain.errors import SettingsError
 from deepcoin_ops.settings_problems import Location, describe, dotted, sentence
+from deepcoin_ops.settings_yaml import find_text_problem, load_strictly
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def read_document(path: Path) -> SettingsDocument:
         SettingsError: One line: the file is missing, unreadable, not YAML, or not a mapping at its top.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes().decode("utf-8-sig")  # not read_text, which hides what ends a line
     except FileNotFoundError:
         cure = "create it, or name another file in DEEPCOIN_OPS_SETTINGS"
         raise SettingsError(f"{path}: expected a settings file, found none; {cure}") from None
@@ -56,13 +57,16 @@ def read_document(path: Path) -> SettingsDocument:
         raise SettingsError(f"{path}: expected a readable file, found {error.strerror}; {cure}") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: expected UTF-8 text, found other bytes at offset {error.start}") from None
+    problem = find_text_problem(text)
+    if problem is not None:
+        raise SettingsError(f"{path}:{problem.line}: {sentence(problem.expected, problem.found, problem.cure)}")
     try:
-        root, content = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+        root, content = load_strictly(text)
     except yaml.MarkedYAMLError as error:
         # Only the parser's own words: its full message quotes the line, and a line may hold a secret.
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise SettingsError(f"{path}:{line}: expected YAML, found a fault: {error.problem}") from None
-    except (yaml.YAMLError, ValueError):
+    except yaml.YAMLError:
         raise SettingsError(f"{path}: expected YAML, found text that cannot be read as such") from None
     if not isinstance(content, dict):
         raise SettingsError(f"{path}:1: expected a mapping of keys at the top, found {describe(content)}")

@@ -10,13 +10,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
-from zoneinfo import ZoneInfo, available_timezones
 
-from cronsim import CronSim, CronSimError
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -29,17 +27,20 @@ from pydantic import (
 )
 
 from deepcoin_ops.domain.caps import OnCap
+from deepcoin_ops.domain.cron_syntax import CronRefused, check_cron
 from deepcoin_ops.domain.model import Venue
 from deepcoin_ops.domain.orders import CancelOrders, CancelTriggers
-from deepcoin_ops.domain.trading_day import TradingCalendar
+from deepcoin_ops.domain.schedule_checks import ScheduleTrouble, find_boundary_trouble, find_tick_trouble
+from deepcoin_ops.domain.timezones import is_desk_timezone, list_desk_timezones
+from deepcoin_ops.domain.trading_day import EARLIEST_DAY, LATEST_DAY, TradingCalendar, parse_day
 from deepcoin_ops.settings_document import SettingsDocument
 from deepcoin_ops.settings_instruments import check_instruments
 from deepcoin_ops.settings_problems import Location, describe, did_you_mean, problem, refuse, told
+from deepcoin_ops.settings_storage import find_place_problem
 
 _Word = TypeVar("_Word", bound=StrEnum)
-_BOUNDARY_MARGIN = timedelta(minutes=15)
-# A leap year, so that every date comes; fixed, so that a file that was good yesterday is good today.
-_CHECKED_YEAR = 2028
+# A desk prepares its first day this long before; a later one is a slip, and turns off the alerts about missing flattens.
+_FURTHEST_START = timedelta(days=31)
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class _Context:
     """What a check needs to know beside the value it is given."""
 
     venue: Venue
+    today: date
     prefix_counts: Counter[str]
 
 
@@ -105,7 +107,7 @@ class AccountSection(_Section):
     cancel_triggers: Annotated[CancelTriggers, _one_of(CancelTriggers)] = CancelTriggers.BY_ID
     cap_notional_usdt: _Usdt = None
     cap_instrument_notional_usdt: _Usdt = None
-    cap_open_instruments: Annotated[int, Field(ge=1)] | None = None
+    cap_open_instruments: Annotated[int, Field(ge=1, le=10_000)] | None = None
     on_cap: Annotated[OnCap, _one_of(OnCap)] = OnCap.REFUSE
     instruments: tuple[str, ...]
 
@@ -151,7 +153,7 @@ class ScheduleSection(_Section):
     `cron`, `day_boundary`, where a new trading day begins, and `credentials_check` are local times of `timezone`.
     """
 
-    # Days before this one have no partition, so nothing can be rebuilt for them.
+    # Days before this one have no partition, so nothing can be rebuilt for them, and nothing is due.
     first_trading_day: date = date(2026, 1, 1)
     timezone: str = "UTC"
     day_boundary: time = time(0)
@@ -165,12 +167,23 @@ class ScheduleSection(_Section):
         """How late a tick may still start a flatten, in seconds."""
         return self.max_lateness_minutes * 60
 
+    @field_validator("first_trading_day", mode="before")
+    @classmethod
+    def _is_a_day_that_has_come_or_comes_soon(cls, found: object, info: ValidationInfo[_Context | None]) -> date:
+        day = found if isinstance(found, date) else parse_day(found) if isinstance(found, str) else None
+        if day is None:
+            refuse(problem(f"a day from {EARLIEST_DAY} to {LATEST_DAY}, such as 2026-03-01", describe(found)))
+        if info.context is not None and day > (latest := info.context.today + _FURTHEST_START):
+            cure = "before it nothing is watched: write the day on which the desk begins"
+            refuse(problem(f"a day up to {latest}, 31 days from now", str(day), cure))
+        return day
+
     @field_validator("timezone")
     @classmethod
     def _is_a_timezone(cls, name: str) -> str:
-        if name not in available_timezones():
-            cure = did_you_mean(name, available_timezones())
-            refuse(problem("an IANA timezone such as UTC or Europe/London", describe(name), cure))
+        if not is_desk_timezone(name):
+            cure = did_you_mean(name, list_desk_timezones())
+            refuse(problem("UTC or an IANA timezone with its region, such as Europe/London", describe(name), cure))
         return name
 
     @field_validator("day_boundary", "credentials_check", mode="before")
@@ -178,57 +191,40 @@ class ScheduleSection(_Section):
     def _is_a_time_of_day(cls, found: object) -> time:
         if isinstance(found, time):
             return found
-        if not isinstance(found, str) or not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", found):
-            # Without quotes YAML reads 17:00 as a number to the base 60.
+        if not isinstance(found, str) or not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", found):
             refuse(problem('a time from "00:00" to "23:59", in quotes', describe(found)))
         return time.fromisoformat(found)
 
     @field_validator("day_boundary")
     @classmethod
     def _comes_once_every_day(cls, boundary: time, info: ValidationInfo) -> time:
-        if "timezone" not in info.data:
-            return boundary
-        zone = ZoneInfo(info.data["timezone"])
-        for day in (date(_CHECKED_YEAR, 1, 1) + timedelta(days=number) for number in range(366)):
-            # A time that a clock change skips or repeats has two offsets; calendars differ on what it then means.
-            first, second = (datetime.combine(day, boundary.replace(fold=fold), zone) for fold in (0, 1))
-            if first.utcoffset() != second.utcoffset():
-                refuse(
-                    problem("a time at which no clocks change", f"{boundary:%H:%M}, not once on {day}", "move it an hour")
-                )
+        if "timezone" in info.data:
+            calendar = TradingCalendar(info.data["timezone"], boundary)
+            _refuse_trouble(find_boundary_trouble(calendar, _first_day(info)))
         return boundary
 
     @field_validator("cron")
     @classmethod
     def _fires_once_a_day_away_from_its_boundary(cls, cron: str, info: ValidationInfo) -> str:
-        _check_cron_fields(cron)
-        if not {"timezone", "day_boundary"} <= info.data.keys():
-            return cron
-        calendar = TradingCalendar(info.data["timezone"], info.data["day_boundary"])
-        days: set[str] = set()
-        for tick in CronSim(cron, datetime(_CHECKED_YEAR, 1, 1, tzinfo=ZoneInfo(calendar.timezone))):
-            if tick.year > _CHECKED_YEAR:
-                break
-            day = calendar.day_of(tick)
-            starts, ends = (edge.astimezone(UTC) for edge in calendar.window(day))
-            if min(tick.astimezone(UTC) - starts, ends - tick.astimezone(UTC)) <= _BOUNDARY_MARGIN:
-                boundary = f"more than 15 minutes from the day boundary {calendar.day_boundary:%H:%M}"
-                refuse(problem(f"ticks {boundary}", f"one at {tick:%H:%M}", "move one of the two"))
-            if day in days:
-                # The schedule's run key is account and day: a second tick would be dropped without a word.
-                refuse(problem("at most one tick in a trading day", f"a second one at {tick:%H:%M}"))
-            days.add(day)
+        try:
+            check_cron(cron)
+        except CronRefused as error:
+            refuse(problem(error.expected, describe(cron), error.cure))
+        if {"timezone", "day_boundary"} <= info.data.keys():
+            calendar = TradingCalendar(info.data["timezone"], info.data["day_boundary"])
+            _refuse_trouble(find_tick_trouble(calendar, cron, _first_day(info)))
         return cron
 
 
-def _check_cron_fields(cron: str) -> None:
-    expected = 'five cron fields: minute, hour, day of month, month, day of week, such as "30 23 * * *"'
-    if len(cron.split()) != 5:  # the library accepts a sixth, seconds, which the scheduler does not
-        refuse(problem(expected, describe(cron)))
-    try:
-        CronSim(cron, datetime(_CHECKED_YEAR, 1, 1, tzinfo=UTC))
-    except CronSimError as error:
-        refuse(problem(expected, describe(cron), f"{error} is what is wrong with it"))
+def _first_day(info: ValidationInfo) -> date:
+    """From when on clock changes matter; a day that is wrong itself is refused by its own check."""
+    day: date = info.data.get("first_trading_day", ScheduleSection.model_fields["first_trading_day"].default)
+    return day
+
+
+def _refuse_trouble(trouble: ScheduleTrouble | None) -> None:
+    if trouble is not None:
+        refuse(problem(trouble.expected, trouble.found, trouble.cure))
 
 
 class PaceSection(_Section):
@@ -290,10 +286,10 @@ class StorageSection(_Section):
 
     @field_validator("tables")
     @classmethod
-    def _is_a_place_without_a_password(cls, place: str | None) -> str | None:
-        if place and (not re.match(r"/|\w[\w+.:-]*://", place) or re.search(r"//[^/]*@|[?#]", place)):
-            expected = "null, an absolute folder, or a URL such as s3://bucket/folder without user, password or query"
-            refuse(problem(expected, "something else (not shown, it may hold a password)"))
+    def _is_a_place_that_can_be_written(cls, place: str | None) -> str | None:
+        trouble = find_place_problem(place) if place else None
+        if trouble is not None:
+            refuse(trouble)
         return place or None
 
 
@@ -321,12 +317,13 @@ class SettingsFile(_Section):
 _EMPTY_SECTIONS: dict[object, object] = {name: {} for name in SettingsFile.model_fields if name != "accounts"}
 
 
-def validate_document(document: SettingsDocument, venue: Venue) -> tuple[SettingsFile | None, list[str]]:
+def validate_document(document: SettingsDocument, venue: Venue, today: date) -> tuple[SettingsFile | None, list[str]]:
     """Check a settings file against everything that is known about settings.
 
     Args:
         document: The file.
         venue: The venue the settings are for: the exchange's lower bounds hold on the live one only.
+        today: The date, which bounds the first trading day.
 
     Returns:
         The settings and no problem, or None and a line for every problem.
@@ -334,8 +331,9 @@ def validate_document(document: SettingsDocument, venue: Venue) -> tuple[Setting
     accounts = document.content.get("accounts")
     sections = accounts.values() if isinstance(accounts, dict) else ()
     prefixes = Counter(str(section.get("credentials_prefix")) for section in sections if isinstance(section, dict))
+    context = _Context(venue, today, prefixes)
     try:
-        settings = SettingsFile.model_validate({**_EMPTY_SECTIONS, **document.content}, context=_Context(venue, prefixes))
+        settings = SettingsFile.model_validate({**_EMPTY_SECTIONS, **document.content}, context=context)
     except ValidationError as error:
         told_errors = [told(details, _known_keys) for details in error.errors()]
         return None, [*document.problems, *(document.problem(location, text) for location, text in told_errors)]

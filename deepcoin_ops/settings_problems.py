@@ -31,6 +31,12 @@ _EXPECTED_BY_TYPE = {
     "string_type": "text, in quotes if it looks like something else",
     "too_short": "at least one",
 }
+# A word of YAML 1.1, a number with a leading zero or in quotes: all of them are text here.
+_CURE_BY_TYPE = {
+    "bool_type": "write true or false, in lower case and without quotes",
+    "float_type": "write decimal digits with a point, such as 1.5, without quotes, leading zeros, _, : or e",
+    "int_type": "write decimal digits alone, such as 10, without quotes, leading zeros, _ or :",
+}
 
 
 def problem(expected: str, found: str, cure: str = "", at: Location = ()) -> InitErrorDetails:
@@ -70,7 +76,8 @@ def told(error: ErrorDetails, known_keys: Callable[[Location], Iterable[str]]) -
     expected = _EXPECTED_BY_TYPE.get(error["type"], error["msg"].removeprefix("Input should be "))
     if location[-1] == "credentials_prefix":
         return location, sentence(expected, "something else (not shown, it may be a secret)")
-    return location, sentence(expected, describe(error["input"]))
+    cure = _CURE_BY_TYPE.get(error["type"], "") if isinstance(error["input"], str) else ""
+    return location, sentence(expected, describe(error["input"]), cure)
 
 
 def sentence(expected: str, found: str, cure: str = "") -> str:

@@ -119,6 +119,7 @@ class StatusReport:
         stray_kill_files: Switches of accounts that are not configured.
         other_kill_notes: What stops sends on the venue that is not in use, of whatever account.
         untold_alerts: Alerts of the last two days that somebody should have heard of and has not.
+        unwatched: Why no alert says that a flatten is missing; None from the first trading day on.
     """
 
     venue: Venue
@@ -134,6 +135,7 @@ class StatusReport:
     other_kill_notes: tuple[KillNote, ...]
     accounts: tuple[AccountStatus, ...]
     untold_alerts: tuple[ShownAlert, ...]
+    unwatched: str | None
 
 
 def fetch_plan_report(desk: ReadingDesk, instruments: Sequence[str]) -> PlanReport:
@@ -278,6 +280,8 @@ def read_status_report(settings: Settings, addresses: AlertAddresses) -> StatusR
     A ledger that cannot be read hides what is recorded in it, and not what is armed or stopped.
     """
     is_there, trouble, setback = settings.ledger_path.exists(), None, None
+    now = datetime.now(UTC)
+    unwatched = settings.find_unwatched(now)
     try:
         ledger = History.open_existing(settings.ledger_path, settings.venue)
         with ledger or nullcontext():
@@ -300,7 +304,8 @@ def read_status_report(settings: Settings, addresses: AlertAddresses) -> StatusR
         stray_kill_files=find_strays(settings.kill_folder, tuple(settings.accounts)),
         other_kill_notes=read_all_notes(find_kill_folder(settings.state_folder, other)),
         accounts=accounts,
-        untold_alerts=tuple(read_untold_alerts(settings, addresses, datetime.now(UTC))),
+        untold_alerts=tuple(read_untold_alerts(settings, addresses, now)),
+        unwatched=unwatched.text if unwatched is not None else None,
     )
 
 

@@ -146,6 +146,8 @@ def build_status_tables(report: StatusReport) -> RenderableType:
     doubts = _build_setback(report.ledger_setback)
     if report.ledger_trouble:
         doubts.append(plain(f"LEDGER NOT READ, so what was flattened is not known: {report.ledger_trouble}", BAD))
+    if report.unwatched:
+        doubts.append(plain(report.unwatched, BAD))
     strays = {str(path): "is no account's switch" for path in report.stray_kill_files}
     untold = {each.entry.key: f"{each.state}: {each.entry.title}" for each in report.untold_alerts}
     is_known = report.ledger_trouble is None

@@ -44,6 +44,7 @@ class FindingKind(StrEnum):
     KILL_SWITCH_ON:      somebody has stopped all sending.
     CAP_EXCEEDED:        what is open is more than a cap allows: in all, in one instrument, or in the number of instruments.
     NOTIONAL_UNKNOWN:    a cap is set and what is open cannot be priced.
+    NOT_WATCHED:         the first trading day has not come, so that no alert says that a flatten is missing.
     """
 
     CREDENTIALS_MISSING = "CREDENTIALS_MISSING"
@@ -61,6 +62,7 @@ class FindingKind(StrEnum):
     KILL_SWITCH_ON = "KILL_SWITCH_ON"
     CAP_EXCEEDED = "CAP_EXCEEDED"
     NOTIONAL_UNKNOWN = "NOTIONAL_UNKNOWN"
+    NOT_WATCHED = "NOT_WATCHED"
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ class DayFlatten:
 class DueTick:
     """The tick of the schedule that a trading day has, and when a flatten for it has to have ended.
 
-    `is_past` tells whether that deadline had passed when the day was looked at.
+    Both are in UTC. `is_past` says whether that deadline had passed when the day was looked at.
     """
 
     scheduled_at: datetime

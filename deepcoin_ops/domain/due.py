@@ -6,12 +6,11 @@ exactly the day that must not read as clean.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, date, datetime, timedelta
 
-from cronsim import CronSim
-
+from deepcoin_ops.domain.checks import Finding, FindingKind
 from deepcoin_ops.domain.day import DueTick
+from deepcoin_ops.domain.ticks import list_ticks
 from deepcoin_ops.domain.trading_day import TradingCalendar
 
 # Once while there is time to mend a key or an arming, and once shortly before, for what has changed since.
@@ -21,9 +20,9 @@ PREFLIGHT_LEADS = (timedelta(hours=1), timedelta(minutes=10))
 def find_tick(calendar: TradingCalendar, cron: str, trading_day: str) -> datetime | None:
     """The tick inside a trading day's window, aware, or None on a day without one."""
     starts, ends = calendar.window(trading_day)
-    # The library names ticks after the moment it is given; one on the boundary itself is refused by the settings.
-    tick = next(CronSim(cron, starts), None)
-    return tick if tick is not None and tick.timestamp() < ends.timestamp() else None
+    # A tick on the boundary itself is refused by the settings.
+    tick = next(list_ticks(cron, calendar.timezone, after=starts))
+    return tick if tick.timestamp() < ends.timestamp() else None
 
 
 def plan_due(
@@ -45,15 +44,15 @@ def plan_due(
         now: The time to judge by, aware.
 
     Returns:
-        The tick with its deadline, or None when nothing was due that day.
+        The tick with its deadline, both in UTC, or None when nothing was due that day.
     """
     tick = find_tick(calendar, cron, trading_day) if trading_day >= first_trading_day else None
     if tick is None:
         return None
-    # In absolute time: adding to a local time would be an hour off over a clock change.
-    deadline_s = tick.timestamp() + max_run_time_s
-    deadline_at = datetime.fromtimestamp(deadline_s, tick.tzinfo)
-    return DueTick(tick, deadline_at, is_past=now.timestamp() >= deadline_s)
+    # In UTC: adding to a local time is an hour off over a clock change, and forgets which of two times it is.
+    scheduled_at = tick.astimezone(UTC)
+    deadline_at = scheduled_at + timedelta(seconds=max_run_time_s)
+    return DueTick(scheduled_at, deadline_at, is_past=now >= deadline_at)
 
 
 def find_preflight(calendar: TradingCalendar, cron: str, now: datetime) -> tuple[datetime, timedelta] | None:
@@ -67,12 +66,26 @@ def find_preflight(calendar: TradingCalendar, cron: str, now: datetime) -> tuple
     Returns:
         The tick, and which of `PREFLIGHT_LEADS` has begun; None when the tick is farther away.
     """
-    tick = next(CronSim(cron, now.astimezone(ZoneInfo(calendar.timezone))), None)
-    if tick is None:
-        return None
+    tick = next(list_ticks(cron, calendar.timezone, after=now))
     left = timedelta(seconds=tick.timestamp() - now.timestamp())
     begun = [lead for lead in PREFLIGHT_LEADS if left <= lead]
     return (tick, min(begun)) if begun else None
+
+
+def find_unwatched(first_trading_day: date, today: str) -> Finding | None:
+    """What a person has to know as long as nothing is due; None from the first trading day on.
+
+    Args:
+        first_trading_day: Nothing is due on the days before it.
+        today: The running trading day.
+    """
+    if today >= first_trading_day.isoformat():
+        return None
+    text = (
+        f"Nothing is watched before {first_trading_day}, the first trading day. Until then no alert says that a flatten is "
+        "missing or did not start. Set schedule.first_trading_day to the day on which the desk begins."
+    )
+    return Finding(FindingKind.NOT_WATCHED, False, text)
 
 
 def find_ended_days(calendar: TradingCalendar, now: datetime, count: int) -> list[str]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
+
+# Days that a desk can mean. Earlier ones would only be empty partitions; later ones are slips of the keyboard.
+EARLIEST_DAY, LATEST_DAY = date(2020, 1, 1), date(2099, 12, 31)
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,17 @@ class TradingCalendar:
         zone = ZoneInfo(self.timezone)
         starts, ends = (datetime.combine(day, self.day_boundary, zone) for day in (first, first + timedelta(days=1)))
         return starts, ends
+
+
+def parse_day(text: str) -> date | None:
+    """Read a trading day that a person wrote as `YYYY-MM-DD`; None where the text is no day that a desk can mean."""
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
+        return None
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day if EARLIEST_DAY <= day <= LATEST_DAY else None
 
 
 def list_days(first_day: str, last_day: str) -> list[str]:

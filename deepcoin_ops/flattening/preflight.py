@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from deepcoin_ops.domain.checks import AccountCheck, CheckPurpose, Finding, FindingKind
@@ -54,6 +55,9 @@ def check_account(
     except GuardRefused as error:
         # The address itself is not trusted, or the pace cannot be kept.
         check = _build_unasked(settings, purpose, FindingKind.ACCOUNT_UNREADABLE, str(error))
+    unwatched = settings.find_unwatched(check.checked_at) if purpose is CheckPurpose.PREFLIGHT else None
+    if unwatched is not None:
+        check = replace(check, findings=(*check.findings, unwatched))
     with Ledger.open(settings.ledger_path, settings.venue) as ledger:
         ledger.record_check(name, trading_day, check)
     return check

@@ -149,7 +149,11 @@ def read_scenario(path: Path) -> Scenario:
     Raises:
         ValueError: An unknown key, a missing one or a wrong value; the message names each.
     """
-    return TypeAdapter(Scenario).validate_python(yaml.safe_load(path.read_text("utf-8")))
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(f"it is no YAML, or nested too deep: {error}") from None
+    return TypeAdapter(Scenario).validate_python(content)
 
 
 def build_demo_scenario(account: str = "main") -> Scenario:

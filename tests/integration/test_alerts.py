@@ -26,7 +26,7 @@ from deepcoin_ops.settings import load_settings, resolve_alert_addresses
 BTC, ETH = "BTC-USDT-SWAP", "ETH-USDT-SWAP"
 HELD = (position(BTC, "PAPER-1", "500"), position(ETH, "PAPER-2", "90.5", "short"))
 # Nothing was due yet, so that only the flattens of these tests are told.
-NOT_BEGUN = SETTINGS + "schedule: {first_trading_day: 2099-01-01}\n"
+NOT_BEGUN = SETTINGS + f"schedule: {{first_trading_day: {datetime.now(UTC).date() + timedelta(days=7)}}}\n"
 
 Begin = Callable[..., tuple[PaperExchange, dict[str, str]]]
 

@@ -104,8 +104,8 @@ BAD_FILES = {
     "timezone in lower case": (ACCOUNT + "schedule: {timezone: utc}", "schedule.timezone", "did you mean UTC?"),
     "too few cron fields": (ACCOUNT + "schedule: {cron: 30 23 * *}", "schedule.cron", "five cron fields"),
     "cron with seconds": (ACCOUNT + "schedule: {cron: 0 30 23 * * *}", "schedule.cron", "five cron fields"),
-    "cron out of range": (ACCOUNT + "schedule: {cron: 61 23 * * *}", "schedule.cron", "Bad minute"),
-    "cron that never fires": (ACCOUNT + "schedule: {cron: 0 12 30 2 *}", "schedule.cron", "five cron fields"),
+    "cron out of range": (ACCOUNT + "schedule: {cron: 61 23 * * *}", "schedule.cron", "0 to 59"),
+    "cron that never fires": (ACCOUNT + "schedule: {cron: 0 12 30 2 *}", "schedule.cron", "no such day"),
     "cron before the boundary": (ACCOUNT + "schedule: {cron: 45 23 * * *}", "schedule.cron", "boundary 00:00"),
     "cron after the boundary": (ACCOUNT + "schedule: {cron: 10 0 * * *}", "schedule.cron", "boundary 00:00"),
     "default cron at a new boundary": (ACCOUNT + 'schedule: {day_boundary: "23:30"}', "schedule.cron", "23:30"),
@@ -116,13 +116,12 @@ BAD_FILES = {
         "03:00",
     ),
     "two ticks in a day": (ACCOUNT + "schedule: {cron: 0 8-9 * * *}", "schedule.cron", "at most one tick"),
-    "boundary without quotes": (ACCOUNT + "schedule: {day_boundary: 17:00}", "schedule.day_boundary", "in quotes"),
     "boundary out of range": (ACCOUNT + 'schedule: {day_boundary: "24:00"}', "schedule.day_boundary", "23:59"),
     "no lateness": (ACCOUNT + "schedule: {max_lateness_minutes: 0}", "schedule.max_lateness_minutes", "greater than"),
     "negative settle": (ACCOUNT + "flatten: {settle_s: -1}", "flatten.settle_s", "greater than or equal to 0"),
     "fraction of a round": (ACCOUNT + "flatten: {max_rounds: 1.5}", "flatten.max_rounds", "a whole number"),
     "too many in flight": (ACCOUNT + "flatten: {max_in_flight: 4}", "flatten.max_in_flight", "less than or equal to 3"),
-    "endless deadline": (ACCOUNT + "flatten: {max_deadline_s: .inf}", "flatten.max_deadline_s", "a finite number"),
+    "endless deadline": (ACCOUNT + "flatten: {max_deadline_s: .inf}", "flatten.max_deadline_s", "a number"),
     "spacing of nothing": (ACCOUNT + "pace: {close_spacing_s: 0}", "pace.close_spacing_s", "greater than 0"),
     "number in quotes": (ACCOUNT + 'pace: {margin_ms: "60"}', "pace.margin_ms", "a number"),
     "too wide a clock offset": (ACCOUNT + "exchange: {max_clock_offset_s: 60}", "max_clock_offset_s", "equal to 30"),
@@ -197,7 +196,6 @@ UNREADABLE = {
     "empty": (b"", "a mapping of keys at the top"),
     "a list": (b"- accounts", "a mapping of keys at the top"),
     "not YAML": (b"accounts: {main: [", "expected YAML"),
-    "an impossible date": (b"accounts: 2026-13-45", "expected YAML"),
     "an unknown tag": (b"accounts: !python/object:os.system {}", "expected YAML"),
     "control characters": (b"accounts: \x07", "expected YAML"),
     "not text": (b"accounts: \xff\xfe", "expected UTF-8"),
@@ -319,8 +317,12 @@ def test_loading_creates_nothing(settings_path: Path, tmp_path: Path) -> None:
     assert not state.exists()
 
 
-def test_a_tables_url_of_the_desk_gets_a_folder_for_each_venue(settings_path: Path) -> None:
+def test_a_tables_url_of_the_desk_gets_a_folder_for_each_venue(
+    settings_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One bucket for both venues would mix their tables."""
+    (tmp_path / "s3fs.py").touch()  # the driver that opens such URLs, as far as loading looks
+    monkeypatch.syspath_prepend(tmp_path)
     text = ACCOUNT + "storage: {tables: 's3://bucket/desk/'}"
     assert _load(settings_path, text).tables_url == "s3://bucket/desk/paper"
     assert _load(settings_path, text, DEEPCOIN_OPS_VENUE="live").tables_url == "s3://bucket/desk/live"

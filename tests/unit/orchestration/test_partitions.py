@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from deepcoin_ops.domain.trading_day import EARLIEST_DAY, LATEST_DAY
 from deepcoin_ops.orchestration.partitions import build_trading_days
 from deepcoin_ops.settings import Settings
 
@@ -31,3 +33,10 @@ def test_the_running_day_is_a_partition(settings: Settings, local_time: str, new
 def test_the_first_trading_day_is_the_first_partition(settings: Settings) -> None:
     """It comes from the settings, so that a desk's history does not begin in years that never were."""
     assert build_trading_days(settings).get_first_partition_key() == "2026-01-05"
+
+
+def test_the_days_that_a_desk_can_mean_make_a_bounded_number_of_partitions(settings: Settings) -> None:
+    """Dagster counts them all for its page; seven hundred thousand would be a day per day since the year one."""
+    desk = replace(settings, schedule=settings.schedule.model_copy(update={"first_trading_day": EARLIEST_DAY}))
+    now = datetime.combine(LATEST_DAY, time(), NEW_YORK)
+    assert len(build_trading_days(desk).get_partition_keys(current_time=now)) < 30_000
