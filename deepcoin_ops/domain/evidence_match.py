@@ -20,6 +20,7 @@ from deepcoin_ops.domain.day import DayFlatten, PositionPage
 from deepcoin_ops.domain.evidence import EVIDENCE_SLACK, EvidenceRead, EvidenceSource, EvidenceStatus
 from deepcoin_ops.domain.model import InstrumentType, PositionSide, product_group_of
 from deepcoin_ops.domain.position_rows import find_rows, sum_by_side
+from deepcoin_ops.domain.showing import show_figure
 
 Side = PositionSide | None
 SizeKey = tuple[str, Side]
@@ -198,7 +199,7 @@ def _compare(
     edges = [size for at, size in near if not stretch.since + edge < at < stretch.until - edge]
     widest = sum((size for _at, size in near), Decimal(0))
     inside = widest - sum(edges, Decimal(0))
-    shown = _tell(inside) if not edges else f"{_tell(inside)} during that time, {_tell(widest)} with its edges"
+    shown = show_figure(inside) + (f" during that time, {show_figure(widest)} with its edges" if edges else "")
     if not stretch.is_counted:
         reason = f"the exchange shows {shown} closed; no counting read tells what the ledger should say"
         return EvidenceFinding(instrument_id, side, None, widest, None, reason)
@@ -208,8 +209,8 @@ def _compare(
         reason = f"too many closes beside the flatten to tell them apart: the exchange shows {shown}"
         return EvidenceFinding(instrument_id, side, None, widest, None, reason)
     if gone - inside in sums:
-        return EvidenceFinding(instrument_id, side, gone, gone, None, f"both say {_tell(gone)} closed")
-    reason = f"the ledger's reads say {_tell(gone)} closed, the exchange {shown}"
+        return EvidenceFinding(instrument_id, side, gone, gone, None, f"both say {show_figure(gone)} closed")
+    reason = f"the ledger's reads say {show_figure(gone)} closed, the exchange {shown}"
     return EvidenceFinding(instrument_id, side, gone, widest, BreakType.EVIDENCE_MISMATCH, reason)
 
 
@@ -258,7 +259,3 @@ def _describe_missing(asked: Sequence[EvidenceRead], stretch: Stretch) -> str:
 
 def _sort(sides: Iterable[Side]) -> list[Side]:
     return sorted(sides, key=lambda side: side or "")
-
-
-def _tell(size: Decimal) -> str:
-    return f"{size.normalize():f}"
