@@ -41,7 +41,9 @@ class Market:
         self.clock = clock
         self.instruments = {instrument.instrument_id: instrument for instrument in scenario.instruments}
         earlier = {name: book.shown_history for name, book in before.books.items()} if before else {}
-        self.books = {account.name: AccountBook(account, earlier.get(account.name, ())) for account in scenario.accounts}
+        self.books: dict[str, AccountBook] = {
+            account.name: AccountBook(account, earlier.get(account.name, ())) for account in scenario.accounts
+        }
         self.timetable = Timetable()
         self._position_number: int = before._position_number if before else FIRST_POSITION_NUMBER
         for name, book in self.books.items():
