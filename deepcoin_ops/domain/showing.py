@@ -12,7 +12,7 @@ from decimal import Decimal
 
 CELL = 200
 """Letters of one cell of a table."""
-MESSAGE = 2000
+MESSAGE = 4000
 """Letters of a message of its own: an error, a line of a log, a paragraph."""
 
 # Letters without a picture that count as printable; the others are found by their category.
