@@ -43,8 +43,10 @@ def show_figure(value: Decimal | int | float | None, missing: str = "unknown") -
     if value is None:
         return missing
     if isinstance(value, float):
-        value = Decimal(repr(value))
-    number = Decimal(value)
+        # A column's own kind of float names its type in its repr.
+        number = Decimal(repr(float(value)))
+    else:
+        number = value if isinstance(value, Decimal) else Decimal(int(value))
     if not number.is_finite():
         return str(number)
     if not number:

@@ -15,6 +15,7 @@ import dagster as dg
 from pydantic import Field
 
 from deepcoin_ops.domain.model import FlattenRequest, Outcome, Venue
+from deepcoin_ops.domain.showing import show_text
 from deepcoin_ops.flattening.desk import Desk
 from deepcoin_ops.flattening.guards import choose_instruments, find_held_back
 from deepcoin_ops.flattening.observation import fetch_plan
@@ -26,6 +27,7 @@ from deepcoin_ops.orchestration.config import PLAIN_TEXT, read_config, schema_of
 from deepcoin_ops.orchestration.failures import guarded
 from deepcoin_ops.orchestration.metadata import build_before_metadata, build_outcome_metadata, build_plan_metadata
 from deepcoin_ops.orchestration.resources import FlattenDesk, RunningFlatten
+from deepcoin_ops.orchestration.shown import build_failure
 
 _Result = TypeVar("_Result")
 _SENDS_PER_LOG_LINE = 10
@@ -114,8 +116,8 @@ def verify_flat(context: dg.OpExecutionContext, desk: FlattenDesk, flatten_id: s
     running.finish()
     metadata = build_outcome_metadata(outcome)
     if not outcome.is_success:
-        raise dg.Failure(outcome.describe_failure(), metadata=metadata, allow_retries=False)
-    context.log.info(f"{outcome.closing.result}: {outcome.closing.reason}")
+        raise build_failure(outcome.describe_failure(), metadata)
+    context.log.info(show_text(f"{outcome.closing.result}: {outcome.closing.reason}"))
     context.add_output_metadata(metadata)
 
 
@@ -206,7 +208,7 @@ def _scheduled_at(context: dg.OpExecutionContext) -> datetime | None:
         message = (
             f"The run's tag {tags.SCHEDULED_AT} is {text!r}, not a time with its offset. Nothing was sent; drop the tag."
         )
-        raise dg.Failure(message, allow_retries=False)
+        raise build_failure(message)
     return scheduled_at
 
 
@@ -236,6 +238,7 @@ def _follow_progress(context: dg.OpExecutionContext) -> Callable[[Progress], Non
         if progress.outcome is Outcome.ACCEPTED and progress.sends % _SENDS_PER_LOG_LINE:
             return
         share = progress.answered_share
-        context.log.info(progress.text if share is None else f"{progress.text} [{share:.0%} of the notional accepted]")
+        accepted = "" if share is None else f" [{share:.0%} of the notional accepted]"
+        context.log.info(f"{show_text(progress.text)}{accepted}")
 
     return log
