@@ -14,8 +14,10 @@ import pandas as pd
 
 from deepcoin_ops.domain.breaks import DEFINITIONS, BreakType, Severity
 from deepcoin_ops.domain.frames import Table
+from deepcoin_ops.domain.showing import show_text
 from deepcoin_ops.domain.tables import RECONCILIATION
 from deepcoin_ops.orchestration.day_resources import DayTables, LedgerDays
+from deepcoin_ops.orchestration.shown import build_frame_markdown
 from deepcoin_ops.orchestration.tables import StoredTable
 
 _SHOWN_ROWS = 20
@@ -36,8 +38,7 @@ class Finding:
         """The rows that made it fail, for people."""
         if self.rows is None or self.rows.empty:
             return {}
-        shown = self.rows.head(_SHOWN_ROWS).to_markdown(index=False)
-        return {"rows": len(self.rows), "shown": dg.MetadataValue.md(shown)}
+        return {"rows": len(self.rows), "shown": build_frame_markdown(self.rows, _SHOWN_ROWS)}
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class DayCheck:
             passed=finding.problem is None,
             metadata={"trading_day": dg.MetadataValue.text(trading_day), **finding.metadata},
             severity=finding.severity,
-            description=f"{trading_day}: {finding.problem or 'nothing found'}",
+            description=show_text(f"{trading_day}: {finding.problem or 'nothing found'}"),
             partition=trading_day,
         )
 
@@ -158,7 +159,7 @@ def days_with_open_breaks(day_tables: DayTables, ledger_days: LedgerDays) -> dg.
     return dg.AssetCheckResult(
         passed=not lines,
         severity=dg.AssetCheckSeverity.ERROR if is_at_risk else dg.AssetCheckSeverity.WARN,
-        description="; ".join(lines) or f"no open break on {len(days)} day(s)",
+        description=show_text("; ".join(lines)) or f"no open break on {len(days)} day(s)",
         metadata={
             "days": len(days),
             "days_with_open_breaks": [*open_days],
@@ -179,7 +180,7 @@ def ledger_chain_intact(ledger_days: LedgerDays) -> dg.AssetCheckResult:
     cure = "Keep the file, compare the day's head hashes with a backup, and trust no table of these accounts until then."
     return dg.AssetCheckResult(
         passed=not told,
-        description=f"{'; '.join(told)}. {cure}" if told else "every entry is what was recorded",
+        description=show_text(f"{'; '.join(told)}. {cure}") if told else "every entry is what was recorded",
         metadata={"altered_accounts": [each.account for each in altered]},
     )
 

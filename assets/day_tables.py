@@ -37,6 +37,7 @@ from deepcoin_ops.domain.tables import (
 from deepcoin_ops.orchestration.day_jobs import DAY_TABLES_GROUP
 from deepcoin_ops.orchestration.day_resources import DayTables, LedgerDays
 from deepcoin_ops.orchestration.failures import guarded
+from deepcoin_ops.orchestration.shown import build_frame_markdown, show_metadata
 from deepcoin_ops.orchestration.tables import StoredTable, build_table_metadata
 
 CLOSE_LEDGER = "close_ledger"
@@ -109,7 +110,7 @@ def build_table_asset(
             head = ledger_days.read_head(trading_day)
             stored = guarded(partial(day_tables.store.write, table, trading_day, frame, head))
             metadata = {**_build_day_metadata(table, stored, ledger_days, trading_day), **({} if stored.is_kept else more)}
-            context.add_asset_metadata(metadata, partition_key=trading_day)
+            context.add_asset_metadata(show_metadata(metadata), partition_key=trading_day)
             on_disk = day_tables.store.read(table, trading_day)
             for each in checks:
                 yield each.evaluate(table, trading_day, on_disk)
@@ -163,10 +164,9 @@ def _describe_altered(head: TableHead) -> dict[str, str]:
 
 def _build_day_metadata(table: Table, stored: StoredTable, ledger_days: LedgerDays, trading_day: str) -> dict[str, Any]:
     """What this day's partition shows: what every one does, counts, and the first rows."""
-    preview = stored.frame[list(table.preview)].head(_PREVIEW_ROWS)
     return {
         **build_table_metadata(table, stored),
         "dagster/partition_row_count": len(stored.frame),
         **build_window_metadata(ledger_days, trading_day, stored.head),
-        "preview": dg.MetadataValue.md(preview.to_markdown(index=False) if len(preview) else "no rows"),
+        "preview": build_frame_markdown(stored.frame[list(table.preview)], _PREVIEW_ROWS),
     }

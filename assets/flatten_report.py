@@ -17,6 +17,7 @@ from deepcoin_ops.orchestration.day_jobs import DAY_TABLES_GROUP
 from deepcoin_ops.orchestration.day_resources import DayTables, LedgerDays
 from deepcoin_ops.orchestration.failures import guarded
 from deepcoin_ops.orchestration.reports import FLATTEN_REPORT, StoredReport
+from deepcoin_ops.orchestration.shown import show_metadata
 from deepcoin_ops.reporting.day import DayFrames, ReportAccount, ReportDay
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def build_flatten_report_asset(trading_days: dg.PartitionsDefinition[str]) -> dg
                 **build_window_metadata(ledger_days, trading_day, stored.head),
                 **({} if stored.is_kept else _build_plot(build_exposures(frames), day.close_period_s)),
             }
-            context.add_asset_metadata(metadata, partition_key=trading_day)
+            context.add_asset_metadata(show_metadata(metadata), partition_key=trading_day)
         return dg.MaterializeResult()
 
     return flatten_report

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NoReturn, TypeVar
 
@@ -39,11 +38,11 @@ from deepcoin_ops.commands.documents import (
 )
 from deepcoin_ops.commands.flatten import FlattenEnding, HandFlatten
 from deepcoin_ops.commands.interrupts import interrupted_once
-from deepcoin_ops.commands.layout import plain
 from deepcoin_ops.commands.ledger_copy import copy_ledger
 from deepcoin_ops.commands.parameters import LAST_PORT, Whole, parse_day_argument, parse_usdt
-from deepcoin_ops.commands.progress import WatcherConsole, show_progress
+from deepcoin_ops.commands.progress import show_progress
 from deepcoin_ops.commands.reports import fetch_plan_report, read_day_report, read_status_report
+from deepcoin_ops.commands.streams import protect_streams
 from deepcoin_ops.commands.tables import (
     build_day_tables,
     build_flatten_tables,
@@ -54,6 +53,7 @@ from deepcoin_ops.commands.tables import (
 from deepcoin_ops.domain.checks import CheckPurpose
 from deepcoin_ops.domain.errors import DeepcoinOpsError, GuardRefused, LedgerError, SettingsError
 from deepcoin_ops.domain.model import Venue
+from deepcoin_ops.domain.showing import show_text
 from deepcoin_ops.flattening.desk import Desk, open_desk, open_reading_desk
 from deepcoin_ops.flattening.preflight import check_account
 from deepcoin_ops.flattening.progress import Progress
@@ -75,6 +75,10 @@ class _Refusal(click.ClickException):
 
 class _Commands(click.Group):
     """The commands, with this project's errors told in one message and without a traceback."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        protect_streams()
+        return super().main(*arguments, **options)
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -154,7 +158,7 @@ def flatten(
     """
     settings = load_settings()
     with interrupted_once(), open_desk(settings, account) as desk:
-        with show_progress(WatcherConsole(stderr=True)) as show:
+        with show_progress(Console(stderr=True)) as show:
             ending = HandFlatten(desk, instruments, is_dry_run=is_dry_run).run(show)
         _print_flatten(desk, ending, is_json=is_json)
     _deliver_alerts(settings)
@@ -251,7 +255,7 @@ def kill(context: click.Context, account: str | None, venue: str | None, reason:
     Exit code 1: nothing known is stopped, or a flatten is at work in another state folder; 2: it could not be switched on.
     """
     switched = kill_switch.kill(account, Venue(venue) if venue else None, reason)
-    _print(plain(switched.text).plain)
+    _print(show_text(switched.text, keeps_lines=True))
     context.exit(0 if switched.is_as_asked else NOT_FLAT)
 
 
@@ -264,7 +268,7 @@ def resume(context: click.Context, account: str | None, venue: str | None) -> No
     if account == "":  # an unset variable of a script must not switch off every account's
         raise click.BadParameter("it is empty: name an account, or leave it out for all", param_hint="--account")
     switched = kill_switch.resume(load_settings(), account, Venue(venue) if venue else None)
-    _print(plain(switched.text).plain)
+    _print(show_text(switched.text, keeps_lines=True))
     context.exit(0 if switched.is_as_asked else NOT_FLAT)
 
 
@@ -344,14 +348,13 @@ def _deliver_alerts(settings: Settings) -> None:
             problems = deliver_after_flatten(settings, resolve_alert_addresses())
     except KeyboardInterrupt:
         problems = ["Alerts may not have been delivered. `deepcoin-ops alerts` tries again."]
-    with suppress(OSError):  # nobody reads it; what the flatten did decides the exit code
-        for problem in problems:
-            click.echo(problem, err=True)
+    for problem in problems:
+        click.echo(show_text(problem), err=True)
 
 
 def _print_flatten(desk: Desk, ending: FlattenEnding, *, is_json: bool) -> None:
     if ending.is_interrupted:
-        click.echo(_describe_interrupt(ending), err=True)
+        click.echo(ending.describe_interrupt(), err=True)
     document = build_flatten_document(desk, ending)
     if document is None:
         return
@@ -359,14 +362,6 @@ def _print_flatten(desk: Desk, ending: FlattenEnding, *, is_json: bool) -> None:
         _print(document)
     elif ending.error is None:
         _print(build_flatten_tables(desk, ending))
-
-
-def _describe_interrupt(ending: FlattenEnding) -> str:
-    if ending.flatten is None or (ending.outcome is not None and not ending.outcome.closing.sends):
-        return "Interrupted before anything was sent; all positions are as they were."
-    if ending.outcome is None:
-        return "Interrupted, and no closing row could be written. `deepcoin-ops status` shows what has no recorded answer."
-    return "Interrupted: no new close was sent, and what was on its way has been awaited and recorded."
 
 
 def _print(shown: str | RenderableType) -> None:
@@ -378,10 +373,10 @@ def _print(shown: str | RenderableType) -> None:
 
 
 def _say_progress(progress: Progress) -> None:
-    click.echo(progress.text, err=True)
+    click.echo(show_text(progress.text), err=True)
 
 
 def _fail(error: DeepcoinOpsError) -> NoReturn:
     is_before_sending = isinstance(error, SettingsError | GuardRefused | LedgerError)
     kind = _Refusal if is_before_sending else click.ClickException  # the latter exits with 1
-    raise kind(plain(str(error)).plain) from error
+    raise kind(show_text(str(error), keeps_lines=True)) from error

@@ -13,10 +13,12 @@ from deepcoin_ops.domain.model import CloseAttempt, InstrumentVerdict, Outcome
 from deepcoin_ops.domain.orders import CancelAttempt
 from deepcoin_ops.domain.planning import describe_notional
 from deepcoin_ops.domain.position_rows import find_rows, list_open, sum_by_side
+from deepcoin_ops.domain.showing import CELL, show_figure, show_text
 
 NOT_KNOWN = "not known"
 # A message that a chat cuts off in the middle tells less than one that ends in time.
 _MOST_LISTED = 20
+_MOST_LETTERS = 500
 
 
 def build_alert(
@@ -57,16 +59,16 @@ def build_alert(
     definition = DEFINITIONS[kind]
     of_whom = f"Account {account}" if account else "All accounts"
     of_day = f", trading day {trading_day}" if trading_day else ""
-    listed = list(still_open[:_MOST_LISTED])
+    listed = [show_text(each, _MOST_LETTERS) for each in still_open[:_MOST_LISTED]]
     if len(still_open) > _MOST_LISTED:
         listed.append(f"and {len(still_open) - _MOST_LISTED} more")
     shown = f" {listed[0]}" if len(listed) == 1 else "".join(f"\n- {each}" for each in listed)
     lines = [
         f"{of_whom} on the {venue} venue{of_day}.",
-        f"What happened: {happened}",
+        f"What happened: {show_text(happened, 2 * _MOST_LETTERS)}",
         f"Open:{shown or f' {NOT_KNOWN}'}",
-        f"Notional left open: {notional}",
-        *more,
+        f"Notional left open: {show_text(notional, _MOST_LETTERS)}",
+        *(show_text(line, _MOST_LETTERS) for line in more),
         f"What to do: {what_to_do or definition.what_to_do}",
         f"Where to look: {'; '.join([*where, f'{RUNBOOK}#{definition.anchor}'])}",
     ]
@@ -75,7 +77,7 @@ def build_alert(
         kind=kind,
         severity=severity or definition.severity,
         account=account,
-        title=f"[{venue}] {account or 'all accounts'}: {title}",
+        title=show_text(f"[{venue}] {account or 'all accounts'}: {title}", CELL),
         text="\n".join(lines),
         settled=settled,
     )
@@ -171,7 +173,7 @@ def _describe_sides(flatten: DayFlatten, instrument_id: str, *, is_before: bool 
 
 
 def _describe_size(quantity: Decimal) -> str:
-    return f"{quantity.normalize():f}"
+    return show_figure(quantity)
 
 
 def _describe_send(send: CloseAttempt | CancelAttempt) -> str:

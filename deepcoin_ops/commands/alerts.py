@@ -60,7 +60,7 @@ def build_alerts_tables(shown: Sequence[ShownAlert]) -> RenderableType:
         told = entry.settled or each.failure
         add_row(table, describe_instant(entry.first_at), entry.severity, each.state, entry.title, told)
     untold = [each.entry for each in shown if is_untold(each)]
-    return Group(table, *(plain(f"\n{entry.title}\n{entry.text}") for entry in untold))
+    return Group(table, *(plain(f"\n{entry.title}\n{entry.text}", keeps_lines=True) for entry in untold))
 
 
 def build_alerts_document(shown: Sequence[ShownAlert]) -> str:

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 
-from deepcoin_ops.commands.layout import BAD, DOUBTFUL, GOOD, describe_instant, plain
+from deepcoin_ops.commands.layout import BAD, DOUBTFUL, GOOD, build_facts, describe_instant, plain
 from deepcoin_ops.commands.reports import AccountStatus
 from deepcoin_ops.domain.checks import AccountCheck
 from deepcoin_ops.domain.planning import describe_notional
@@ -45,10 +44,7 @@ def _build_check(name: str, check: AccountCheck) -> Iterator[RenderableType]:
         "armed until": f"{check.armed_until:%Y-%m-%d %H:%M} UTC" if check.armed_until else "not armed",
         "clock": "not known" if check.clock_offset_s is None else f"the exchange's is {check.clock_offset_s:+.3f} s ahead",
     }
-    grid = Table.grid(padding=(0, 2))
-    for label, value in facts.items():
-        grid.add_row(label, plain(value))
-    yield grid
+    yield build_facts(facts)
     for finding in check.findings:
         yield plain(f"{finding.kind}: {finding.text}", BAD if finding.is_blocking else DOUBTFUL)
     if not check.findings:

@@ -52,6 +52,16 @@ class FlattenEnding:
         """Whether the account is proven flat, or it was a dry run."""
         return self.error is None and self.outcome is not None and self.outcome.is_success
 
+    def describe_interrupt(self) -> str:
+        """Say what an interrupt left behind."""
+        if self.flatten is None or (self.outcome is not None and not self.outcome.closing.sends):
+            return "Interrupted before anything was sent; all positions are as they were."
+        if self.outcome is None:
+            return (
+                "Interrupted, and no closing row could be written. `deepcoin-ops status` shows what has no recorded answer."
+            )
+        return "Interrupted: no new close was sent, and what was on its way has been awaited and recorded."
+
 
 class HandFlatten:
     """One flatten, launched by a person.

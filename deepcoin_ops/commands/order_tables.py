@@ -8,7 +8,16 @@ from collections.abc import Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from deepcoin_ops.commands.layout import BAD, STYLES, add_row, build_table, describe_amount, describe_names, plain
+from deepcoin_ops.commands.layout import (
+    BAD,
+    STYLES,
+    add_row,
+    build_cell,
+    build_table,
+    describe_amount,
+    describe_names,
+    plain,
+)
 from deepcoin_ops.domain.orders import CancelAttempt
 from deepcoin_ops.flattening.order_preview import NOT_READ_FOR_A_PLAN, PlannedOrders
 
@@ -43,10 +52,10 @@ def build_cancels(cancels: Sequence[CancelAttempt]) -> list[RenderableType]:
         table.add_row(
             plain(str(intent.send_number)),
             plain(intent.kind),
-            plain(describe_names(intent.instrument_ids)),
+            build_cell(describe_names(intent.instrument_ids)),
             plain(str(len(intent.order_ids) or "all")),
             plain(cancel.outcome, STYLES[cancel.outcome]),
-            plain(cancel.reason),
+            build_cell(cancel.reason),
             _list_codes(cancel),
         )
     return [table] if cancels else []
@@ -61,4 +70,4 @@ def describe_cancel(cancel: CancelAttempt) -> str:
 def _list_codes(cancel: CancelAttempt) -> Text:
     """The codes of the orders that were not cancelled, each with how often it came."""
     counted = Counter(error.error_code for error in cancel.cancel_errors)
-    return plain(", ".join(code if times == 1 else f"{code} ({times} times)" for code, times in counted.items()))
+    return build_cell(", ".join(code if times == 1 else f"{code} ({times} times)" for code, times in counted.items()))

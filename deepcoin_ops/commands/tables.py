@@ -19,6 +19,8 @@ from deepcoin_ops.commands.layout import (
     GOOD,
     STYLES,
     add_row,
+    build_cell,
+    build_facts,
     build_notices,
     build_table,
     describe_amount,
@@ -59,8 +61,7 @@ def build_plan_tables(report: PlanReport) -> RenderableType:
 def build_proposal_tables(proposal: ArmingProposal) -> RenderableType:
     """What `arm` shows before it asks."""
     arming, now = proposal.arming, datetime.now(UTC)
-    facts = Table.grid(padding=(0, 2))
-    for name, value in {
+    facts = {
         "account": arming.account,
         "uid": arming.uid,
         "exchange": arming.base_url,
@@ -68,9 +69,8 @@ def build_proposal_tables(proposal: ArmingProposal) -> RenderableType:
         "cap": f"{describe_notional(arming.cap_usdt)} in one flatten",
         "armed until": arming.describe_expiry(now),
         "armed now": proposal.current.describe_expiry(now) if proposal.current else "no",
-    }.items():
-        facts.add_row(name, plain(value))
-    parts: list[RenderableType] = [build_plan_tables(proposal.plan), facts]
+    }
+    parts: list[RenderableType] = [build_plan_tables(proposal.plan), build_facts(facts)]
     parts += (plain(finding.text, BAD if finding.is_blocking else DOUBTFUL) for finding in proposal.excess)
     return Group(*parts)
 
@@ -101,7 +101,7 @@ def _build_ending(closing: FlattenClosing) -> Text:
     refused = f", {closing.refused_sends} of them refused" if closing.refused_sends else ""
     sent = f"{closing.sends} close(s) sent in {closing.rounds} round(s){refused}"
     style = GOOD if closing.result is FlattenResult.FLAT else BAD
-    return plain(f"{closing.result}: {closing.reason}\n{'; '.join((sent, *told))}", style)
+    return Text("\n").join([plain(f"{closing.result}: {closing.reason}", style), plain("; ".join((sent, *told)), style)])
 
 
 def build_day_tables(report: DayReport) -> RenderableType:
@@ -134,15 +134,13 @@ def build_day_tables(report: DayReport) -> RenderableType:
 
 def build_status_tables(report: StatusReport) -> RenderableType:
     """What `status` shows."""
-    facts = Table.grid(padding=(0, 2))
-    for name, value in {
+    facts = {
         "venue": report.venue.value,
         "exchange": report.base_url,
         "settings": str(report.settings_path),
         "state": f"{report.state_folder}, {report.state_origin}",
         "ledger": f"{report.ledger_path}{'' if report.is_ledger_there else ' (nothing recorded yet)'}",
-    }.items():
-        facts.add_row(name, plain(value))
+    }
     doubts = _build_setback(report.ledger_setback)
     if report.ledger_trouble:
         doubts.append(plain(f"LEDGER NOT READ, so what was flattened is not known: {report.ledger_trouble}", BAD))
@@ -153,7 +151,7 @@ def build_status_tables(report: StatusReport) -> RenderableType:
     is_known = report.ledger_trouble is None
     accounts = (part for account in report.accounts for part in _build_account(account, is_ledger_read=is_known))
     return Group(
-        facts,
+        build_facts(facts),
         *doubts,
         *(_build_kill_note(note, "on the other venue, ") for note in report.other_kill_notes),
         *accounts,
@@ -226,7 +224,7 @@ def build_verdicts(verdicts: Sequence[InstrumentVerdict], attempts: Sequence[Clo
     for verdict in largest_first:
         outcomes = [each.outcome for each in attempts if each.intent.instrument_id == verdict.instrument_id]
         table.add_row(
-            plain(verdict.instrument_id),
+            build_cell(verdict.instrument_id),
             describe_amount(verdict.quantity_before_contracts),
             describe_notional(verdict.notional_before_usdt),
             Text(", ").join(plain(outcome, STYLES[outcome]) for outcome in outcomes),
@@ -242,7 +240,8 @@ def _build_attempts(attempts: Sequence[CloseAttempt]) -> list[RenderableType]:
     for attempt in attempts:
         intent, sent_at = attempt.intent, attempt.sent_at or attempt.intent_at
         shown = (str(intent.send_number), str(intent.round_number), intent.instrument_id, f"{sent_at:%H:%M:%S} UTC")
-        table.add_row(*map(plain, shown), plain(attempt.outcome, STYLES[attempt.outcome]), plain(attempt.reason))
+        outcome = plain(attempt.outcome, STYLES[attempt.outcome])
+        table.add_row(*map(build_cell, shown), outcome, build_cell(attempt.reason))
     return [table] if attempts else []
 
 

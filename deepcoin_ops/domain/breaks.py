@@ -132,9 +132,10 @@ DEFINITIONS: dict[BreakType, BreakDefinition] = {
         "Count positions by the positions tables and not by error items.",
     ),
     _T.SCHEMA_DRIFT: BreakDefinition(
-        "An answer of the exchange held fields or types that are not known; the raw answer is kept.",
+        "An answer of the exchange held fields or types that are not known; the raw answer is kept. It is a WARN where no "
+        "table can hold a value: its cell is null, and the reason has the value.",
         _S.INFO,
-        "Compare the fields with the exchange's pages, and have the parser looked at.",
+        "Compare what the reason names with the exchange's pages, and have the parser looked at.",
     ),
     _T.ALREADY_FLAT: BreakDefinition(
         "Two counting reads show it flat, and no close was sent for it on this day.",

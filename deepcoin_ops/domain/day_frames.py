@@ -1,34 +1,47 @@
-"""A trading day's records as frames of the tables. Pure; the contracts are in `tables`, the meaning in `reconcile`."""
+"""A trading day's records as rows and frames of the tables. Pure; the contracts are in `tables`.
+
+What the day means is in `reconcile`; what no cell of its tables can hold is part of it.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from itertools import chain
 
 import pandas as pd
 
 from deepcoin_ops.domain.breaks import DEFINITIONS, ReconciliationRow
 from deepcoin_ops.domain.day import AccountDay, DayFlatten, PositionPage
 from deepcoin_ops.domain.error_codes import explain_code
-from deepcoin_ops.domain.frames import Table
+from deepcoin_ops.domain.evidence_frames import list_shown_positions
+from deepcoin_ops.domain.frames import Misfit, Row, Table
 from deepcoin_ops.domain.model import CloseAttempt, Verdict
+from deepcoin_ops.domain.order_frames import list_cancel_attempts, list_orders_after
 from deepcoin_ops.domain.order_lists import find_orders_left
 from deepcoin_ops.domain.reconcile import reconcile
 from deepcoin_ops.domain.tables import (
+    CANCEL_ATTEMPTS,
     CLOSE_ATTEMPTS,
     CLOSE_ERRORS,
+    CLOSED_POSITIONS,
     FLATTEN_SUMMARY,
+    ORDERS_AFTER,
     POSITIONS_AFTER,
     POSITIONS_BEFORE,
     RECONCILIATION,
 )
 
 
-def build_close_attempts(trading_day: str, attempts: Sequence[CloseAttempt]) -> pd.DataFrame:
+def build_close_attempts(trading_day: str, attempts: Iterable[CloseAttempt]) -> pd.DataFrame:
     """The day's attempts, one row per send, in the order of the ledger; see `CLOSE_ATTEMPTS`."""
-    return CLOSE_ATTEMPTS.build(
+    return CLOSE_ATTEMPTS.build(list_close_attempts(trading_day, attempts))
+
+
+def list_close_attempts(trading_day: str, attempts: Iterable[CloseAttempt]) -> list[Row]:
+    """The rows of `build_close_attempts`."""
+    return [
         _attempt_keys(trading_day, attempt)
         | {
             "product_group": attempt.intent.product_group.value,
@@ -47,11 +60,16 @@ def build_close_attempts(trading_day: str, attempts: Sequence[CloseAttempt]) -> 
             "close_errors": len(attempt.close_errors),
         }
         for attempt in attempts
-    )
+    ]
 
 
-def build_close_errors(trading_day: str, attempts: Sequence[CloseAttempt]) -> pd.DataFrame:
+def build_close_errors(trading_day: str, attempts: Iterable[CloseAttempt]) -> pd.DataFrame:
     """The day's returned error items, one row each, in the order of the ledger; see `CLOSE_ERRORS`."""
+    return CLOSE_ERRORS.build(list_close_errors(trading_day, attempts))
+
+
+def list_close_errors(trading_day: str, attempts: Iterable[CloseAttempt]) -> list[Row]:
+    """The rows of `build_close_errors`."""
     rows = []
     for attempt in attempts:
         for item in attempt.close_errors:
@@ -74,34 +92,59 @@ def build_close_errors(trading_day: str, attempts: Sequence[CloseAttempt]) -> pd
                     "raw_json": item.raw_json,
                 }
             )
-    return CLOSE_ERRORS.build(rows)
+    return rows
 
 
 def build_positions_before(trading_day: str, days: Sequence[AccountDay]) -> pd.DataFrame:
     """What each flatten of the day saw first, one row per position row; see `POSITIONS_BEFORE`."""
-    return _build_positions(POSITIONS_BEFORE, trading_day, [(f, f.before) for day in days for f in day.flattens])
+    return POSITIONS_BEFORE.build(list_positions_before(trading_day, days))
+
+
+def list_positions_before(trading_day: str, days: Sequence[AccountDay]) -> list[Row]:
+    """The rows of `build_positions_before`."""
+    return _list_positions(trading_day, [(flatten, flatten.before) for day in days for flatten in day.flattens])
 
 
 def build_positions_after(trading_day: str, days: Sequence[AccountDay]) -> pd.DataFrame:
     """What each flatten of the day saw last, one row per position row; see `POSITIONS_AFTER`."""
-    return _build_positions(POSITIONS_AFTER, trading_day, [(f, f.after) for day in days for f in day.flattens])
+    return POSITIONS_AFTER.build(list_positions_after(trading_day, days))
+
+
+def list_positions_after(trading_day: str, days: Sequence[AccountDay]) -> list[Row]:
+    """The rows of `build_positions_after`."""
+    return _list_positions(trading_day, [(flatten, flatten.after) for day in days for flatten in day.flattens])
 
 
 def build_reconciliation(trading_day: str, days: Sequence[AccountDay]) -> pd.DataFrame:
     """What the day means, for all accounts; see `RECONCILIATION`."""
-    return RECONCILIATION.build(
-        _build_reconciliation_row(trading_day, row, day.ends_at) for day in days for row in reconcile(day)
-    )
+    return RECONCILIATION.build(row for day in days for row in _list_reconciliation(trading_day, day))
 
 
 def build_flatten_summary(trading_day: str, days: Sequence[AccountDay]) -> pd.DataFrame:
     """The day's flattens, one row each, in the order in which they were opened; see `FLATTEN_SUMMARY`."""
-    return FLATTEN_SUMMARY.build(_build_summary_row(trading_day, flatten) for day in days for flatten in day.flattens)
+    return FLATTEN_SUMMARY.build(list_flattens(trading_day, days))
 
 
-def _build_positions(
-    table: Table, trading_day: str, reads: Sequence[tuple[DayFlatten, Sequence[PositionPage]]]
-) -> pd.DataFrame:
+def list_flattens(trading_day: str, days: Sequence[AccountDay]) -> list[Row]:
+    """The rows of `build_flatten_summary`."""
+    return [_build_summary_row(trading_day, flatten) for day in days for flatten in day.flattens]
+
+
+def _list_reconciliation(trading_day: str, day: AccountDay) -> list[Row]:
+    """An account's rows; a value that no cell of the day's tables can hold, one of these included, is a row of its own."""
+
+    def judge(misfits: Sequence[Misfit]) -> list[Row]:
+        return [_build_reconciliation_row(trading_day, row, day.ends_at) for row in reconcile(day, misfits)]
+
+    rows = judge(())
+    misfits = [
+        misfit for table, list_rows in _ROWS_OF.items() for misfit in table.find_misfits(list_rows(trading_day, [day]))
+    ]
+    misfits += RECONCILIATION.find_misfits(rows)
+    return judge(misfits) if misfits else rows
+
+
+def _list_positions(trading_day: str, reads: Sequence[tuple[DayFlatten, Sequence[PositionPage]]]) -> list[Row]:
     rows = []
     for flatten, pages in reads:
         listed = [(page, position) for page in pages for position in page.positions]
@@ -128,10 +171,10 @@ def _build_positions(
                     "read_finished_at": page.finished_at,
                 }
             )
-    return table.build(rows)
+    return rows
 
 
-def _build_reconciliation_row(trading_day: str, row: ReconciliationRow, ends_at: datetime) -> dict[str, Any]:
+def _build_reconciliation_row(trading_day: str, row: ReconciliationRow, ends_at: datetime) -> Row:
     age_s = None if row.since_at is None else max(ends_at.timestamp() - row.since_at.timestamp(), 0.0)
     return {
         "trading_day": trading_day,
@@ -163,7 +206,7 @@ def _build_reconciliation_row(trading_day: str, row: ReconciliationRow, ends_at:
     }
 
 
-def _build_summary_row(trading_day: str, flatten: DayFlatten) -> dict[str, Any]:
+def _build_summary_row(trading_day: str, flatten: DayFlatten) -> Row:
     request, closing = flatten.request, flatten.closing
     verdicts = Counter(verdict.verdict for verdict in flatten.verdicts)
     unconfigured: Mapping[str, str] = closing.unconfigured if closing else {}
@@ -206,7 +249,7 @@ def _count_orders_left(flatten: DayFlatten) -> int | None:
     return sum(map(len, read)) if read else None
 
 
-def _attempt_keys(trading_day: str, attempt: CloseAttempt) -> dict[str, Any]:
+def _attempt_keys(trading_day: str, attempt: CloseAttempt) -> Row:
     return {
         "trading_day": trading_day,
         "account": attempt.account,
@@ -214,3 +257,15 @@ def _attempt_keys(trading_day: str, attempt: CloseAttempt) -> dict[str, Any]:
         "attempt_id": attempt.intent.attempt_id,
         "instrument_id": attempt.intent.instrument_id,
     }
+
+
+_ROWS_OF: dict[Table, Callable[[str, Sequence[AccountDay]], list[Row]]] = {
+    CLOSE_ATTEMPTS: lambda trading_day, days: list_close_attempts(trading_day, chain(*(day.attempts for day in days))),
+    CLOSE_ERRORS: lambda trading_day, days: list_close_errors(trading_day, chain(*(day.attempts for day in days))),
+    CANCEL_ATTEMPTS: list_cancel_attempts,
+    POSITIONS_BEFORE: list_positions_before,
+    POSITIONS_AFTER: list_positions_after,
+    ORDERS_AFTER: list_orders_after,
+    FLATTEN_SUMMARY: list_flattens,
+    CLOSED_POSITIONS: list_shown_positions,
+}

@@ -10,7 +10,7 @@ whose edges touch count as one. Where a side cannot be read, the instrument is c
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -20,6 +20,7 @@ from deepcoin_ops.domain.day import DayFlatten, PositionPage
 from deepcoin_ops.domain.evidence import EVIDENCE_SLACK, EvidenceRead, EvidenceSource, EvidenceStatus
 from deepcoin_ops.domain.model import InstrumentType, PositionSide, product_group_of
 from deepcoin_ops.domain.position_rows import find_rows, sum_by_side
+from deepcoin_ops.domain.showing import show_figure
 
 Side = PositionSide | None
 SizeKey = tuple[str, Side]
@@ -73,6 +74,11 @@ class Stretch:
     closed: Mapping[Side, Decimal]
     is_counted: bool = True
 
+    @property
+    def in_words(self) -> str:
+        """Its two ends, to the second, in UTC."""
+        return f"{self.since:%H:%M:%S} to {self.until:%H:%M:%S} UTC"
+
 
 def match_evidence(flattens: Iterable[DayFlatten], reads: Sequence[EvidenceRead]) -> dict[SizeKey, EvidenceFinding]:
     """Compare an account's day with what the exchange shows of it.
@@ -85,13 +91,12 @@ def match_evidence(flattens: Iterable[DayFlatten], reads: Sequence[EvidenceRead]
         One finding for each instrument that was asked for and side that was closed by the ledger or by the exchange.
     """
     looking = [flatten for flatten in flattens if flatten.has_looked]
-    found: dict[SizeKey, EvidenceFinding] = {}
+    found: dict[SizeKey, list[tuple[Stretch, EvidenceFinding]]] = {}
     for instrument_id in dict.fromkeys(each for flatten in looking for each in flatten.request.instruments):
         for stretch in build_stretches(looking, instrument_id):
             for finding in compare_stretch(instrument_id, stretch, reads):
-                key = finding.instrument_id, finding.position_side
-                found[key] = _merge(found[key], finding) if key in found else finding
-    return found
+                found.setdefault((finding.instrument_id, finding.position_side), []).append((stretch, finding))
+    return {key: _add_up(findings) for key, findings in found.items()}
 
 
 def build_stretches(flattens: Iterable[DayFlatten], instrument_id: str) -> list[Stretch]:
@@ -198,7 +203,7 @@ def _compare(
     edges = [size for at, size in near if not stretch.since + edge < at < stretch.until - edge]
     widest = sum((size for _at, size in near), Decimal(0))
     inside = widest - sum(edges, Decimal(0))
-    shown = _tell(inside) if not edges else f"{_tell(inside)} during that time, {_tell(widest)} with its edges"
+    shown = show_figure(inside) + (f" during that time, {show_figure(widest)} with its edges" if edges else "")
     if not stretch.is_counted:
         reason = f"the exchange shows {shown} closed; no counting read tells what the ledger should say"
         return EvidenceFinding(instrument_id, side, None, widest, None, reason)
@@ -208,8 +213,8 @@ def _compare(
         reason = f"too many closes beside the flatten to tell them apart: the exchange shows {shown}"
         return EvidenceFinding(instrument_id, side, None, widest, None, reason)
     if gone - inside in sums:
-        return EvidenceFinding(instrument_id, side, gone, gone, None, f"both say {_tell(gone)} closed")
-    reason = f"the ledger's reads say {_tell(gone)} closed, the exchange {shown}"
+        return EvidenceFinding(instrument_id, side, gone, gone, None, f"both say {show_figure(gone)} closed")
+    reason = f"the ledger's reads say {show_figure(gone)} closed, the exchange {shown}"
     return EvidenceFinding(instrument_id, side, gone, widest, BreakType.EVIDENCE_MISMATCH, reason)
 
 
@@ -228,22 +233,31 @@ def _build_unavailable(instrument_id: str, side: Side, stretch: Stretch, reason:
     return EvidenceFinding(instrument_id, side, gone, None, BreakType.EVIDENCE_UNAVAILABLE, reason)
 
 
-def _merge(first: EvidenceFinding, second: EvidenceFinding) -> EvidenceFinding:
-    """Two stretches of a day as one finding: sizes added, and what speaks against the day comes first."""
+def _add_up(found: Sequence[tuple[Stretch, EvidenceFinding]]) -> EvidenceFinding:
+    """The stretches of a day as one finding: sizes added, and what speaks against the day comes first.
+
+    Of several stretches each reason names the time it is about: a day that agrees in one and not in the other would
+    otherwise contradict itself. What is missing for all of them is said once.
+    """
     worst = [BreakType.EVIDENCE_MISMATCH, BreakType.EVIDENCE_UNAVAILABLE, None]
-    ordered = sorted((first, second), key=lambda finding: worst.index(finding.break_type))
-    return EvidenceFinding(
-        first.instrument_id,
-        first.position_side,
-        _add(first.closed_in_ledger, second.closed_in_ledger),
-        _add(first.closed_in_evidence, second.closed_in_evidence),
-        ordered[0].break_type,
-        "; ".join(dict.fromkeys(finding.reason for finding in ordered)),
+    ordered = sorted(found, key=lambda each: worst.index(each[1].break_type))
+    findings = [finding for _stretch, finding in ordered]
+    reasons = [f"{stretch.in_words}: {finding.reason}" for stretch, finding in ordered]
+    if len(found) == 1 or {(each.closed_in_evidence, each.reason) for each in findings} == {(None, findings[0].reason)}:
+        reasons = [findings[0].reason]
+    return replace(
+        findings[0],
+        closed_in_ledger=_add(each.closed_in_ledger for each in findings),
+        closed_in_evidence=_add(each.closed_in_evidence for each in findings),
+        reason="; ".join(reasons),
     )
 
 
-def _add(first: Decimal | None, second: Decimal | None) -> Decimal | None:
-    return None if first is None or second is None else first + second
+def _add(sizes: Iterable[Decimal | None]) -> Decimal | None:
+    """Their sum; None where one of them is not known."""
+    listed = list(sizes)
+    known = [size for size in listed if size is not None]
+    return sum(known, Decimal(0)) if len(known) == len(listed) else None
 
 
 def _describe_missing(asked: Sequence[EvidenceRead], stretch: Stretch) -> str:
@@ -258,7 +272,3 @@ def _describe_missing(asked: Sequence[EvidenceRead], stretch: Stretch) -> str:
 
 def _sort(sides: Iterable[Side]) -> list[Side]:
     return sorted(sides, key=lambda side: side or "")
-
-
-def _tell(size: Decimal) -> str:
-    return f"{size.normalize():f}"

@@ -2,11 +2,15 @@
 
 A frame built here always has all its columns with their types, with zero rows too: an empty day must read like any other.
 Decimals are decimal128 with 18 digits behind the point (further ones are rounded), ids and codes text, instants UTC.
+
+No value costs a day: one that its column cannot hold is null in its cell, and a `Misfit` says where and what it was. Files
+therefore allow a null in every column; what may be missing by the contract is in the column.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Context, Decimal
@@ -15,6 +19,10 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+
+from deepcoin_ops.domain.showing import CELL, show_figure, show_text
+
+Row = dict[str, Any]
 
 
 class Kind(Enum):
@@ -36,6 +44,31 @@ class Kind(Enum):
     def pandas_type(self) -> Any:
         """The type in a DataFrame."""
         return self.value[1]
+
+    def fit(self, value: Any) -> Any:
+        """The value as a cell holds it.
+
+        Raises:
+            ValueError: The cell cannot hold it.
+        """
+        return _FITS[self](value)
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """A value that its cell could not hold; the cell is null.
+
+    `key` is the row's key in words, `value` the text of the value, both bounded; the ledger has the whole text.
+    """
+
+    table: str
+    column: str
+    key: str
+    value: str
+
+    def describe(self) -> str:
+        """Say where it was and what it was."""
+        return f"{self.table}.{self.column} of {self.key} is null, because the cell cannot hold {self.value}"
 
 
 @dataclass(frozen=True)
@@ -66,21 +99,42 @@ class Table:
     @property
     def arrow_schema(self) -> pa.Schema:
         """The fixed schema of the table's files."""
-        return pa.schema([pa.field(column.name, column.kind.arrow_type, column.is_nullable) for column in self.columns])
+        return pa.schema([pa.field(column.name, column.kind.arrow_type) for column in self.columns])
 
     def build(self, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-        """A frame of this table from rows with exactly its columns.
+        """A frame of this table from rows with exactly its columns. What a cell cannot hold is null; see `find_misfits`.
 
         Raises:
-            ValueError: A row lacks a column, has one too many, or a value does not fit its type.
+            ValueError: A row lacks a column or has one too many.
         """
-        listed = list(rows)
-        names = [column.name for column in self.columns]
-        for row in listed:
-            if set(row) != set(names):
-                raise ValueError(f"{self.name}: a row has other columns: {sorted(set(row) ^ set(names))}")
-        fitted = [{name: _fit(value) for name, value in row.items()} for row in listed]
+        fitted = [{name: cell for name, (cell, _misfit) in row.items()} for row in self._fit(rows)]
         return self.from_arrow(pa.Table.from_pylist(fitted, schema=self.arrow_schema))
+
+    def find_misfits(self, rows: Iterable[Mapping[str, Any]]) -> list[Misfit]:
+        """The values of these rows that their cells cannot hold, by row.
+
+        Raises:
+            ValueError: A row lacks a column or has one too many.
+        """
+        return [misfit for row in self._fit(rows) for _cell, misfit in row.values() if misfit is not None]
+
+    def _fit(self, rows: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, tuple[Any, Misfit | None]]]:
+        """Each row's cells, each with what is wrong with its value."""
+        names = {column.name for column in self.columns}
+        for row in rows:
+            if set(row) != names:
+                raise ValueError(f"{self.name}: a row has other columns: {sorted(set(row) ^ names)}")
+            yield {column.name: self._fit_cell(column, row) for column in self.columns}
+
+    def _fit_cell(self, column: Column, row: Mapping[str, Any]) -> tuple[Any, Misfit | None]:
+        value = row[column.name]
+        if value is None:
+            return None, None
+        try:
+            return column.kind.fit(value), None
+        except ValueError:
+            key = " ".join(show_text(str(row[name]), CELL) for name in self.key if row[name] is not None)
+            return None, Misfit(self.name, column.name, key, _describe_value(value))
 
     def from_arrow(self, table: pa.Table) -> pd.DataFrame:
         """A frame with this table's pandas types from an Arrow table with its schema."""
@@ -126,24 +180,76 @@ class Table:
         return pa.DataFrameSchema(columns, strict=True, ordered=True, unique=list(self.key), name=self.name)
 
 
-_REPEATED = "multiple_fields_uniqueness"
-_IN_WORDS = {_REPEATED: "is repeated", "not_nullable": "is missing", "isin": "holds another word than"}
-_DECIMALS = Decimal(1).scaleb(-18)
-_EXACT = Context(prec=100)
-
-
 def _describe_check(check: str) -> str:
     """What broke, for people: pandera writes a check's name, and its arguments in brackets."""
     name, bracket, arguments = check.partition("(")
     return f"{_IN_WORDS.get(name, name)} {arguments.strip('[])')}".rstrip() if bracket else _IN_WORDS.get(check, check)
 
 
-def _fit(value: Any) -> Any:
-    """A decimal with at most 18 digits behind the point (the ledger keeps the rest), an instant in UTC; others as they are.
+def _fit_text(value: Any) -> str:
+    """Any text; half a surrogate pair, which no file holds, as its number."""
+    text = value if isinstance(value, str) else str(value)
+    return text.encode("utf-8", "backslashreplace").decode()
 
-    Arrow would convert an instant itself, and drops its offset in a process that has ever imported pandera, which sets
+
+def _fit_integer(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and -_INTEGERS <= value < _INTEGERS:
+        return value
+    raise ValueError("no 64-bit integer")
+
+
+def _fit_decimal(value: Any) -> Decimal:
+    """A decimal with at most 18 digits behind the point; the ledger keeps the rest."""
+    if isinstance(value, Decimal) and value.is_finite():
+        # A zero may have any exponent.
+        is_short = not value or value.adjusted() < _WHOLE_DIGITS
+        rounded = (value or Decimal(0)).quantize(_DECIMALS, context=_EXACT) if is_short else value
+        # Rounding may add a digit, and what was something is never shown as nothing.
+        if rounded.adjusted() < _WHOLE_DIGITS and bool(rounded) is bool(value):
+            return rounded
+    raise ValueError("no decimal of 20 digits before the point and 18 behind it")
+
+
+def _fit_boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError("neither yes nor no")
+
+
+def _fit_seconds(value: Any) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _SECONDS and math.isfinite(value):
+        return float(value)
+    raise ValueError("no duration")
+
+
+def _fit_instant(value: Any) -> datetime:
+    """An instant in UTC.
+
+    Arrow would convert it itself, and drops its offset in a process that has ever imported pandera, which sets
     PYARROW_IGNORE_TIMEZONE for the sake of another library.
     """
-    if isinstance(value, Decimal):
-        return value.quantize(_DECIMALS, context=_EXACT)
-    return value.astimezone(UTC) if isinstance(value, datetime) else value
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        try:
+            return value.astimezone(UTC)
+        except OverflowError as error:
+            raise ValueError("no instant of the years 1 to 9999") from error
+    raise ValueError("no instant with its offset")
+
+
+def _describe_value(value: Any) -> str:
+    return show_figure(value) if isinstance(value, Decimal) else show_text(str(value), CELL)
+
+
+_REPEATED = "multiple_fields_uniqueness"
+_IN_WORDS = {_REPEATED: "is repeated", "not_nullable": "is missing", "isin": "holds another word than"}
+_WHOLE_DIGITS, _DECIMALS = 20, Decimal(1).scaleb(-18)
+_EXACT = Context(prec=100)
+_INTEGERS, _SECONDS = 2**63, 2**1000
+_FITS: dict[Kind, Callable[[Any], Any]] = {
+    Kind.TEXT: _fit_text,
+    Kind.INTEGER: _fit_integer,
+    Kind.DECIMAL: _fit_decimal,
+    Kind.BOOLEAN: _fit_boolean,
+    Kind.SECONDS: _fit_seconds,
+    Kind.INSTANT: _fit_instant,
+}

@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 
 from deepcoin_ops.domain.day import AccountDay, DayFlatten, OrderPage
+from deepcoin_ops.domain.frames import Row
 from deepcoin_ops.domain.orders import CancelAttempt, Order
 from deepcoin_ops.domain.tables import CANCEL_ATTEMPTS, ORDERS_AFTER
 
 
 def build_cancel_attempts(trading_day: str, days: Sequence[AccountDay]) -> pd.DataFrame:
     """The day's cancels, one row per send, by account and flatten in the order of the ledger; see `CANCEL_ATTEMPTS`."""
-    return CANCEL_ATTEMPTS.build(
+    return CANCEL_ATTEMPTS.build(list_cancel_attempts(trading_day, days))
+
+
+def list_cancel_attempts(trading_day: str, days: Sequence[AccountDay]) -> list[Row]:
+    """The rows of `build_cancel_attempts`."""
+    return [
         _build_cancel_row(trading_day, cancel) for day in days for flatten in day.flattens for cancel in flatten.cancels
-    )
+    ]
 
 
 def build_orders_after(trading_day: str, days: Sequence[AccountDay]) -> pd.DataFrame:
     """What each flatten of the day saw waiting last, one row per order; see `ORDERS_AFTER`."""
-    rows = []
+    return ORDERS_AFTER.build(list_orders_after(trading_day, days))
+
+
+def list_orders_after(trading_day: str, days: Sequence[AccountDay]) -> list[Row]:
+    """The rows of `build_orders_after`."""
+    rows: list[Row] = []
     for flatten in (flatten for day in days for flatten in day.flattens):
         listed = [(page, order) for page in flatten.orders_after for order in page.orders]
         rows += [
             _build_order_row(trading_day, flatten, page, order) | {"row_index": index}
             for index, (page, order) in enumerate(listed)
         ]
-    return ORDERS_AFTER.build(rows)
+    return rows
 
 
-def _build_cancel_row(trading_day: str, cancel: CancelAttempt) -> dict[str, Any]:
+def _build_cancel_row(trading_day: str, cancel: CancelAttempt) -> Row:
     intent = cancel.intent
     return {
         "trading_day": trading_day,
@@ -56,7 +66,7 @@ def _build_cancel_row(trading_day: str, cancel: CancelAttempt) -> dict[str, Any]
     }
 
 
-def _build_order_row(trading_day: str, flatten: DayFlatten, page: OrderPage, order: Order) -> dict[str, Any]:
+def _build_order_row(trading_day: str, flatten: DayFlatten, page: OrderPage, order: Order) -> Row:
     return {
         "trading_day": trading_day,
         "account": flatten.request.account,

@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from deepcoin_ops.domain.model import Outcome, PositionSide, ProductGroup, RawAnswer, Refusal, product_group_of
+from deepcoin_ops.domain.showing import show_figure
 
 
 class OrderKind(StrEnum):
@@ -115,8 +116,8 @@ class Order:
 
     def describe(self) -> str:
         """What it is, in words for a person."""
-        size = "" if not self.quantity_contracts else f" {self.quantity_contracts.normalize():f}"
-        price = "" if not (self.price or self.trigger_price) else f" at {(self.price or self.trigger_price or 0):f}"
+        size = "" if not self.quantity_contracts else f" {show_figure(self.quantity_contracts)}"
+        price = "" if not (self.price or self.trigger_price) else f" at {show_figure(self.price or self.trigger_price)}"
         side = f" {self.side}" if self.side else ""
         position_side = f" {self.position_side}" if self.position_side else ""
         name = f" {self.order_id}" if self.order_id else ""

@@ -18,6 +18,7 @@ from deepcoin_ops.domain.model import (
     ResidualCause,
     product_group_of,
 )
+from deepcoin_ops.domain.showing import show_figure, show_usdt
 
 # `live` is documented; a client library maps the number as well. An unlisted state is told apart from both by being empty.
 _TRADING_STATES = frozenset({"live", "2", ""})
@@ -143,7 +144,7 @@ def describe_lines(lines: Sequence[PlanLine]) -> str:
     if not lines:
         return "nothing"
     return "; ".join(
-        f"{line.instrument_id} {line.sides} {line.quantity_contracts.normalize():f} "
+        f"{line.instrument_id} {line.sides} {show_figure(line.quantity_contracts)} "
         f"({describe_notional(line.notional_usdt)}{''.join(f', {words}' for words in line.concerns.values())})"
         for line in lines
     )
@@ -151,7 +152,7 @@ def describe_lines(lines: Sequence[PlanLine]) -> str:
 
 def describe_notional(notional_usdt: Decimal | None) -> str:
     """A notional for a person, rounded to whole USDT; an unknown one says so."""
-    return "notional unknown" if notional_usdt is None else f"{notional_usdt:,.0f} USDT"
+    return "notional unknown" if notional_usdt is None else f"{show_usdt(notional_usdt)} USDT"
 
 
 def _plan_line(instrument_id: str, rows: Sequence[Position], market: MarketData) -> PlanLine:
@@ -178,12 +179,12 @@ def _find_concerns(rows: Sequence[Position], instrument: Instrument | None) -> d
             concerns[ResidualCause.NOT_TRADING] = f"not trading: state {instrument.state}"
         largest = instrument.max_market_size
         if largest and any(row.quantity_contracts > largest for row in rows):
-            concerns[ResidualCause.OVERSIZED] = f"larger than one market order of {largest.normalize():f}"
+            concerns[ResidualCause.OVERSIZED] = f"larger than one market order of {show_figure(largest)}"
         lot = instrument.lot_size
         # What is left of a spot holding below its minimum counts as flat.
         left = instrument.min_size if instrument.product_group is ProductGroup.SPOT else 0
         if lot and any(row.quantity_contracts % lot > left for row in rows):
-            concerns[ResidualCause.ODD_LOT] = f"not a multiple of the lot {lot.normalize():f}"
+            concerns[ResidualCause.ODD_LOT] = f"not a multiple of the lot {show_figure(lot)}"
     copied = [row.position_id or "without an id" for row in rows if row.is_of_copy_trading]
     if copied:
         concerns[ResidualCause.COPY_TRADING] = f"copy-trading position(s) {', '.join(copied)}"

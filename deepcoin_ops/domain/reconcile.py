@@ -22,8 +22,8 @@ Invariants, kept by property tests:
 
 * each attempt is in exactly one outcome;
 * once the deadline has passed, there is no break exactly when every configured instrument is proven flat by a flatten that
-  ended after the tick, no order that can open a position is left in one, nothing is open that is not configured, and no
-  list of the exchange contradicts the reads;
+  ended after the tick, no order that can open a position is left in one, nothing is open that is not configured, no list
+  of the exchange contradicts the reads, and every value fits its cell;
 * every error item is explained by exactly one row, and so is every order left;
 * a verdict that is not flat has a row of severity ERROR that says so, whatever is on record beside it;
 * the same day gives the same rows.
@@ -31,32 +31,43 @@ Invariants, kept by property tests:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, localcontext
 
 from deepcoin_ops.domain.breaks import DEFINITIONS, BreakType, ReconciliationRow, Severity, rank_findings
 from deepcoin_ops.domain.day import AccountDay, DayFlatten
 from deepcoin_ops.domain.deciding import find_deciding, find_newest_pages, is_flatten_missing, is_of_the_evening
 from deepcoin_ops.domain.errors import LockTimeout
 from deepcoin_ops.domain.evidence_match import EvidenceFinding, SizeKey, match_evidence
+from deepcoin_ops.domain.frames import Misfit
 from deepcoin_ops.domain.instrument_days import SIDES, TOLD_BY, InstrumentView, Sizes, find_verdict
 from deepcoin_ops.domain.model import PositionSide
 from deepcoin_ops.domain.order_lists import find_orders_left
 from deepcoin_ops.domain.position_rows import find_rows, list_open, sum_by_side
 
+# Sums of any two cells are exact, and a number too large to be added ends no day: it becomes Infinity, which no cell holds.
+_ANY_NUMBER = Context(prec=60, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[])
+_MOST_MISFITS = 20
 
-def reconcile(day: AccountDay) -> list[ReconciliationRow]:
+
+def reconcile(day: AccountDay, misfits: Sequence[Misfit] = ()) -> list[ReconciliationRow]:
     """The rows of one account's day: first the whole account, then each instrument, then the rest.
 
     Zero rows mean that nobody flattened the account and that it was not due, or not yet.
+
+    Args:
+        day: The day.
+        misfits: The values of the day that no cell of a table can hold.
     """
-    account_rows = [*_judge_altered(day), *_judge_due(day), *_judge_lock_timeouts(day), *_judge_drift(day)]
-    evidence = match_evidence(day.flattens, day.evidence)
-    instrument_rows = [
-        row for instrument_id in _find_instruments(day) for row in _judge_instrument(day, instrument_id, evidence)
-    ]
-    return [*account_rows, *instrument_rows, *_judge_unconfigured(day)]
+    with localcontext(_ANY_NUMBER):
+        account_rows = [*_judge_altered(day), *_judge_due(day), *_judge_lock_timeouts(day), *_judge_drift(day, misfits)]
+        evidence = match_evidence(day.flattens, day.evidence)
+        instrument_rows = [
+            row for instrument_id in _find_instruments(day) for row in _judge_instrument(day, instrument_id, evidence)
+        ]
+        return [*account_rows, *instrument_rows, *_judge_unconfigured(day)]
 
 
 # -- the whole account ------------------------------------------------------------------------------------------------
@@ -117,7 +128,7 @@ def _judge_lock_timeouts(day: AccountDay) -> list[ReconciliationRow]:
     return [_build_account_row(day, BreakType.LOCK_TIMEOUT, reason, since_at, is_settled=not is_deciding)]
 
 
-def _judge_drift(day: AccountDay) -> list[ReconciliationRow]:
+def _judge_drift(day: AccountDay, misfits: Sequence[Misfit]) -> list[ReconciliationRow]:
     noticed = [
         (flatten.opened_at, note)
         for flatten in day.flattens
@@ -129,10 +140,15 @@ def _judge_drift(day: AccountDay) -> list[ReconciliationRow]:
         for note in notes
     ]
     noticed += [(read.started_at, note) for read in day.evidence for note in read.notes]
-    if not noticed:
+    if not noticed and not misfits:
         return []
-    reason = "; ".join(dict.fromkeys(note for _at, note in noticed))
-    return [_build_account_row(day, BreakType.SCHEMA_DRIFT, reason, min(at for at, _note in noticed))]
+    told = list(dict.fromkeys(note for _at, note in noticed)) + [misfit.describe() for misfit in misfits[:_MOST_MISFITS]]
+    if len(misfits) > _MOST_MISFITS:
+        told.append(f"and {len(misfits) - _MOST_MISFITS} more cells")
+    began = [at for at, _note in noticed] or [flatten.opened_at for flatten in day.flattens] or [day.ends_at]
+    row = _build_account_row(day, BreakType.SCHEMA_DRIFT, "; ".join(told), min(began))
+    # An unknown field was passed over; a figure that is missing in a table has to be looked up.
+    return [replace(row, severity=Severity.WARN) if misfits else row]
 
 
 def _build_account_row(

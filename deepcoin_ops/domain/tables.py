@@ -1,6 +1,7 @@
 """The tables' contracts: one file per table and trading day. The only place where column names and meanings are written.
 
-A frame of any of them has all its columns with their types, with zero rows too. What fills them is in `day_frames`.
+A frame of any of them has all its columns with their types, with zero rows too. What fills them is in `day_frames`. A size,
+a price or a value may always be missing: what no decimal of a file holds is null, and the break SCHEMA_DRIFT has its text.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ CLOSE_ATTEMPTS = Table(
         Column("round_number", Kind.INTEGER, "Round of the flatten, from 1."),
         Column("send_number", Kind.INTEGER, "Number of the send within its flatten, from 1."),
         Column("endpoint", Kind.TEXT, "Path that the close was sent to."),
-        Column("quantity_contracts", Kind.DECIMAL, "Open size before the send, all sides added; base units for spot."),
+        Column("quantity_contracts", Kind.DECIMAL, "Open size before the send, all sides; base units for spot.", True),
         Column("notional_usdt", Kind.DECIMAL, "Value of that size in quote currency; missing without a price.", True),
         Column("intent_at", Kind.INSTANT, "When the intent was recorded, before the first byte left."),
         Column("sent_at", Kind.INSTANT, "When it was sent; missing when nothing left or nobody lived to say.", True),
@@ -117,7 +118,7 @@ _POSITION_COLUMNS = (
     Column("product_group", Kind.TEXT, "Spot, Swap or SwapU; missing for an id of another spelling.", True, ProductGroup),
     Column("position_id", Kind.TEXT, "The exchange's id of the position; empty where it gives none."),
     Column("position_side", Kind.TEXT, "long or short; missing for a side of another name.", True, PositionSide),
-    Column("quantity_contracts", Kind.DECIMAL, "Size in contracts; base units for spot."),
+    Column("quantity_contracts", Kind.DECIMAL, "Size in contracts; base units for spot.", True),
     Column("margin_mode", Kind.TEXT, "As the exchange names it."),
     Column("merge_mode", Kind.TEXT, "As the exchange names it."),
     Column("average_price", Kind.DECIMAL, "Average entry price; missing where the exchange tells none.", True),
@@ -296,7 +297,7 @@ CLOSED_POSITIONS = Table(
         Column("product_group", Kind.TEXT, "Swap or SwapU; missing for an id of another spelling.", True, ProductGroup),
         Column("position_side", Kind.TEXT, "long or short; missing where the row names no known side.", True, PositionSide),
         Column("position_id", Kind.TEXT, "The exchange's id of the position."),
-        Column("closed_contracts", Kind.DECIMAL, "Size that was closed."),
+        Column("closed_contracts", Kind.DECIMAL, "Size that was closed.", True),
         Column("quantity_contracts", Kind.DECIMAL, "Size of the position as the row tells it.", True),
         Column("average_open_price", Kind.DECIMAL, "Average price at which it was opened, quote currency.", True),
         Column("average_close_price", Kind.DECIMAL, "Average price at which it was closed, quote currency.", True),

@@ -15,6 +15,7 @@ from decimal import Decimal
 from deepcoin_ops.domain.model import FlattenResult, InstrumentVerdict, ResidualCause, Verdict
 from deepcoin_ops.domain.orders import Order
 from deepcoin_ops.domain.planning import ClosePlan, PlanLine, describe_notional
+from deepcoin_ops.domain.showing import show_figure
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def _decide(
         return Verdict.UNVERIFIED, _with_history("no complete positions read after the last send", history)
     line_after = proofs[-1].open_line(instrument_id)
     if line_after is not None:
-        size = f"{line_after.sides} {line_after.quantity_contracts.normalize():f} still open"
+        size = f"{line_after.sides} {show_figure(line_after.quantity_contracts)} still open"
         told = [describe_notional(line_after.notional_usdt), *line_after.concerns.values()]
         return Verdict.RESIDUAL, _with_history(f"{size} ({', '.join(told)})", history)
     if history.held_back is not None:

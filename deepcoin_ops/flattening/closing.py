@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from deepcoin_ops.domain.model import FlattenClosing, FlattenResult, InstrumentVerdict
 from deepcoin_ops.domain.planning import ClosePlan
+from deepcoin_ops.domain.showing import show_figure
 from deepcoin_ops.domain.verdicts import residual_notional
 from deepcoin_ops.flattening.sending import SendTally
 
@@ -130,6 +131,6 @@ def _exposure(
 def _describe_unconfigured(plan: ClosePlan | None) -> Mapping[str, str]:
     sizes: dict[str, list[str]] = {}
     for position in plan.unconfigured if plan else ():
-        size = f"{position.position_side or 'side unknown'} {position.quantity_contracts.normalize():f}"
+        size = f"{position.position_side or 'side unknown'} {show_figure(position.quantity_contracts)}"
         sizes.setdefault(position.instrument_id, []).append(size)
     return {instrument_id: ", ".join(listed) for instrument_id, listed in sizes.items()}

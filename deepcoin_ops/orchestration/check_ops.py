@@ -5,15 +5,16 @@ from collections.abc import Callable
 from functools import partial
 
 import dagster as dg
-import pandas as pd
 from pydantic import Field
 
 from deepcoin_ops.domain.checks import AccountCheck, CheckPurpose, describe_findings
 from deepcoin_ops.domain.planning import describe_notional
+from deepcoin_ops.domain.showing import show_text
 from deepcoin_ops.flattening.preflight import check_account
 from deepcoin_ops.flattening.progress import Progress
 from deepcoin_ops.orchestration.config import read_config, schema_of
 from deepcoin_ops.orchestration.failures import guarded
+from deepcoin_ops.orchestration.shown import build_failure, build_markdown
 from deepcoin_ops.settings import load_settings
 
 
@@ -39,23 +40,23 @@ def _check(context: dg.OpExecutionContext, purpose: CheckPurpose) -> None:
     config, settings = read_config(context, CheckConfig), guarded(load_settings)
     names = [config.account] if config.account else list(settings.accounts)
     checks = {name: guarded(partial(check_account, settings, name, purpose, _follow(context, name))) for name in names}
-    shown = {"checks": dg.MetadataValue.md(_write_table(checks))}
+    shown = {"checks": _build_table(checks)}
     failed = {name: check for name, check in checks.items() if not check.is_passed}
     if failed:
         told = " ".join(f"account {name}: {describe_findings(check.blocking)}" for name, check in failed.items())
         message = f"Nothing would be sent. {told} Nothing was sent now either; all positions are as they were."
-        raise dg.Failure(message, metadata=shown, allow_retries=False)
+        raise build_failure(message, shown)
     context.add_output_metadata(shown)
 
 
 def _follow(context: dg.OpExecutionContext, account: str) -> Callable[[Progress], None]:
     def report(progress: Progress) -> None:
-        context.log.info(f"account {account}: {progress.text}")
+        context.log.info(show_text(f"account {account}: {progress.text}"))
 
     return report
 
 
-def _write_table(checks: dict[str, AccountCheck]) -> str:
+def _build_table(checks: dict[str, AccountCheck]) -> dg.MarkdownMetadataValue:
     rows = [
         {
             "account": name,
@@ -69,4 +70,4 @@ def _write_table(checks: dict[str, AccountCheck]) -> str:
         }
         for name, check in checks.items()
     ]
-    return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+    return build_markdown(rows, "no account")

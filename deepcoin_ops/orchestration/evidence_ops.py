@@ -4,15 +4,16 @@
 from functools import partial
 
 import dagster as dg
-import pandas as pd
 from pydantic import Field
 
 from deepcoin_ops.domain.evidence import EvidenceRead, EvidenceStatus
+from deepcoin_ops.domain.showing import show_text
 from deepcoin_ops.flattening.evidence import collect_evidence
 from deepcoin_ops.flattening.progress import Progress
 from deepcoin_ops.orchestration.config import read_config, schema_of
 from deepcoin_ops.orchestration.failures import guarded
 from deepcoin_ops.orchestration.resources import FlattenDesk
+from deepcoin_ops.orchestration.shown import build_failure, build_markdown
 
 
 class EvidenceConfig(dg.Config):
@@ -39,8 +40,8 @@ def fetch_day_evidence(context: dg.OpExecutionContext, desk: FlattenDesk) -> Non
         rows += [_build_line(account, trading_day, read) for read in reads]
     if not rows:
         message = "No account has a flatten with a closing row, so nothing was asked. Name the trading day in the config."
-        raise dg.Failure(message, allow_retries=False)
-    shown = {"evidence": dg.MetadataValue.md(pd.DataFrame(rows).to_markdown(index=False))}
+        raise build_failure(message)
+    shown = {"evidence": build_markdown(rows, "nothing was asked")}
     failed = [row for row in rows if row["status"] == EvidenceStatus.FAILED]
     if failed:
         first = failed[0]
@@ -49,7 +50,7 @@ def fetch_day_evidence(context: dg.OpExecutionContext, desk: FlattenDesk) -> Non
             f"{first['account']}, {first['trading day']}: {first['what came of it']}. What was answered is in the ledger; "
             "it proves nothing about the positions, and nothing was changed. Launch collect_evidence again."
         )
-        raise dg.Failure(message, metadata=shown, allow_retries=False)
+        raise build_failure(message, shown)
     context.add_output_metadata(shown)
 
 
@@ -60,7 +61,7 @@ def _find_last_day(desk: FlattenDesk, account: str) -> str | None:
 
 def _collect(context: dg.OpExecutionContext, desk: FlattenDesk, account: str, trading_day: str) -> tuple[EvidenceRead, ...]:
     def report(progress: Progress) -> None:
-        context.log.info(f"account {account}: {progress.text}")
+        context.log.info(show_text(f"account {account}: {progress.text}"))
 
     return collect_evidence(desk.open(account), trading_day, report)
 

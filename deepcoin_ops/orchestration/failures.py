@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-import dagster as dg
-
 from deepcoin_ops.domain.errors import DeepcoinOpsError
+from deepcoin_ops.orchestration.shown import build_failure
 
 _Result = TypeVar("_Result")
 
@@ -17,4 +16,4 @@ def guarded(step: Callable[[], _Result]) -> _Result:
     try:
         return step()
     except DeepcoinOpsError as error:
-        raise dg.Failure(str(error), metadata={"error": type(error).__name__}, allow_retries=False) from error
+        raise build_failure(str(error), {"error": type(error).__name__}) from error

@@ -6,26 +6,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-import pandas as pd
 
 from deepcoin_ops.domain.model import InstrumentVerdict
 from deepcoin_ops.domain.planning import ClosePlan, describe_notional
 from deepcoin_ops.flattening.observation import AccountPlan
 from deepcoin_ops.flattening.order_preview import NOT_READ_FOR_A_PLAN, PlannedOrders
 from deepcoin_ops.flattening.progress import FlattenOutcome
+from deepcoin_ops.orchestration.shown import build_markdown, show_metadata, show_paragraph
 
 _MOST_ORDERS = 50
 
 
 def build_before_metadata(plan: ClosePlan, spared: Mapping[str, str]) -> dict[str, Any]:
     """What was open before the first send, and what of it the settings leave open."""
-    return {"open before": _build_plan_table(plan), "left open by the settings": dict(spared)}
+    return show_metadata({"open before": _build_plan_table(plan), "left open by the settings": spared})
 
 
 def build_plan_metadata(found: AccountPlan, held_back: Mapping[str, str]) -> dict[str, Any]:
     """What a flatten would close and cancel now."""
     plan = found.plan
-    return {
+    shown = {
         "open now": _build_plan_table(plan),
         "notional_usdt": float(plan.notional_usdt),
         "left open by the settings": dict(found.spared),
@@ -34,13 +34,14 @@ def build_plan_metadata(found: AccountPlan, held_back: Mapping[str, str]) -> dic
         "resting orders": _build_orders_table(found.orders),
         "kill switch": found.kill_reason or "off",
     }
+    return show_metadata(shown)
 
 
 def build_outcome_metadata(outcome: FlattenOutcome) -> dict[str, Any]:
     """How a flatten ended."""
     closing = outcome.closing
     residual = closing.residual_notional_usdt
-    return {
+    shown = {
         "verdicts": _build_verdict_table(outcome.verdicts),
         "residual_notional_usdt": "unknown" if residual is None else float(residual),
         "result": closing.result.value,
@@ -55,6 +56,7 @@ def build_outcome_metadata(outcome: FlattenOutcome) -> dict[str, Any]:
         ),
         "not configured, never closed": dict(closing.unconfigured),
     }
+    return show_metadata(shown)
 
 
 def _build_plan_table(plan: ClosePlan) -> dg.MetadataValue[Any]:
@@ -62,14 +64,14 @@ def _build_plan_table(plan: ClosePlan) -> dg.MetadataValue[Any]:
         {
             "instrument": line.instrument_id,
             "side": line.sides,
-            "size": f"{line.quantity_contracts.normalize():f}",
+            "size": line.quantity_contracts,
             "notional": describe_notional(line.notional_usdt),
             "state": line.state,
             "concerns": "; ".join(line.concerns.values()),
         }
         for line in plan.lines
     ]
-    return dg.MetadataValue.md(_write_table(rows) or "nothing")
+    return build_markdown(rows, "nothing")
 
 
 def _build_orders_table(planned: PlannedOrders) -> dg.MetadataValue[Any]:
@@ -85,7 +87,8 @@ def _build_orders_table(planned: PlannedOrders) -> dg.MetadataValue[Any]:
         for each in orders[:_MOST_ORDERS]
     ]
     more = len(orders) - len(rows)
-    parts = [_write_table(rows), f"... and {more} more" if more else "", f"{planned.describe()} {NOT_READ_FOR_A_PLAN}"]
+    table = build_markdown(rows, "").value or ""
+    parts = [table, f"... and {more} more" if more else "", show_paragraph(f"{planned.describe()} {NOT_READ_FOR_A_PLAN}")]
     return dg.MetadataValue.md("\n\n".join(filter(None, parts)))
 
 
@@ -102,9 +105,4 @@ def _build_verdict_table(verdicts: Sequence[InstrumentVerdict]) -> dg.MetadataVa
         }
         for verdict in verdicts
     ]
-    return dg.MetadataValue.md(_write_table(rows) or "none: a dry run")
-
-
-def _write_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as Markdown; empty where there are none. Ids are text, and stay as they are."""
-    return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True) if rows else ""
+    return build_markdown(rows, "none: a dry run")

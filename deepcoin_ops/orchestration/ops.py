@@ -15,6 +15,7 @@ import dagster as dg
 from pydantic import Field
 
 from deepcoin_ops.domain.model import FlattenRequest, Outcome, Venue
+from deepcoin_ops.domain.showing import show_text
 from deepcoin_ops.flattening.desk import Desk
 from deepcoin_ops.flattening.guards import choose_instruments, find_held_back
 from deepcoin_ops.flattening.observation import fetch_plan
@@ -26,6 +27,7 @@ from deepcoin_ops.orchestration.config import PLAIN_TEXT, read_config, schema_of
 from deepcoin_ops.orchestration.failures import guarded
 from deepcoin_ops.orchestration.metadata import build_before_metadata, build_outcome_metadata, build_plan_metadata
 from deepcoin_ops.orchestration.resources import FlattenDesk, RunningFlatten
+from deepcoin_ops.orchestration.shown import build_failure
 
 _Result = TypeVar("_Result")
 _SENDS_PER_LOG_LINE = 10
@@ -105,8 +107,8 @@ def verify_flat(context: dg.OpExecutionContext, desk: FlattenDesk, flatten_id: s
     running.finish()
     metadata = build_outcome_metadata(outcome)
     if not outcome.is_success:
-        raise dg.Failure(outcome.describe_failure(), metadata=metadata, allow_retries=False)
-    context.log.info(f"{outcome.closing.result}: {outcome.closing.reason}")
+        raise build_failure(outcome.describe_failure(), metadata)
+    context.log.info(show_text(f"{outcome.closing.result}: {outcome.closing.reason}"))
     context.add_output_metadata(metadata)
 
 
@@ -194,7 +196,7 @@ def _begin(
     if problem:
         reason = f"account {request.account}: {problem}"
         _run_step(context, running, lambda: running.flatten.abandon(reason))
-        raise dg.Failure(reason, allow_retries=False)
+        raise build_failure(reason)
     return running
 
 
@@ -225,7 +227,7 @@ def _find_launch_time(context: dg.OpExecutionContext) -> datetime:
             f"Dagster has no record of run {context.run_id}, so when it was launched is not known. Nothing was sent, and "
             "all positions are as they were. Launch flatten_positions anew."
         )
-        raise dg.Failure(message, allow_retries=False)
+        raise build_failure(message)
     return record.create_timestamp.astimezone(UTC)
 
 
@@ -272,6 +274,7 @@ def _follow_progress(context: dg.OpExecutionContext) -> Callable[[Progress], Non
         if progress.outcome is Outcome.ACCEPTED and progress.sends % _SENDS_PER_LOG_LINE:
             return
         share = progress.answered_share
-        context.log.info(progress.text if share is None else f"{progress.text} [{share:.0%} of the notional accepted]")
+        accepted = "" if share is None else f" [{share:.0%} of the notional accepted]"
+        context.log.info(f"{show_text(progress.text)}{accepted}")
 
     return log

@@ -80,10 +80,14 @@ class CloseFailure:
 
 
 class AccountBook:
-    """One account's rows now and before, its balances and its executed closes."""
+    """One account's rows now and before, its balances and its executed closes.
 
-    def __init__(self, account: PaperAccount) -> None:
+    `earlier` is its history from before the last reset, which the exchange goes on to show; `history` has what came since.
+    """
+
+    def __init__(self, account: PaperAccount, earlier: tuple[ClosedRow, ...] = ()) -> None:
         self.account = account
+        self.earlier = earlier
         self.history: list[ClosedRow] = []
         self.spot_balances = dict(account.spot_balances)
         self.swap_balances = dict(account.swap_balances)
@@ -92,8 +96,13 @@ class AccountBook:
 
     @property
     def closes(self) -> list[ExecutedClose]:
-        """What was really closed, in order."""
+        """What was really closed since the last reset, in order."""
         return [closed.close for closed in self.history if not closed.is_opening]
+
+    @property
+    def shown_history(self) -> tuple[ClosedRow, ...]:
+        """Everything that a read of the history may show, oldest first."""
+        return (*self.earlier, *self.history)
 
     @property
     def rows(self) -> tuple[OpenRow, ...]:

@@ -76,12 +76,16 @@ class Desk:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self.reset()
+        self.market = Market(self.scenario, self.clock)
+        self._begin()
 
     def reset(self) -> None:
-        """Go back to the start of the scenario, with an empty log."""
+        """Go back to the start of the scenario, with an empty log. The history stays: an exchange forgets no close."""
+        self.market = Market(self.scenario, self.clock, self.market)
+        self._begin()
+
+    def _begin(self) -> None:
         limits = self.scenario.limits
-        self.market = Market(self.scenario, self.clock)
         self.script = FaultScript(self.scenario.faults)
         self.arrivals: list[Arrival] = []
         self._limiter = RateLimiter(limits.mode, limits.period_s)

@@ -37,7 +37,7 @@ def select(
     visible_s = market.clock.monotonic_s() - lag_s
     return [
         closed
-        for closed in reversed(market.books[account].history)
+        for closed in reversed(market.books[account].shown_history)
         if closed.row.instrument.product_group.instrument_type is instrument_type
         and closed.close.executed_at >= kept_since
         and closed.close.executed_s <= visible_s

@@ -19,7 +19,7 @@ from deepcoin_ops.paper.close_rules import decide
 from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.paper.listing import PaperInstrument
 from deepcoin_ops.paper.open_questions import NoPositionAnswer
-from deepcoin_ops.paper.order_desk import OrderDesk
+from deepcoin_ops.paper.order_desk import FIRST_ORDER_NUMBER, OrderDesk
 from deepcoin_ops.paper.scenario import PaperPosition, Scenario
 from deepcoin_ops.paper.timetable import Timetable
 
@@ -28,20 +28,32 @@ FIRST_CLOSE_NUMBER = 700001
 
 
 class Market:
-    """Every account's book, and the only place where positions open and close."""
+    """Every account's book, and the only place where positions open and close.
 
-    def __init__(self, scenario: Scenario, clock: PaperClock) -> None:
+    Args:
+        scenario: What it starts from.
+        clock: Its clocks.
+        before: The market that this one follows after a reset: its history stays, and no id is given twice.
+    """
+
+    def __init__(self, scenario: Scenario, clock: PaperClock, before: Market | None = None) -> None:
         self.scenario = scenario
         self.clock = clock
         self.instruments = {instrument.instrument_id: instrument for instrument in scenario.instruments}
-        self.books = {account.name: AccountBook(account) for account in scenario.accounts}
+        earlier = {name: book.shown_history for name, book in before.books.items()} if before else {}
+        self.books: dict[str, AccountBook] = {
+            account.name: AccountBook(account, earlier.get(account.name, ())) for account in scenario.accounts
+        }
         self.timetable = Timetable()
-        self._position_number = FIRST_POSITION_NUMBER
+        self._position_number: int = before._position_number if before else FIRST_POSITION_NUMBER
         for name, book in self.books.items():
             for position in book.account.positions:
                 self.open_position(name, position)
             book.begin_with(book.rows)
-        self.orders = OrderDesk(self, {account.name: account.orders for account in scenario.accounts})
+        first_order_number: int = before.orders.next_number if before else FIRST_ORDER_NUMBER
+        self.orders: OrderDesk = OrderDesk(
+            self, {account.name: account.orders for account in scenario.accounts}, first_order_number
+        )
         self._bots = [Bot(self, account.name, bot) for account in scenario.accounts for bot in account.bots]
 
     def open_position(self, account: str, position: PaperPosition, at_s: float | None = None) -> str:
@@ -128,7 +140,7 @@ class Market:
         """Enter the fill of an order that opened into the history of fills."""
         book = self.books[account]
         row = next(held for held in book.rows if held.position.position_id == fill.position_id)
-        number = FIRST_CLOSE_NUMBER + len(book.history)
+        number = FIRST_CLOSE_NUMBER + len(book.shown_history)
         book.history.append(ClosedRow(fill, row, price, Decimal(0), number, order_id, is_opening=True))
 
     def let_time_pass(self) -> None:
@@ -166,7 +178,7 @@ class Market:
         )
         profit = row.unrealized_profit * closed / position.quantity_contracts
         price = row.instrument.last_price
-        book.history.append(ClosedRow(close, row, price, profit, FIRST_CLOSE_NUMBER + len(book.history), order_id))
+        book.history.append(ClosedRow(close, row, price, profit, FIRST_CLOSE_NUMBER + len(book.shown_history), order_id))
         _settle(book, row, closed, profit)
         self.orders.note_close(account, row, at_s)
         for bot in self._bots:

@@ -65,10 +65,12 @@ class Cancel:
 class OrderDesk:
     """Every account's orders, and the only place where they fill or end."""
 
-    def __init__(self, market: Positions, accounts: Mapping[str, tuple[PaperOrder, ...]]) -> None:
+    def __init__(
+        self, market: Positions, accounts: Mapping[str, tuple[PaperOrder, ...]], first_number: int = FIRST_ORDER_NUMBER
+    ) -> None:
         self._market = market
         self.books = {account: OrderBook() for account in accounts}
-        self._number = FIRST_ORDER_NUMBER
+        self.next_number = first_number
         for account, orders in accounts.items():
             for order in orders:
                 # Those of the scenario were there before the start, so that a lagging list shows them.
@@ -85,13 +87,13 @@ class OrderDesk:
             ValueError: The id is taken.
         """
         now_s, instrument = self._now_s(at_s), self._market.instruments[order.instrument_id]
-        placed = replace(order, order_id=order.order_id or f"PAPER-O{self._number}")
+        placed = replace(order, order_id=order.order_id or f"PAPER-O{self.next_number}")
         if placed.order_id in self.books[account].orders:
             raise ValueError(f"the order id {placed.order_id} is taken")
         at = self._wall(now_s)
         held = WorkingOrder(placed, instrument, now_s, at, at)
         held.is_awaiting_close = order.fills_after_close_s is not None
-        self._number += 1
+        self.next_number += 1
         self.books[account].orders[placed.order_id] = held
         if order.fills_after_s is not None:
             self._market.timetable.enter(now_s + order.fills_after_s, partial(self._fill, account, held, False))

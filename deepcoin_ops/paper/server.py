@@ -98,7 +98,7 @@ class PaperExchange:
         return self._ask(lambda: self._desk.market.orders.place(account, order))
 
     def reset(self) -> None:
-        """Go back to the start of the scenario, with an empty log."""
+        """Go back to the start of the scenario, with an empty log; the history of closes stays."""
         self._ask(self._desk.reset)
 
     def _ask(self, question: Callable[[], Told]) -> Told:

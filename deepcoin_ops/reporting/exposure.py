@@ -155,9 +155,10 @@ def _find_left(flatten: _Flatten, instrument_id: str, last_attempt: _Row) -> Dec
     if flatten.summary["residual_notional_usdt"] is None:
         return None
     rows = [row for row in flatten.read_last if row["instrument_id"] == instrument_id]
-    quantity = sum((row["quantity_contracts"] for row in rows), Decimal(0))
-    if not quantity:
-        return quantity
+    sizes = [row["quantity_contracts"] for row in rows]
+    if None in sizes or not last_attempt["quantity_contracts"]:
+        return None
+    quantity = sum(sizes, Decimal(0))
     left: Decimal = last_attempt["notional_usdt"] * quantity / last_attempt["quantity_contracts"]
     return left
 

@@ -1,8 +1,8 @@
 """The day's report as one HTML page that refers to nothing outside itself.
 
-Everything in it is escaped: reasons and error messages come from outside. The pictures alone are put in as they are; they
-are drawn here. There is no time of building in it: the same ledger head gives the same bytes, as long as the settings and
-what was due are the same.
+Everything in it is escaped, marked and bounded: reasons and error messages come from outside. Two things are put in as they
+are: the pictures, which are drawn here, and what the page says of itself to programs, which is escaped and whole. There is
+no time of building in it: the same ledger head gives the same bytes, as long as the settings and what was due are the same.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from deepcoin_ops.domain.showing import show_text
 from deepcoin_ops.domain.tables import CLOSE_ATTEMPTS, CLOSE_ERRORS, FLATTEN_SUMMARY, RECONCILIATION
 from deepcoin_ops.reporting import words
 from deepcoin_ops.reporting.day import DayFrames, ReportDay, list_rows
@@ -29,6 +30,8 @@ from deepcoin_ops.reporting.standing import (
     judge_accounts,
     list_severities,
 )
+
+_MOST_LETTERS = 1000
 
 
 def build_page(day: ReportDay, frames: DayFrames) -> str:
@@ -58,11 +61,17 @@ def build_page(day: ReportDay, frames: DayFrames) -> str:
     )
 
 
+def _finalize(value: Any) -> Any:
+    """What an expression of the template puts into the page; markup is ours."""
+    return show_text(value, _MOST_LETTERS) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 @cache
 def _read_template() -> Template:
     environment = Environment(
         loader=PackageLoader("deepcoin_ops.reporting", "."),
         autoescape=True,
+        finalize=_finalize,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -76,6 +85,7 @@ def _read_template() -> Template:
         "moment": words.format_moment,
         "left": describe_left,
         "severities": list_severities,
+        "whole": escape,
     }
     environment.filters.update(filters)
     return environment.get_template("page.html.jinja")

@@ -6,22 +6,20 @@ from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from deepcoin_ops.domain.showing import show_figure, show_usdt
+
 NOT_KNOWN = "not known"
 _HOUR_S, _DAY_S = 3600, 86400
 
 
 def format_usdt(amount: Decimal | None) -> str:
     """Whole USDT with thousands separators; what is less than one is not called nothing."""
-    if amount is None:
-        return NOT_KNOWN
-    return "<1" if 0 < amount < 1 else f"{amount:,.0f}"
+    return NOT_KNOWN if amount is None else show_usdt(amount)
 
 
 def format_size(quantity: Decimal | None) -> str:
     """A size with every digit it has."""
-    if quantity is None:
-        return NOT_KNOWN
-    return f"{quantity.normalize():,f}" if quantity else "0"
+    return show_figure(quantity, NOT_KNOWN)
 
 
 def format_seconds(duration_s: float | None, missing: str = "never") -> str:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from break_aging.aging import OPEN_BREAKS, READ_COLUMNS, DayRange, order_for_people, to_frame
+from break_aging.cells import write_csv_text, write_figure
 
 _SQL = Path(__file__).with_name("aging.sql")
 
@@ -101,15 +102,18 @@ def write_report(folder: Path, as_of: str, open_breaks: pd.DataFrame) -> tuple[P
     pq.write_table(pa.Table.from_pandas(open_breaks, schema=OPEN_BREAKS, preserve_index=False), sink)
     _write_whole(parquet, sink.getvalue().to_pybytes())
     for_people = order_for_people(open_breaks)
-    for name in (field.name for field in OPEN_BREAKS if pa.types.is_decimal(field.type)):
-        for_people[name] = [_format(value) for value in for_people[name]]
+    for field in OPEN_BREAKS:
+        if pa.types.is_decimal(field.type) or pa.types.is_string(field.type):
+            for_people[field.name] = [_write_cell(value) for value in for_people[field.name]]
     _write_whole(csv, for_people.to_csv(index=False).encode())
     return parquet, csv
 
 
-def _format(value: object) -> str:
-    """A decimal as it is, without its trailing zeros and never as a float."""
-    return f"{value.normalize():f}" if isinstance(value, Decimal) else ""
+def _write_cell(value: object) -> str:
+    """A cell of the CSV; empty where nothing is known."""
+    if isinstance(value, Decimal):
+        return write_figure(value)
+    return write_csv_text(value) if isinstance(value, str) else ""
 
 
 def _write_whole(path: Path, content: bytes) -> None:

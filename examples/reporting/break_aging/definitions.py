@@ -10,8 +10,10 @@ from pathlib import Path
 
 import dagster as dg
 import pandas as pd
+import pyarrow as pa
 
 from break_aging.aging import OPEN_BREAKS, DayRange, build_open_breaks, order_for_people
+from break_aging.cells import write_markdown
 from break_aging.day_files import DaysUnreadable, find_days, query_open_breaks, read_reconciliation, write_report
 
 _SHOWN = ["subject", "status", "severity", "break_type", "days_open", "first_seen", "last_seen", "notional_usdt"]
@@ -74,7 +76,7 @@ def open_breaks(config: AgeRange, folders: ReportFolders) -> Iterator[dg.Materia
     except DaysUnreadable as error:
         raise dg.Failure(str(error), allow_retries=False) from error
     parquet, csv = write_report(Path(folders.reports), days.last_day, aged)
-    shown = order_for_people(aged)[_SHOWN].head(_SHOWN_ROWS)
+    shown = _build_preview(order_for_people(aged)[_SHOWN].head(_SHOWN_ROWS))
     yield dg.MaterializeResult(
         metadata={
             "dagster/row_count": len(aged),
@@ -86,12 +88,21 @@ def open_breaks(config: AgeRange, folders: ReportFolders) -> Iterator[dg.Materia
             "not_cleared_by_age": _count(aged[aged["status"] != "CLEARED"], "age_bucket"),
             "path": dg.MetadataValue.path(parquet),
             "csv": dg.MetadataValue.path(csv),
-            "preview": dg.MetadataValue.md(shown.to_markdown(index=False) if len(shown) else "no rows"),
+            "preview": dg.MetadataValue.md(shown),
         }
     )
     yield _judge_open(aged)
     yield _judge_missing(days)
     yield _judge_sql(aged, query_open_breaks(tables, days))
+
+
+def _build_preview(rows: pd.DataFrame) -> str:
+    """Rows as a table of Markdown; figures stand on the right."""
+    if rows.empty:
+        return "no rows"
+    sides = ["right" if OPEN_BREAKS.field(name).type in (pa.int64(), pa.decimal128(38, 18)) else "left" for name in rows]
+    cells = rows.astype(object).where(rows.notna(), "–").map(write_markdown)
+    return str(cells.to_markdown(index=False, colalign=sides, disable_numparse=True))
 
 
 def _count(frame: pd.DataFrame, column: str) -> dict[str, int]:

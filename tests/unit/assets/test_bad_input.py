@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ import pandas as pd
 import pytest
 
 from deepcoin_ops.definitions import build_definitions
-from deepcoin_ops.domain.model import Verdict
-from deepcoin_ops.domain.tables import RECONCILIATION, TABLES
+from deepcoin_ops.domain.model import InstrumentType, Position, PositionsRead, RawAnswer, Verdict
+from deepcoin_ops.domain.tables import POSITIONS_BEFORE, RECONCILIATION, TABLES
+from deepcoin_ops.ledger.journal import Ledger
 from deepcoin_ops.ledger.sqlite_file import driver
 
 EARLY, GOOD, BAD = "2026-03-03", "2026-03-04", "2026-03-05"
@@ -186,3 +189,23 @@ def test_a_day_without_a_table_is_built_from_an_altered_ledger_and_says_so(offic
     assert "not what was recorded" in shown["ledger_altered"]
     assert shown["built_from_newer_head"] is False
     assert "entry 2" in office.store.read(RECONCILIATION, BAD).head.altered["main"]
+
+
+def test_an_average_price_that_no_table_holds_keeps_no_table_away(office: Any) -> None:
+    """A largest float, in a position that the settings do not name: three tables of every account could not be built."""
+    office.record_flatten(BAD)
+    price = Decimal("1.7976931348623157e+308")
+    at = datetime(2026, 3, 5, 21, 31, tzinfo=UTC)
+    row = Position("DOT-USDT-SWAP", None, "7", None, Decimal(7), "cross", "merge", price, "USDT")
+    read = PositionsRead(InstrumentType.SWAP, (row,), at, at, 0.0, RawAnswer(200, b"{}", 2))
+    with Ledger.open(office.settings.ledger_path, office.settings.venue, lambda: at) as ledger:
+        ledger.record_read(f"{BAD}-0", "snapshot", 0, read)
+    assert try_to_rebuild(office, BAD).success
+    [shown] = office.store.read(POSITIONS_BEFORE, BAD).frame.to_dict("records")
+    assert (shown["quantity_contracts"], pd.isna(shown["average_price"])) == (7, True)
+    told = office.store.read(RECONCILIATION, BAD).frame
+    [drift] = told[told["break_type"] == "SCHEMA_DRIFT"].to_dict("records")
+    assert "positions_before.average_price of 2026-03-05-0 0 is null" in drift["reason"]
+    assert "1.7976931348623157E+308" in drift["reason"]
+    page = Path(office.settings.tables_url, "flatten_report", f"{BAD}.html").read_text()
+    assert "1.7976931348623157E+308" in page

@@ -260,7 +260,27 @@ def test_flattens_hours_apart_are_compared_one_by_one_and_added_up() -> None:
     assert (good.break_type, good.closed_in_ledger, good.closed_in_evidence) == (None, Decimal(55), Decimal(55))
     [bad] = match_evidence(flattens, [read(first, between, closed("19", at=second_at), **window)]).values()
     assert bad.break_type is MISMATCH
-    assert bad.in_words.startswith("MISMATCH: the ledger's reads say 20 closed, the exchange 19")
+    assert bad.in_words == (
+        "MISMATCH: 04:30:00 to 04:30:30 UTC: the ledger's reads say 20 closed, the exchange 19; "
+        "23:30:00 to 23:30:30 UTC: both say 35 closed"
+    )
+
+
+def test_a_day_that_agrees_once_and_not_twice_says_when() -> None:
+    """Two closes of 850, and the exchange has forgotten one: "both say 850 closed" must not stand for the whole day."""
+    flattens = [looking(0, "850", "0"), looking(300, "850", "0", number=1)]
+    window = {"ends_at": SINCE + timedelta(hours=9), "started_at": SINCE + timedelta(hours=9)}
+    shown = [closed("850", at=SINCE + timedelta(minutes=minutes, seconds=15)) for minutes in (0, 300)]
+    [forgot] = match_evidence(flattens, [read(shown[1], **window)]).values()
+    assert forgot.in_words == (
+        "MISMATCH: 23:30:00 to 23:30:30 UTC: the ledger's reads say 850 closed, the exchange 0; "
+        "04:30:00 to 04:30:30 UTC: both say 850 closed"
+    )
+    assert (forgot.closed_in_ledger, forgot.closed_in_evidence) == (Decimal(1700), Decimal(850))
+    [whole] = match_evidence(flattens, [read(*shown, **window)]).values()
+    assert whole.in_words.count("UTC: both say 850 closed") == 2
+    [missing] = match_evidence(flattens, []).values()
+    assert missing.in_words == "UNAVAILABLE: no evidence was collected; run collect_evidence"
 
 
 def test_dry_runs_and_refused_flattens_close_nothing_and_are_passed_over() -> None:

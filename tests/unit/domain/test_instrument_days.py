@@ -50,7 +50,7 @@ def test_an_order_that_can_open_is_an_error_although_no_position_is_open(verdict
     row = rows_of(flatten)[LONG]
     assert (row.break_type, row.severity) == (LEFT, Severity.ERROR)
     assert row.since_at == flatten.stands_at
-    assert row.reason == f"left: resting order 7001: buy long 2.5 at 60000.5; {BTC} is {verdict}"
+    assert row.reason == f"left: resting order 7001: buy long 2.5 at 60,000.5; {BTC} is {verdict}"
 
 
 @pytest.mark.parametrize(

@@ -147,3 +147,13 @@ def test_a_reset_brings_back_the_start() -> None:
     assert client.desk.arrivals == []
     assert client.close() == (200, "0")
     assert client.desk.arrivals[0].fault == "error_items"
+
+
+def test_a_reset_keeps_what_the_exchange_shows_of_earlier_closes() -> None:
+    """A person who tries a flatten twice on one paper exchange collects the evidence of both."""
+    client = Client()
+    client.close()
+    shown = client.desk.market.books["main"].shown_history
+    assert shown
+    client.desk.reset()
+    assert client.desk.market.books["main"].shown_history == shown

@@ -172,3 +172,29 @@ def test_the_fill_of_an_order_is_listed_with_its_side_and_never_as_a_close(set_s
     ]
     assert [row["closePos"] for row in ask(HISTORY)] == ["3"]
     assert [close.quantity_contracts for close in stage.market.books["main"].closes] == [3]
+
+
+def test_a_reset_opens_the_positions_again_and_forgets_no_close() -> None:
+    """Evidence of a day with a reset in it would otherwise contradict every close that came before."""
+    world = World()
+    before = world.ask(HISTORY, instType="SWAP")
+    world.market = Market(SCENARIO, world.market.clock, world.market)
+    assert world.market.books["main"].closes == []
+    assert len(world.market.all_rows("main")) == 4
+    assert world.ask(HISTORY, instType="SWAP") == before
+    world.elapsed_s += 10
+    world.ask("/deepcoin/trade/batch-close-position", productGroup="SwapU", instId="BTC-USDT-SWAP")
+    after = world.ask(HISTORY, instType="SWAP")
+    assert [row["closePos"] for row in after] == ["120", "850", *(row["closePos"] for row in before)]
+    fills = world.ask(FILLS, instType="SWAP")
+    assert len({row["tradeId"] for row in fills}) == len(fills) == 5
+
+
+def test_after_a_reset_no_id_is_given_a_second_time() -> None:
+    """The history shows the first position of an id closed, while another one of that id would be open."""
+    scenario = Scenario(LISTED, (PaperAccount("main", (PaperPosition("BTC-USDT-SWAP", PositionSide.LONG, Decimal(1)),)),))
+    clock = PaperClock(0.0, lambda: 0.0, lambda: START)
+    first = Market(scenario, clock)
+    second = Market(scenario, clock, first)
+    [[before], [after]] = [[row.position.position_id for row in each.all_rows("main")] for each in (first, second)]
+    assert before != after

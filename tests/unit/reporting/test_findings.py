@@ -63,7 +63,7 @@ def test_an_order_left_is_a_break_or_worth_knowing_by_what_it_can_do() -> None:
     rows = list_rows(build_reconciliation(DAY, [build_day(left)]))
     [found], [settled] = list_breaks(rows), list_settled(rows)
     assert (found.kind, found.instrument_id, found.position_side) == ("RESTING_ORDER_LEFT", BTC, "long")
-    assert "resting order 7001: buy long 2.5 at 60000.5" in found.reason
+    assert "resting order 7001: buy long 2.5 at 60,000.5" in found.reason
     assert found.what_to_do == "Cancel the order, then flatten again."
     assert (settled.kind, settled.subjects) == ("RESTING_ORDER_LEFT", (f"main {ETH} long",))
 

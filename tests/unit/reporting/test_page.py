@@ -155,6 +155,43 @@ def test_words_from_outside_are_text_and_nothing_else(evenings: Any) -> None:
     assert outline.text.count(evil) >= 5
 
 
+def test_words_from_outside_are_marked_and_bounded(evenings: Any) -> None:
+    """U+202E turned an instrument id around, and a message of a million letters made a page of a megabyte."""
+    evening = evenings("residual")
+    usual = len(build_page(evening.day, evening.frames))
+    odd = "\u202eTDSU-CTB\n" + "x" * 1_000_000
+    found = evening.frames.reconciliation
+    frames = replace(
+        evening.frames,
+        close_errors=evening.frames.close_errors.assign(error_message=odd),
+        reconciliation=found.assign(reason=odd, instrument_id=found["instrument_id"].where(found["is_break"] == 0, odd)),
+        flatten_summary=evening.frames.flatten_summary.assign(launched_by=odd, reason=odd, unconfigured=odd),
+    )
+    page = build_page(evening.day, frames)
+    assert len(page) - usual < 100_000
+    assert "\u202e" not in page
+    text = Outline(page).text
+    assert text.count("<U+202E>TDSU-CTB<U+000A>") >= 5
+    assert "[cut: 1,000,010 letters in all]" in text
+    altered = replace(evening.day.head, altered={"main": "entry 2\n" + "x" * 5_000})
+    assert PageFacts.from_page(build_page(replace(evening.day, head=altered), frames)).head == altered
+
+
+def test_an_account_whose_sizes_fit_no_cell_has_its_page_and_its_picture(evenings: Any) -> None:
+    """A size that is null says that it is not known, and draws nothing that was not."""
+    evening = evenings("residual")
+    frames = evening.frames
+    sizes = dict.fromkeys(("quantity_contracts", "notional_usdt"))
+    cases = {
+        "close_attempts": CLOSE_ATTEMPTS.from_arrow(CLOSE_ATTEMPTS.to_arrow(frames.close_attempts.assign(**sizes))),
+        "positions_after": POSITIONS_AFTER.from_arrow(
+            POSITIONS_AFTER.to_arrow(frames.positions_after.assign(quantity_contracts=None))
+        ),
+    }
+    for name, frame in cases.items():
+        assert "NOT FLAT" in build_page(evening.day, replace(frames, **{name: frame}))
+
+
 def test_a_day_without_rows_says_what_that_means(evenings: Any) -> None:
     """An empty page could be read as a clean day."""
     day = evenings("nobody").day

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from break_aging.aging import OPEN_BREAKS, READ_COLUMNS, build_open_breaks
+from break_aging.cells import write_markdown
 from break_aging.day_files import (
     DaysUnreadable,
     find_days,
@@ -128,3 +130,42 @@ def test_a_report_of_the_same_day_replaces_the_earlier_one_and_leaves_nothing_be
         written = write_report(folder, days.last_day, report)
     assert sorted(path for path in folder.rglob("*") if path.is_file()) == sorted(written)
     assert len(pd.read_parquet(folder / "open_breaks")) == 0
+
+
+FORMULAS = ["=cmd|' /C calc'!A0", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "\uff1d1"]
+
+
+@pytest.mark.parametrize("formula", FORMULAS, ids=ascii)
+def test_a_spreadsheet_is_given_no_formula(tables: Path, tmp_path: Path, formula: str) -> None:
+    """An instrument id that begins with `=` ran as a command in the spreadsheet of whoever opened the report."""
+    days = find_days(tables)
+    rows = build_open_breaks(read_reconciliation(tables, days), days)
+    for column in ("instrument_id", "reason", "error_codes", "break_types"):
+        rows[column] = pd.array([formula] * len(rows), dtype=rows[column].dtype)
+    parquet, path = write_report(tmp_path, MONDAY, rows)
+    with path.open(newline="") as file:
+        [cells] = csv.DictReader(file)
+    for name, cell in cells.items():
+        assert not cell.lstrip().startswith(("=", "+", "-", "@", "\uff1d")), name
+        assert cell.isprintable()
+    assert cells["instrument_id"].startswith("'")
+    assert pq.read_table(parquet)["instrument_id"].to_pylist() == [formula]
+
+
+def test_a_negative_number_stays_a_number_in_the_csv(tables: Path, tmp_path: Path) -> None:
+    """An apostrophe would make it a text that no sum has."""
+    days = find_days(tables)
+    rows = build_open_breaks(read_reconciliation(tables, days), days)
+    rows["notional_usdt"] = pd.array([Decimal("-1234567.50")], dtype=rows["notional_usdt"].dtype)
+    rows["error_codes"] = pd.array(["-1"], dtype=rows["error_codes"].dtype)
+    _parquet, path = write_report(tmp_path, MONDAY, rows)
+    with path.open(newline="") as file:
+        [cells] = csv.DictReader(file)
+    assert (cells["notional_usdt"], cells["error_codes"], cells["quantity_contracts"]) == ("-1234567.5", "-1", "10")
+
+
+def test_the_preview_has_figures_as_they_are_and_rows_that_stay_rows() -> None:
+    """A value of 408694123.4 stood as 4.08694e+08, and a bar in an id moved the columns."""
+    assert write_markdown(Decimal("408694123.400")) == "408,694,123.4"
+    assert write_markdown("a | b\nc\u202e") == r"a \| b\<U+000A\>c\<U+202E\>"
+    assert write_markdown("x" * 1_000_000) == "x" * 200 + r" \[cut: 1,000,000 letters in all\]"
