@@ -12,6 +12,7 @@ One process must not open the ledger with two SQLites: closing it in one takes t
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -104,14 +105,15 @@ def connect_reading(path: Path) -> sqlite3.Connection:
     """Open an existing file for reading, also where neither the file nor its folder can be written.
 
     The files of the log are made by the first that opens the ledger and removed by the last that closes it. Where they
-    are missing and cannot be made, the file alone is whole for as long as it is not written to.
+    are missing and cannot be made, the file alone is whole for as long as it is not written to. With a journal next to it,
+    which only a ledger of an earlier version has, it is not.
     """
     connection = connect(path)
     try:
         connection.execute("PRAGMA schema_version").fetchone()
     except driver.OperationalError:
         connection.close()
-        if not path.exists() or path.with_name(f"{path.name}-wal").exists():
+        if not path.exists() or any(path.with_name(path.name + suffix).exists() for suffix in ("-wal", "-journal")):
             raise
         return _connect(path, "mode=ro&immutable=1")
     except driver.Error:
@@ -200,6 +202,8 @@ def _replace_by_copy(path: Path) -> None:
     copy(path, copied)
     with closing(connect(copied)) as connection:
         _switch(connection, path)
+    # Who could read the old file can read this one.
+    shutil.copymode(path, copied)
     copied.replace(path)
     _sync_folder(path.parent)
 

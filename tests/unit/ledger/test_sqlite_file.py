@@ -122,6 +122,7 @@ def test_a_ledger_with_a_rollback_journal_gets_a_log(in_rollback_journal: Path, 
 
 def test_a_reader_in_the_way_of_the_log_stops_no_record(in_rollback_journal: Path, samples: Any) -> None:
     """A copy that was put back and is being looked at. The reader keeps its file, a copy of that takes its place."""
+    in_rollback_journal.chmod(0o640)
     with ledger_reader(in_rollback_journal) as reader:
         with Ledger.open(in_rollback_journal, Venue.PAPER) as ledger:
             ledger.record_intent(samples.request.flatten_id, samples.intent)
@@ -129,7 +130,7 @@ def test_a_reader_in_the_way_of_the_log_stops_no_record(in_rollback_journal: Pat
             assert ledger.read_altered_entry("main") is None
         assert (reader.seen, reader.look_again()) == (1, 1)
     assert mode_of(in_rollback_journal) == "wal"
-    assert stat.S_IMODE(in_rollback_journal.stat().st_mode) == 0o600
+    assert stat.S_IMODE(in_rollback_journal.stat().st_mode) == 0o640
     assert not list(in_rollback_journal.parent.glob("*.tmp"))
     with Ledger.open_existing(in_rollback_journal, Venue.PAPER) as ledger:
         assert len(ledger.read_attempts(DAY)) == 1
@@ -180,6 +181,14 @@ def test_a_file_that_is_written_to_while_it_is_read_alone_proves_nothing(without
         read_slowly()
     assert store.has_tables()
     store.close()
+
+
+def test_a_file_with_half_an_entry_is_not_read_alone(without_log: Path) -> None:
+    """A process of an earlier version was killed in the middle, and who reads may not clear that away."""
+    # A folder, as the superuser could take a file away.
+    without_log.with_name(f"{without_log.name}-journal").mkdir()
+    with pytest.raises(LedgerError, match="could not be read"):
+        Ledger.open_existing(without_log, Venue.PAPER)
 
 
 def test_a_ledger_that_cannot_have_a_log_records_nothing(without_log: Path) -> None:
