@@ -77,7 +77,7 @@ def test_ticks_are_those_of_dagster_around_every_kind_of_clock_change() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_ticks_are_those_of_dagster_for_many_thousand_crons(seed: int) -> None:
     """The same, until chance has been everywhere."""
-    assert compare(random.Random(seed), crons=20_000) > 200_000
+    assert compare(random.Random(seed), crons=10_000) > 75_000
 
 
 @pytest.mark.parametrize("cron", ["30 0 * * *", "30 1 * * *", "0 2 * * *", "30 2 * * 0", "59 2 * 3,10,11 *", "0 3 L * *"])
