@@ -142,11 +142,12 @@ def _judge_drift(day: AccountDay, misfits: Sequence[Misfit]) -> list[Reconciliat
     noticed += [(read.started_at, note) for read in day.evidence for note in read.notes]
     if not noticed and not misfits:
         return []
-    told = list(dict.fromkeys(note for _at, note in noticed)) + [misfit.describe() for misfit in misfits[:_MOST_MISFITS]]
+    found = [misfit.describe() for misfit in misfits[:_MOST_MISFITS]]
     if len(misfits) > _MOST_MISFITS:
-        told.append(f"and {len(misfits) - _MOST_MISFITS} more cells")
+        found.append(f"and {len(misfits) - _MOST_MISFITS} more cells")
+    found += dict.fromkeys(note for _at, note in noticed)
     began = [at for at, _note in noticed] or [flatten.opened_at for flatten in day.flattens] or [day.ends_at]
-    row = _build_account_row(day, BreakType.SCHEMA_DRIFT, "; ".join(told), min(began))
+    row = _build_account_row(day, BreakType.SCHEMA_DRIFT, "; ".join(found), min(began))
     # An unknown field was passed over; a figure that is missing in a table has to be looked up.
     return [replace(row, severity=Severity.WARN) if misfits else row]
 

@@ -1,4 +1,4 @@
-"""What the real executable prints where the terminal, or whoever reads it, cannot take everything."""
+"""What the real executable prints where the terminal cannot show everything."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def test_a_flatten_is_flat_whatever_its_terminal_can_show(
     ended = run(environ, "flatten")
     assert (ended.returncode, exchange.truth()["accounts"]["main"]["open"]) == (0, [])
     assert "Traceback" not in ended.stderr
-    for told in (r"\u4ed3\u4f4d\u4e0d\u8db3", "123,456.5", "FLAT: "):
-        assert told in ended.stdout
+    for shown in (r"\u4ed3\u4f4d\u4e0d\u8db3", "123,456.5", "FLAT: "):
+        assert shown in ended.stdout

@@ -1,4 +1,4 @@
-"""How an alert reads when what it tells comes from an exchange that sends anything."""
+"""How an alert reads with text from an exchange that sends anything."""
 
 from __future__ import annotations
 

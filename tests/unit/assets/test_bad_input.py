@@ -203,8 +203,8 @@ def test_an_average_price_that_no_table_holds_keeps_no_table_away(office: Any) -
     assert try_to_rebuild(office, BAD).success
     [shown] = office.store.read(POSITIONS_BEFORE, BAD).frame.to_dict("records")
     assert (shown["quantity_contracts"], pd.isna(shown["average_price"])) == (7, True)
-    told = office.store.read(RECONCILIATION, BAD).frame
-    [drift] = told[told["break_type"] == "SCHEMA_DRIFT"].to_dict("records")
+    rows = office.store.read(RECONCILIATION, BAD).frame
+    [drift] = rows[rows["break_type"] == "SCHEMA_DRIFT"].to_dict("records")
     assert "positions_before.average_price of 2026-03-05-0 0 is null" in drift["reason"]
     assert "1.7976931348623157E+308" in drift["reason"]
     page = Path(office.settings.tables_url, "flatten_report", f"{BAD}.html").read_text()

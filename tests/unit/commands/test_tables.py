@@ -70,8 +70,8 @@ def test_a_message_cannot_fill_or_steer_the_terminal() -> None:
     items = [dataclasses.replace(build_item(number), error_message=text) for number, text in enumerate(texts)]
     shown = print_at(400, *build_close_errors([build_attempt(items=items)]))
     assert len(shown) < 10_000
-    for told in ("[cut: 1,000,000 letters in all]", "a<U+000A>FLAT: all is well", "<U+001B>[2Jgone", "<U+202E>TDSU-CTB"):
-        assert told in shown
+    for part in ("[cut: 1,000,000 letters in all]", "a<U+000A>FLAT: all is well", "<U+001B>[2Jgone", "<U+202E>TDSU-CTB"):
+        assert part in shown
 
 
 def test_more_rows_than_a_terminal_is_for_are_counted() -> None:

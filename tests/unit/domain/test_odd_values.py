@@ -92,32 +92,32 @@ BUILDERS: dict[str, Callable[[Sequence[AccountDay]], pd.DataFrame]] = {
 
 
 def build_account_day(number: Decimal | None = None, place: str = "") -> AccountDay:
-    """A day with a row in every table, and a number in one place of what the exchange or the ledger tells."""
-    told = {name: number if place == name and number is not None else None for name in PLACES}
+    """A day with a row in every table, and a number in one place of an answer or a record."""
+    values = {name: number if place == name and number is not None else None for name in PLACES}
     before, after = (build_positions((BTC, PositionSide.LONG, "10"), (DOT, PositionSide.SHORT, "7")) for _ in range(2))
     first, other = before.positions
     other = replace(
-        other, average_price=told["average_price"], quantity_contracts=_or(told["quantity"], other.quantity_contracts)
+        other, average_price=values["average_price"], quantity_contracts=_or(values["quantity"], other.quantity_contracts)
     )
     before, after = replace(before, positions=(first, other)), replace(after, positions=(other,))
     attempt = build_attempt()
     intent = replace(
         attempt.intent,
-        quantity_contracts=_or(told["sent"], attempt.intent.quantity_contracts),
-        notional_usdt=told["sent_notional"],
+        quantity_contracts=_or(values["sent"], attempt.intent.quantity_contracts),
+        notional_usdt=values["sent_notional"],
     )
-    verdict = build_verdict(quantity_before_contracts=_or(told["verdict"], 10), notional_before_usdt=told["notional"])
+    verdict = build_verdict(quantity_before_contracts=_or(values["verdict"], 10), notional_before_usdt=values["notional"])
     flatten = build_flatten(
         verdict,
         attempts=(replace(attempt, intent=intent),),
         before=(before,),
         after=(after,),
-        orders_after=(build_list(build_order(price=told["price"], quantity_contracts=_or(told["order"], 2))),),
+        orders_after=(build_list(build_order(price=values["price"], quantity_contracts=_or(values["order"], 2))),),
     )
     assert flatten.closing is not None
-    flatten = replace(flatten, closing=replace(flatten.closing, exposure_usdt_s=told["exposure"]))
+    flatten = replace(flatten, closing=replace(flatten.closing, exposure_usdt_s=values["exposure"]))
     row = ClosedPosition(
-        BTC, ProductGroup.SWAP_U, "P0", PositionSide.LONG, None, _or(told["closed"], 10), None, None, told["pnl"], None,
+        BTC, ProductGroup.SWAP_U, "P0", PositionSide.LONG, None, _or(values["closed"], 10), None, None, values["pnl"], None,
         None, "USDT", "cross", "merge", TICK - timedelta(hours=1), TICK + timedelta(seconds=20),
     )  # fmt: skip
     asked = (EvidenceSource.POSITIONS_HISTORY, InstrumentType.SWAP, TICK - timedelta(hours=2), DAY_END)
@@ -228,7 +228,7 @@ def test_a_file_takes_a_null_in_every_column() -> None:
 
 
 def test_many_odd_values_are_counted_and_not_all_listed() -> None:
-    """Ten thousand odd rows must not make a reason that nobody can open."""
+    """Ten thousand odd rows must not make a reason too long to open."""
     page = build_positions(*[(DOT, PositionSide.LONG, "1E+30")] * 1000)
     [drift] = [
         row for row in build_reconciliation(DAY, [build_day(build_flatten(before=(page,)))]).to_dict("records")

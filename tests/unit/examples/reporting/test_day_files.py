@@ -137,7 +137,7 @@ FORMULAS = ["=cmd|' /C calc'!A0", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1", "\
 
 @pytest.mark.parametrize("formula", FORMULAS, ids=ascii)
 def test_a_spreadsheet_is_given_no_formula(tables: Path, tmp_path: Path, formula: str) -> None:
-    """An instrument id that begins with `=` ran as a command in the spreadsheet of whoever opened the report."""
+    """An instrument id that begins with `=` ran as a command in the spreadsheet that opened the report."""
     days = find_days(tables)
     rows = build_open_breaks(read_reconciliation(tables, days), days)
     for column in ("instrument_id", "reason", "error_codes", "break_types"):
