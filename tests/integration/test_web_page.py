@@ -113,6 +113,12 @@ def read_states(stack: DagsterStack) -> Any:
     return post(stack.page.url, STATES, {"schedule": SCHEDULE, "sensor": SENSOR})["data"]
 
 
+def read_results(stack: DagsterStack) -> Any:
+    """What the page shows of a check and of the asset it is about."""
+    checks = stack.page.list_check_executions("reconciliation", "ledger_chain_intact")
+    return checks, stack.page.list_materialisations("reconciliation", [stack.trading_day])
+
+
 def record_failed_backfill(stack: DagsterStack) -> str:
     """Leave a backfill that failed in the instance, without the half minute in which a daemon finds one; its id."""
     failed = PartitionBackfill(
@@ -199,7 +205,8 @@ def write_type(told: Mapping[str, Any]) -> str:
 def is_refused(answer: Mapping[str, Any]) -> bool:
     """Whether an answer says in one of Dagster's ways that this page may not do that."""
     told = str(answer)
-    return "UnauthorizedError" in told or "You do not have permission to terminate this run" in told
+    words = ("UnauthorizedError", "You do not have permission to terminate this run", "Denied, nothing was changed")
+    return any(each in told for each in words)
 
 
 def list_readable(stack: DagsterStack, viewer: Viewer) -> dict[str, bytes]:
@@ -245,12 +252,40 @@ def test_the_viewers_page_refuses_every_mutation_that_dagster_offers_and_nothing
     assert stack.close_arrivals(ACCOUNT) == []
 
 
+@pytest.mark.parametrize("name", ["stack", "viewer"])
 @pytest.mark.parametrize("event", ["materialization", "check", "observation"])
-def test_the_viewers_page_takes_no_report_of_an_asset(stack: DagsterStack, viewer: Viewer, event: str) -> None:
-    """These addresses are no mutations and would put a row into the history all the same."""
-    url = f"{viewer.url}/report_asset_{event}/close_attempts"
-    body = {"check_name": "schema", "passed": True, "partition": stack.trading_day}
-    assert requests.post(url, json=body, timeout=60).status_code == 401
+def test_no_page_takes_a_report_of_an_asset(
+    stack: DagsterStack, viewer: Viewer, request: pytest.FixtureRequest, name: str, event: str
+) -> None:
+    """A check that failed would show as passed: these addresses are no mutations, and write results all the same."""
+    url = viewer.url if name == "viewer" else stack.page.url
+    before = read_results(stack)
+    body = {"check_name": "ledger_chain_intact", "passed": True, "asset_key": ["reconciliation"]}
+    for path in (f"report_asset_{event}/reconciliation", f"report_asset_{event}/"):
+        answer = requests.post(f"{url}/{path}", json=body, timeout=60)
+        assert (answer.status_code, "a POST is taken at /graphql only" in answer.text) == (403, True)
+    assert read_results(stack) == before
+
+
+@pytest.mark.parametrize(
+    "request_text",
+    [
+        'reportAssetCheckEvaluations(eventParams: { assetKey: { path: ["reconciliation"] }, passed: true,'
+        ' checkName: "ledger_chain_intact" }) { __typename }',
+        "reportRunlessAssetEvents(eventParams: { eventType: ASSET_MATERIALIZATION,"
+        ' assetKey: { path: ["reconciliation"] } }) { __typename }',
+        'wipeAssets(assetPartitionRanges: [{ assetKey: { path: ["reconciliation"] } }]) { __typename }',
+    ],
+    ids=["check", "materialisation", "wipe"],
+)
+@pytest.mark.parametrize("form", ["mutation {{ {0} }}", "mutation {{ ...a }} fragment a on Mutation {{ b: {0} }}"])
+def test_the_writing_page_takes_no_result_from_outside(stack: DagsterStack, request_text: str, form: str) -> None:
+    """What a check says comes from runs alone; the whole request is denied before any of it is carried out."""
+    before = read_results(stack)
+    answer = post(stack.page.url, form.format(request_text))
+    assert answer["data"] is None
+    assert answer["errors"][0]["message"].startswith("Denied, nothing was changed and nothing was sent")
+    assert read_results(stack) == before
 
 
 def test_no_process_of_the_viewers_page_holds_a_key(stack: DagsterStack, viewer: Viewer) -> None:
