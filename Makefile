@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test dev lint chaos bench docs lock clean
+.PHONY: setup demo test dev lint chaos ways-in bench docs lock clean
 
 setup: $(READY)
 
@@ -35,6 +35,10 @@ lint: $(READY)
 
 chaos: $(READY)
 	$(BIN)/python -m pytest -m chaos
+
+# Tries every way in that can be enumerated and prints how many of them sent; takes a quarter of an hour.
+ways-in: $(READY)
+	$(BIN)/python -m pytest -q -m chaos tests/integration/test_ways_in_sweep.py
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench
