@@ -64,7 +64,7 @@ from mutations import Mutations, find_denial
 from raw_server import RawServer, answer, saying
 from secret_search import SecretSearch
 from waiting import stays, wait_for
-from ways import FLATTEN, Launch
+from ways import FLATTEN, Launch, Sweep, Way
 from ways_desk import list_jobs
 from ways_launches import list_dagster_tags, list_fields, list_own_tags, list_parts
 from ways_mutations import DENIED, NOT_TRIED, PREVIEWS, TRIED, build_candidates, build_flatten_config, read_facts
@@ -171,6 +171,19 @@ def test_what_may_not_be_sent_from_outside_is_denied_and_a_preview_sends_nothing
         answer = mutations.try_with(name, next(mutations.build_arguments(name, candidates)))
         assert (find_denial(answer) is not None) == (name in DENIED), (name, answer)
     assert sends(stack.paper) == before
+
+
+def test_the_count_sees_a_send_and_whether_it_was_wanted(stack: DagsterStack, flat_run: str) -> None:
+    """A flatten from the command line, once as a way in that may send and once as one that may not."""
+    count = Sweep(stack.paper, [ACCOUNT])
+
+    def go() -> str:
+        return ways_settings.flatten(stack.environ, ACCOUNT)
+
+    count.try_all([Way("a flatten", "may send", go, ACCOUNT, is_control=True), Way("another", "may not send", go)])
+    assert [each.wanted > 0 for each in count.tried] == [True, False]
+    assert [each.partition(" ")[0] for each in count.list_unwanted()] == ["another:"]
+    assert count.silent_controls == []
 
 
 def test_jobs_tags_settings_and_variables_are_enumerated_without_a_gap(stack: DagsterStack) -> None:

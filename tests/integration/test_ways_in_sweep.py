@@ -5,15 +5,20 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import ways_settings
-from dagster_stack import DagsterStack
+from dagster_stack import CHECKOUT, DagsterStack, start_logged
 from mutations import Mutations
-from ways import Sweep, Way
+from waiting import wait_for
+from ways import FLATTEN, Sweep, Way
 from ways_desk import (
     ACCOUNTS,
     DEFINITION,
@@ -27,6 +32,7 @@ from ways_desk import (
 )
 from ways_mutations import (
     DENIED,
+    KIND,
     NOT_TRIED,
     TRIED,
     find_started,
@@ -38,6 +44,7 @@ from ways_mutations import (
 from ways_process import LocalRuns, open_local_runs
 
 LEAST_TRIED = 500
+SCHEDULE = "end_of_day_flatten"
 IN_PROCESS = (list_control_ways, list_age_ways, list_tick_ways, list_tag_ways, list_config_ways)
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(3600)]
 
@@ -75,7 +82,7 @@ def write_report(sweep: Sweep) -> str:
         "",
         f"mutations tried: {len(TRIED)}, of which the page denies {len(DENIED)}",
         *(f"mutation not tried: {name} {reason}" for name, reason in NOT_TRIED.items()),
-        *(f"SENT, NOT WANTED: {each}" for each in sweep.unwanted),
+        *(f"SENT, NOT WANTED: {each}" for each in sweep.list_unwanted()),
         *(f"A CONTROL SENT NOTHING: {each}" for each in sweep.silent_controls),
     ]
     return "\n".join(lines)
@@ -95,22 +102,54 @@ def test_of_launches_and_ticks_only_what_is_wanted_sends(
 ) -> None:
     """On the jobs, schedules and resources themselves."""
     with open_local_runs(stack.environ) as runs:
-        sweep.try_all(list(list_ways(runs)))
-    assert sweep.unwanted == []
+        ways = list(list_ways(runs))
+        sweep.try_all(ways)
+    assert sweep.list_unwanted({way.kind for way in ways}) == []
 
 
 def test_a_setting_or_variable_that_no_desk_may_have_sends_nothing(
     stack: DagsterStack, sweep: Sweep, tmp_path: Path
 ) -> None:
     """Through the command line."""
-    sweep.try_all(list(ways_settings.list_ways(stack.environ, tmp_path, KEPT)))
-    assert sweep.unwanted == []
+    ways = list(ways_settings.list_ways(stack.environ, tmp_path, KEPT))
+    sweep.try_all(ways)
+    assert sweep.list_unwanted({way.kind for way in ways}) == []
 
 
 def test_of_all_mutations_only_a_launch_that_is_wanted_sends(stack: DagsterStack, sweep: Sweep) -> None:
     """Through web server, queue and daemon."""
     try_mutations(sweep, stack)
-    assert sweep.unwanted == []
+    assert sweep.list_unwanted({KIND}) == []
+
+
+def test_a_tick_from_before_its_schedule_was_edited_sends_nothing(
+    stack: DagsterStack, sweep: Sweep, tmp_path: Path
+) -> None:
+    """The schedule is on, its cron is edited to a minute that has passed, and the daemon comes up with that."""
+    stack.page.start_schedule(SCHEDULE)
+    ticks = len(stack.page.list_ticks(SCHEDULE))
+    passed = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
+    wait_for("a minute has passed with the schedule on", lambda: datetime.now(UTC) > passed + timedelta(seconds=2))
+    file = Path(stack.environ["DEEPCOIN_OPS_SETTINGS"])
+    file.write_text(re.sub(r'cron: ".*?"', f'cron: "{passed.minute} {passed.hour} * * *"', file.read_text()))
+
+    def come_up() -> str:
+        os.killpg(stack.groups["daemon-0"], signal.SIGKILL)
+        runs = set(stack.page.list_runs(FLATTEN))
+        daemon = ("dagster-daemon", "run", "-w", str(CHECKOUT / "workspace.yaml"))
+        with start_logged(tmp_path, "daemon", daemon, stack.environ):
+            wait_for("the tick has ended", lambda: len(stack.page.list_ticks(SCHEDULE)) > ticks and is_over(stack))
+            for run_id in set(stack.page.list_runs(FLATTEN)) - runs:
+                stack.page.wait_for_end(run_id)
+        return str(stack.page.list_ticks(SCHEDULE)[0])
+
+    sweep.try_all([Way("edited schedule", f"a tick of {passed}", come_up)])
+    assert sweep.list_unwanted({"edited schedule"}) == []
+
+
+def is_over(stack: DagsterStack) -> bool:
+    """Whether the schedule's newest tick has been evaluated."""
+    return stack.page.list_ticks(SCHEDULE)[0][0] != "STARTED"
 
 
 def test_as_many_were_tried_as_there_have_to_be_and_each_control_sent(sweep: Sweep) -> None:

@@ -8,7 +8,7 @@ scheduled time, or one between now and that limit. Then it is wanted for that ac
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -88,7 +88,9 @@ def _read_config(config: Mapping[str, Any]) -> Mapping[str, Any] | None:
     rest = {key for key in config if key not in ("ops", "execution", "loggers")}
     if rest or not isinstance(asked, Mapping) or not set(asked) <= _CONFIG_KEYS:
         return None
-    return asked if all(isinstance(each, str) for each in asked.get("instruments") or []) else None
+    instruments = asked.get("instruments") or []
+    is_list_of_text = isinstance(instruments, list) and all(isinstance(each, str) for each in instruments)
+    return asked if is_list_of_text else None
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ class Sweep:
         self._counted = len(exchange.arrivals())
         self.tried: list[Tried] = []
 
-    def try_all(self, ways: Sequence[Way]) -> None:
+    def try_all(self, ways: Iterable[Way]) -> None:
         """Try each by itself."""
         for way in ways:
             self._reopen()
@@ -181,10 +183,10 @@ class Sweep:
             if name in self._accounts and not account["open"]:
                 self._exchange.open_position(name, position(HELD, "", "100"))
 
-    @property
-    def unwanted(self) -> list[str]:
-        """Each way in that sent what was not wanted, with what it sent."""
-        return [f"{each.way.kind}: {each.way.name}: {', '.join(each.unwanted)}" for each in self.tried if each.unwanted]
+    def list_unwanted(self, kinds: Collection[str] = ()) -> list[str]:
+        """Each way in that sent what was not wanted, with what it sent; of some kinds, or of all."""
+        sent = [each for each in self.tried if each.unwanted and (not kinds or each.way.kind in kinds)]
+        return [f"{each.way.kind}: {each.way.name}: {', '.join(each.unwanted)}" for each in sent]
 
     @property
     def silent_controls(self) -> list[str]:
