@@ -245,8 +245,8 @@ class DagsterPage:
 
     def find_backfill_end(self, backfill_id: str) -> str | None:
         """How a backfill has ended; None while it is at work."""
-        told: str = self.ask(_BACKFILL_STATUS, id=backfill_id)["status"]
-        return told if told.startswith(("COMPLETED", "FAILED", "CANCELED")) else None
+        status: str = self.ask(_BACKFILL_STATUS, id=backfill_id)["status"]
+        return status if status.startswith(("COMPLETED", "FAILED", "CANCELED")) else None
 
     def list_check_badges(self, asset: str) -> dict[str, str | None]:
         """What the asset's page shows beside each of its checks: how it ended last; None where it never ran."""

@@ -1,6 +1,6 @@
 """Requests for every mutation of a web server's own GraphQL schema, with arguments made from their input types.
 
-A list of mutations written by hand misses those that a later Dagster adds, and the fields nobody thought of.
+A list of mutations written by hand misses those that a later Dagster adds, and fields that no list foresees.
 """
 
 from __future__ import annotations

@@ -287,7 +287,7 @@ def wait_for_end(stack: DagsterStack, outcome: str) -> str:
 
 
 def read_facts(stack: DagsterStack, runs: Mapping[str, Launch]) -> Facts:
-    """What there is in a Dagster, beside the runs that have ended; a backfill that failed is left in it."""
+    """What there is in a Dagster, with the runs that have ended; a backfill that failed is left in it."""
     found = stack.page.ask(_FACTS)
     states = {each["name"]: each for each in found["schedules"]}
     sensors = {each["name"]: each["sensorState"]["id"] for each in found["sensors"]}

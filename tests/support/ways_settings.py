@@ -54,10 +54,10 @@ _WRONG_VARIABLES: dict[str, tuple[str, ...]] = {
         "https://exchange.invalid/f.yaml",
     ),
     "DEEPCOIN_OPS_VENUE": ("live", "LIVE", "Paper", "papper", "prod", " paper", "{{env: X}}", "0"),
-    "DEEPCOIN_OPS_STATE": ("/etc/passwd", "~nobody-here/state", "/proc/self/state"),
+    "DEEPCOIN_OPS_STATE": ("/etc/passwd", "~no-such-user/state", "/proc/self/state"),
     "DEEPCOIN_OPS_PAPER_URL": (*_URL_FORMS, "https://127.0.0.1:{port}"),
     "DEEPCOIN_BASE_URL": _URL_FORMS,
-    "DEEPCOIN_OPS_ARMING": ("/etc/passwd", "{checkout}", "{checkout}/state/arming", "~nobody-here/arming"),
+    "DEEPCOIN_OPS_ARMING": ("/etc/passwd", "{checkout}", "{checkout}/state/arming", "~no-such-user/arming"),
 }
 # Alerts follow a flatten and decide nothing about it.
 NOT_TRIED = {"DEEPCOIN_OPS_ALERT_URLS"}
