@@ -92,7 +92,7 @@ class Mutations:
                 given with such a value.
 
         Raises:
-            LookupError: An argument that must be given has no value.
+            LookupError: There is no value for an argument or a field of one.
         """
         arguments = [(each["name"], each["type"]) for each in self._fields[name]["args"]]
         yield from self._vary(arguments, candidates, (name,), candidates.get(f"{name}+", {}))
@@ -102,7 +102,7 @@ class Mutations:
     ) -> Iterator[Any]:
         values = {each: list(self._values_of(each, kind, candidates, (*path, each))) for each, kind in fields}
         for each, kind in fields:
-            if kind["kind"] == "NON_NULL" and not values[each]:
+            if not values[each]:
                 raise LookupError(f"no value for {'.'.join((*path, each))}, a {_write_type(kind)}")
         first = {each: values[each][0] for each, kind in fields if kind["kind"] == "NON_NULL"} | given
         if first:

@@ -111,7 +111,7 @@ def list_tag_ways(runs: LocalRuns) -> Iterator[Way]:
 
 
 def list_age_ways(runs: LocalRuns) -> Iterator[Way]:
-    """A launch that was asked for long ago, as after a queue whose daemon was away, with and without the tick's tag."""
+    """A launch that was asked for long ago, as one is that waited while the daemon was away."""
     for label, asked_at in list_times(datetime.now(UTC), MAX_LATENESS).items():
         if asked_at < datetime.now(UTC) and asked_at.year > 1:
             launch = Launch(FLATTEN, _CONFIGS[FLATTEN], asked_at=asked_at)

@@ -136,7 +136,6 @@ def build_candidates(facts: Facts, account: str, now: datetime) -> dict[str, Any
         "mode": ["x"],
         "preset": ["x"],
         "stepKeys": [["plan_closes"], ["issue_batch_closes"], ["verify_flat"], ["x"]],
-        "ExecutionMetadata.tags": own_tags,
         "executionMetadata": [{"tags": each} for each in own_tags],
         "extraTags": own_tags,
         "useParentRunTags": [False],
@@ -169,6 +168,7 @@ def build_candidates(facts: Facts, account: str, now: datetime) -> dict[str, Any
         "paused": [True, False],
         "limit": [0, 1],
         "String": ["x"],
+        "Boolean": [True, False],
     }
 
 
