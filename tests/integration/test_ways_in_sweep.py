@@ -43,7 +43,7 @@ from ways_mutations import (
 )
 from ways_process import LocalRuns, open_local_runs
 
-LEAST_TRIED = 500
+LEAST_TRIED = 1000
 _LIMIT_S = 300.0
 SCHEDULE = "end_of_day_flatten"
 IN_PROCESS = (list_control_ways, list_age_ways, list_tick_ways, list_tag_ways, list_config_ways)
