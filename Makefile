@@ -8,7 +8,7 @@ DEV_READY := $(VENV)/.ready-dev
 # Hash mode refuses an editable project, so the locked packages come first and the project after them, alone.
 INSTALL := $(BIN)/python -m pip install --quiet --require-hashes -r
 
-.PHONY: setup demo test dev lint chaos bench docs lock clean
+.PHONY: setup demo test dev lint chaos ways-in bench docs lock clean
 
 setup: $(DEV_READY)
 
@@ -45,6 +45,10 @@ lint: $(DEV_READY)
 
 chaos: $(DEV_READY)
 	$(BIN)/python -m pytest -m chaos
+
+# Tries every way in that can be enumerated and prints how many of them sent; takes a quarter of an hour.
+ways-in: $(DEV_READY)
+	$(BIN)/python -m pytest -q -m chaos tests/integration/test_ways_in_sweep.py
 
 bench: $(DEV_READY)
 	$(BIN)/python -m tests.bench

@@ -3,6 +3,9 @@
 Dagster asks nobody for a login and looks neither at `Host` nor at `Origin`; it carries out a mutation that comes as GET, or
 as a POST that any web page may send. Without this, whatever page a person on the same machine opens in a browser could
 launch a flatten (docs/web-page.md has what was tried). It is no login: whoever can connect and is no browser gets in.
+
+Those who get in may do what a desk does. What checks and tables say comes from runs alone: results, materialisations and
+deletions sent from outside are denied, by a list of what is taken.
 """
 
 from __future__ import annotations
@@ -19,9 +22,55 @@ _NAMES = ("127.0.0.1", "localhost", "[::1]")
 _GRAPHQL = "/graphql"
 _POLICY_VIOLATION = 1008
 _NO_FRAMES = (b"x-frame-options", b"DENY")
+# What a desk does on its page. All others are denied, also those that a later Dagster adds.
+_TAKEN_MUTATIONS = frozenset(
+    {
+        "launchRun",
+        "launchPipelineExecution",
+        "launchMultipleRuns",
+        "launchRunReexecution",
+        "launchPipelineReexecution",
+        "terminateRun",
+        "terminatePipelineExecution",
+        "terminateRuns",
+        "launchPartitionBackfill",
+        "resumePartitionBackfill",
+        "reexecutePartitionBackfill",
+        "cancelPartitionBackfill",
+        "startSchedule",
+        "stopRunningSchedule",
+        "resetSchedule",
+        "scheduleDryRun",
+        "startSensor",
+        "stopSensor",
+        "resetSensor",
+        "sensorDryRun",
+        "reloadRepositoryLocation",
+        "reloadWorkspace",
+        # Sent by the page itself; they touch neither runs nor assets.
+        "logTelemetry",
+        "setNuxSeen",
+    }
+)
 
 
-def find_objection(kind: str, method: str, path: str, headers: Mapping[str, str], port: int) -> str | None:
+def find_mutation_objection(name: str) -> str | None:
+    """Explain why a GraphQL mutation is denied; None when a desk uses it.
+
+    Denied are those that write results, materialisations, cursors or limits, or delete runs and histories. A check that
+    failed would show as passed otherwise.
+    """
+    if name in _TAKEN_MUTATIONS:
+        return None
+    return (
+        f"Denied, nothing was changed and nothing was sent: {name}. This page takes launches, terminations, backfills and "
+        "switches only; what tables and checks say comes from runs. Launch rebuild_day_tables to build a day again."
+    )
+
+
+def find_objection(
+    kind: str, method: str, path: str, headers: Mapping[str, str], port: int, prefix: str = ""
+) -> str | None:
     """Why a request is not carried out, or None when it may be.
 
     Args:
@@ -30,6 +79,7 @@ def find_objection(kind: str, method: str, path: str, headers: Mapping[str, str]
         path: The path asked for.
         headers: By their names in lower case.
         port: Where the page listens.
+        prefix: Of all the page's paths, such as `/dagster`; empty for none.
     """
     if headers.get("host") not in {f"{name}:{port}" for name in _NAMES}:
         # A name that an attacker's server resolves to this machine is how a foreign page would read the answers too.
@@ -46,6 +96,9 @@ def find_objection(kind: str, method: str, path: str, headers: Mapping[str, str]
     if method != "POST":
         # An image's address is a GET as well, and older browsers do not tell where it comes from.
         return "GraphQL is taken as a POST only" if path.rstrip("/").endswith(_GRAPHQL) else None
+    if path != prefix + _GRAPHQL:
+        # Dagster's other addresses that take one report results and materialisations of assets.
+        return f"a POST is taken at {prefix}{_GRAPHQL} only; what tables and checks say comes from runs"
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     # No browser sends this type to another page's server without asking that server first.
     return None if content_type == "application/json" else "a POST has to be application/json"
@@ -56,10 +109,12 @@ class PageGuard:
 
     Args:
         app: What carries out the rest.
+        prefix: Of all the page's paths; empty for none.
     """
 
-    def __init__(self, app: _Application):
+    def __init__(self, app: _Application, prefix: str = ""):
         self._app = app
+        self._prefix = prefix
 
     async def __call__(self, scope: _Message, receive: _Receive, send: _Send) -> None:
         """Answer one request or websocket."""
@@ -68,7 +123,7 @@ class PageGuard:
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         port = scope["server"][1]
-        objection = find_objection(scope["type"], scope.get("method", ""), scope["path"], headers, port)
+        objection = find_objection(scope["type"], scope.get("method", ""), scope["path"], headers, port, self._prefix)
         if objection is None:
             await self._app(scope, receive, _without_frames(send))
         elif scope["type"] == "websocket":

@@ -1,5 +1,18 @@
 """Ways in that must not send, each with the requests counted where they would arrive. This is the list of all of them.
 
+What can be enumerated is: `make ways-in` tries it at full size (test_ways_in_sweep), from these sources.
+
+| ways in | enumerated from |
+|---|---|
+| mutations of the web server | its GraphQL schema, with every selector of the code location: support/ways_mutations |
+| addresses of the web server | its routes: unit/orchestration/test_page_guard |
+| run config and inputs | the schema of every job and of each of its ops: support/ways_launches |
+| tags | this project's and Dagster's own lists of them: support/ways_launches |
+| ticks, and the age of a launch | moments past and future: support/ways_launches, ways_desk |
+| settings and variables | the settings model and the list of variables: support/ways_settings |
+
+Here it is shown that these enumerations leave nothing out. What is a course of events is written by hand.
+
 | way in | what counts the requests |
 |---|---|
 | backfill or materialisation of every asset | test_dagster_backfill: a few runs, and the exchange is asked nothing |
@@ -8,7 +21,6 @@
 | a double tick, two daemons, a hand launch beside them | test_dagster_schedule: one close for each open position |
 | a tick after downtime | here; unit/orchestration/test_schedules for every lateness |
 | a tick that waited too long in the queue | unit/orchestration/test_ops |
-| run config for resources, edited op config | here; unit/orchestration/test_ops for each wrong name |
 | the sensors | here, beside everything else, and test_dagster_evidence (chaos) |
 | live credentials in the environment of a paper desk | here |
 | a redirect, a proxy, a .netrc | here through the command line; unit/exchange/test_transport for the POST |
@@ -33,6 +45,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import ways_settings
 from command_line import run
 from dagster._core.scheduler.instigation import InstigatorType, ScheduleInstigatorData
 from dagster_stack import (
@@ -47,12 +60,20 @@ from dagster_stack import (
 from flatten_lab import SETTINGS, position
 from flatten_lab import build_scenario as build_small_scenario
 from live_exchange import build_canary, name_variables
+from mutations import Mutations, find_denial
 from raw_server import RawServer, answer, saying
 from secret_search import SecretSearch
 from waiting import stays, wait_for
+from ways import FLATTEN, Launch, Sweep, Way
+from ways_desk import list_jobs
+from ways_launches import list_dagster_tags, list_fields, list_own_tags, list_parts
+from ways_mutations import DENIED, NOT_TRIED, PREVIEWS, TRIED, build_candidates, build_flatten_config, read_facts
+from ways_process import open_local_runs
+from ways_settings import list_known_variables, list_tried_variables
 
 from deepcoin_ops.domain.paper_credentials import paper_credentials
 from deepcoin_ops.ledger.records import SkippedTick
+from deepcoin_ops.orchestration import tags
 from deepcoin_ops.paper.scenario import Scenario
 from deepcoin_ops.paper.server import PaperExchange
 
@@ -124,6 +145,67 @@ def test_edited_config_of_an_op_sends_nothing(stack: DagsterStack, flat_run: str
     told, run_id = stack.page.launch("flatten_positions", {"ops": {"plan_closes": {"config": dict(config)}}})
     assert told or stack.page.wait_for_end(run_id).status == "FAILURE"
     assert sends(stack.paper) == before
+
+
+@pytest.fixture(scope="module")
+def mutations(stack: DagsterStack) -> Iterator[Mutations]:
+    """Those that the page offers."""
+    offered = Mutations(stack.page.url)
+    yield offered
+    offered.close()
+
+
+def test_every_mutation_of_the_schema_was_looked_at_and_has_arguments(
+    stack: DagsterStack, flat_run: str, mutations: Mutations
+) -> None:
+    """A later Dagster that offers a new one fails here until it is tried, or named with a reason."""
+    assert mutations.names == TRIED | set(NOT_TRIED)
+    facts = read_facts(stack, {flat_run: Launch(FLATTEN, build_flatten_config(ACCOUNT))})
+    candidates = build_candidates(facts, ACCOUNT, datetime.now(UTC))
+    variants = {name: len(list(mutations.build_arguments(name, candidates))) for name in TRIED}
+    assert min(variants.values()) >= 1
+    assert variants["launchRun"] > len(JOBS)
+
+
+def test_what_may_not_be_sent_from_outside_is_denied_and_a_preview_sends_nothing(
+    stack: DagsterStack, flat_run: str, mutations: Mutations
+) -> None:
+    """With something open."""
+    stack.paper.open_position(ACCOUNT, position("XRP-USDT-SWAP", "", "100"))
+    before = sends(stack.paper)
+    facts = read_facts(stack, {flat_run: Launch(FLATTEN, build_flatten_config(ACCOUNT))})
+    candidates = build_candidates(facts, ACCOUNT, datetime.now(UTC))
+    for name in sorted(DENIED | PREVIEWS):
+        answer = mutations.try_with(name, next(mutations.build_arguments(name, candidates)))
+        assert (find_denial(answer) is not None) == (name in DENIED), (name, answer)
+    assert sends(stack.paper) == before
+
+
+def test_the_count_sees_a_send_and_whether_it_was_wanted(stack: DagsterStack, flat_run: str) -> None:
+    """A flatten from the command line, once as a way in that may send and once as one that may not."""
+    count = Sweep(stack.paper, [ACCOUNT])
+
+    def go() -> str:
+        return ways_settings.flatten(stack.environ, ACCOUNT)
+
+    count.try_all([Way("a flatten", "may send", go, ACCOUNT, is_control=True), Way("another", "may not send", go)])
+    assert [each.wanted > 0 for each in count.tried] == [True, False]
+    assert [each.partition(" ")[0] for each in count.list_unwanted()] == ["another:"]
+    assert count.silent_controls == []
+
+
+def test_jobs_tags_settings_and_variables_are_enumerated_without_a_gap(stack: DagsterStack) -> None:
+    """What is new in the code location is tried, or fails here."""
+    with open_local_runs(stack.environ) as runs:
+        tried = [runs.repository.get_job(each) for each in list_jobs(runs)]
+        fields = {job.name: list_fields(job)[0] for job in tried}
+        assert ("ops", "plan_closes", "config", "account") in fields[FLATTEN]
+        assert all(fields.values())
+        parts = {part for job in tried for part in list_parts(job)}
+        assert {(), ("issue_batch_closes",), ("verify_flat",), ("fetch_day_evidence",)} <= parts
+    assert {"dagster/partition", "dagster/backfill", ".dagster/scheduled_execution_time"} <= set(list_dagster_tags())
+    assert set(list_own_tags()) == {each for name, each in vars(tags).items() if name.isupper() and "/" in each}
+    assert list_known_variables() == list_tried_variables() | ways_settings.NOT_TRIED
 
 
 def test_a_flatten_that_succeeded_executed_again_sends_nothing(stack: DagsterStack, flat_run: str) -> None:

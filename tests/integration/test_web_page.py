@@ -16,21 +16,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import dagster as dg
 import pytest
 import requests
 from command_line import EXECUTABLE, PATIENCE_S
-from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
-from dagster._core.utils import make_new_backfill_id
 from dagster_page import DagsterPage
 from dagster_stack import DagsterStack, build_scenario, build_settings_text, find_free_port, run_dagster
+from mutations import Mutations, find_denial
 from processes import start_process
 from reverse_proxy import LOGINS, VIEWERS, WRITING, ReverseProxy, run_reverse_proxy
 from waiting import wait_for
+from ways import Launch
+from ways_mutations import NOT_TRIED, REPOSITORY, build_candidates, read_facts
 
 ACCOUNT = "main"
 KEYS = {"MAIN_API_KEY": "canary-key", "MAIN_SECRET_KEY": "canary-secret", "MAIN_PASSPHRASE": "canary-passphrase"}
-REPOSITORY = {"repositoryLocationName": "deepcoin_ops", "repositoryName": "__repository__"}
 SCHEDULE, SENSOR = REPOSITORY | {"scheduleName": "end_of_day_flatten"}, REPOSITORY | {"sensorName": "ledger_moved"}
 FLATTEN = {
     "selector": REPOSITORY | {"jobName": "flatten_positions"},
@@ -42,20 +41,7 @@ LAUNCH_AS_TEXT = """mutation { launchRun(executionParams: { mode: "default", sel
   repositoryLocationName: "deepcoin_ops", repositoryName: "__repository__", jobName: "flatten_positions" },
   runConfigData: "{\\"ops\\": {\\"plan_closes\\": {\\"config\\": {\\"account\\": \\"main\\"}}}}" }) { __typename } }"""
 # What a viewer may do: neither of them touches a run, a schedule, an asset or the exchange.
-HARMLESS = {
-    "logTelemetry": "writes a line into a log of Dagster's own, and none while telemetry is off",
-    "setNuxSeen": "notes that the welcome was seen, in a file of the machine's user",
-}
-# Where the refusal is not the answer itself but stands in a list inside it.
-SELECTIONS = {
-    "launchMultipleRuns": "... on LaunchMultipleRunsResult { launchMultipleRunsResult { __typename } }",
-    "terminateRuns": """... on TerminateRunsResult { terminateRunResults { __typename
-        ... on TerminateRunFailure { message } } }""",
-    "terminateRun": "... on TerminateRunFailure { message }",
-    "terminatePipelineExecution": "... on TerminateRunFailure { message }",
-}
-SCHEMA = """{ __schema { mutationType { fields { name type { kind ofType { kind } }
-  args { name type { kind name ofType { kind name ofType { kind name ofType { kind name } } } } } } } } }"""
+HARMLESS = NOT_TRIED
 STATES = """query($schedule: ScheduleSelector!, $sensor: SensorSelector!) {
   scheduleOrError(scheduleSelector: $schedule) { ... on Schedule { scheduleState { id status } } }
   sensorOrError(sensorSelector: $sensor) { ... on Sensor { sensorState { id status } } }
@@ -113,93 +99,10 @@ def read_states(stack: DagsterStack) -> Any:
     return post(stack.page.url, STATES, {"schedule": SCHEDULE, "sensor": SENSOR})["data"]
 
 
-def record_failed_backfill(stack: DagsterStack) -> str:
-    """Leave a backfill that failed in the instance, without the half minute in which a daemon finds one; its id."""
-    failed = PartitionBackfill(
-        backfill_id=make_new_backfill_id(),
-        status=BulkActionStatus.FAILED,
-        from_failure=False,
-        tags={},
-        backfill_timestamp=datetime.now(UTC).timestamp(),
-    )
-    with dg.DagsterInstance.from_config(stack.environ["DAGSTER_HOME"]) as instance:
-        instance.add_backfill(failed)
-    return failed.backfill_id
-
-
-def build_arguments(run_id: str, backfill_id: str, states: Any) -> dict[str, dict[str, Any]]:
-    """For every mutation that Dagster offers, arguments with which it would do something on a page that may write."""
-    again = {"reexecutionParams": {"parentRunId": run_id, "strategy": "ALL_STEPS"}}
-    attempts = {"path": ["close_attempts"]}
-    dynamic = {"partitionsDefName": "days", "repositorySelector": REPOSITORY}
-    component = {"componentId": "x", "locationName": "deepcoin_ops"}
-    return {
-        "addDynamicPartition": dynamic | {"partitionKey": "x"},
-        "cancelPartitionBackfill": {"backfillId": backfill_id},
-        "deleteAppManagedComponent": component,
-        "deleteConcurrencyLimit": {"concurrencyKey": "x"},
-        "deleteDynamicPartitions": dynamic | {"partitionKeys": ["x"]},
-        "deletePipelineRun": {"runId": run_id},
-        "deleteRun": {"runId": run_id},
-        "freeConcurrencySlots": {"runId": run_id},
-        "freeConcurrencySlotsForRun": {"runId": run_id},
-        "launchMultipleRuns": {"executionParamsList": [FLATTEN]},
-        "launchPartitionBackfill": {"backfillParams": {"assetSelection": [attempts], "allPartitions": True}},
-        "launchPipelineExecution": {"executionParams": FLATTEN},
-        "launchPipelineReexecution": again,
-        "launchRun": {"executionParams": FLATTEN},
-        "launchRunReexecution": again,
-        "logTelemetry": {"action": "a", "clientId": "b", "clientTime": "1", "metadata": "{}"},
-        "reexecutePartitionBackfill": {"reexecutionParams": {"parentRunId": backfill_id, "strategy": "ALL_STEPS"}},
-        "refreshComponentState": {"defsStateKey": "x", "locationName": "deepcoin_ops"},
-        "reloadRepositoryLocation": {"repositoryLocationName": "deepcoin_ops"},
-        "reloadWorkspace": {},
-        "reportAssetCheckEvaluations": {
-            "eventParams": {"assetKey": {"path": ["reconciliation"]}, "checkName": "all_flat", "passed": True}
-        },
-        "reportRunlessAssetEvents": {"eventParams": {"eventType": "ASSET_MATERIALIZATION", "assetKey": attempts}},
-        "resetSchedule": {"scheduleSelector": SCHEDULE},
-        "resetSensor": {"sensorSelector": SENSOR},
-        "resumePartitionBackfill": {"backfillId": backfill_id},
-        "scheduleDryRun": {"selectorData": SCHEDULE, "timestamp": 1_800_000_000.0},
-        "sensorDryRun": {"selectorData": SENSOR, "cursor": "x"},
-        "setAppManagedComponent": component | {"attributes": "{}", "componentType": "y"},
-        "setAutoMaterializePaused": {"paused": True},
-        "setConcurrencyLimit": {"concurrencyKey": "x", "limit": 1},
-        "setNuxSeen": {},
-        "setSensorCursor": {"sensorSelector": SENSOR, "cursor": "x"},
-        "shutdownRepositoryLocation": {"repositoryLocationName": "deepcoin_ops"},
-        "startSchedule": {"scheduleSelector": SCHEDULE},
-        "startSensor": {"sensorSelector": SENSOR},
-        "stopRunningSchedule": {"id": states["scheduleOrError"]["scheduleState"]["id"]},
-        "stopSensor": {"id": states["sensorOrError"]["sensorState"]["id"]},
-        "terminatePipelineExecution": {"runId": run_id},
-        "terminateRun": {"runId": run_id},
-        "terminateRuns": {"runIds": [run_id]},
-        "wipeAssets": {"assetPartitionRanges": [{"assetKey": attempts}]},
-    }
-
-
-def build_mutation(field: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
-    """The request for one mutation of the schema, with those of its arguments that are given."""
-    types = {each["name"]: write_type(each["type"]) for each in field["args"] if each["name"] in arguments}
-    declared = ", ".join(f"${name}: {kind}" for name, kind in types.items())
-    passed = ", ".join(f"{name}: ${name}" for name in types)
-    is_scalar = (field["type"]["ofType"] or field["type"])["kind"] == "SCALAR"
-    selection = "" if is_scalar else f"{{ __typename {SELECTIONS.get(field['name'], '')} }}"
-    return f"mutation{f'({declared})' if types else ''} {{ {field['name']}{f'({passed})' if types else ''} {selection} }}"
-
-
-def write_type(told: Mapping[str, Any]) -> str:
-    """A type as a request declares it."""
-    inner = told["kind"] in ("NON_NULL", "LIST") and write_type(told["ofType"])
-    return {"NON_NULL": f"{inner}!", "LIST": f"[{inner}]"}.get(told["kind"], told.get("name") or "")
-
-
-def is_refused(answer: Mapping[str, Any]) -> bool:
-    """Whether an answer says in one of Dagster's ways that this page may not do that."""
-    told = str(answer)
-    return "UnauthorizedError" in told or "You do not have permission to terminate this run" in told
+def read_results(stack: DagsterStack) -> Any:
+    """What the page shows of a check and of the asset it is about."""
+    checks = stack.page.list_check_executions("reconciliation", "ledger_chain_intact")
+    return checks, stack.page.list_materialisations("reconciliation", [stack.trading_day])
 
 
 def list_readable(stack: DagsterStack, viewer: Viewer) -> dict[str, bytes]:
@@ -230,27 +133,55 @@ def test_the_viewers_page_refuses_every_mutation_that_dagster_offers_and_nothing
 ) -> None:
     """By the schema: a version that brings a new one fails here until somebody has looked at it."""
     run = stack.page.wait_for_end(stack.page.launch_rebuild(stack.trading_day))
-    backfill_id = record_failed_backfill(stack)
+    facts = read_facts(stack, {run.run_id: Launch("rebuild_day_tables", {})})
     before = read_states(stack)
-    arguments = build_arguments(run.run_id, backfill_id, before)
-    fields = post(viewer.url, SCHEMA)["data"]["__schema"]["mutationType"]["fields"]
-    assert {field["name"] for field in fields} == set(arguments)
+    mutations = Mutations(viewer.url)
+    candidates = build_candidates(facts, ACCOUNT, datetime.now(UTC))
     answers = {
-        each["name"]: post(viewer.url, build_mutation(each, arguments[each["name"]]), arguments[each["name"]])
-        for each in fields
+        name: mutations.try_with(name, next(mutations.build_arguments(name, candidates)))
+        for name in sorted(mutations.names)
     }
-    carried_out = {name: answer for name, answer in answers.items() if not is_refused(answer)}
+    mutations.close()
+    carried_out = {name: answer for name, answer in answers.items() if find_denial(answer) is None}
     assert set(carried_out) == set(HARMLESS), carried_out
     assert read_states(stack) == before
     assert stack.close_arrivals(ACCOUNT) == []
 
 
+@pytest.mark.parametrize("name", ["stack", "viewer"])
 @pytest.mark.parametrize("event", ["materialization", "check", "observation"])
-def test_the_viewers_page_takes_no_report_of_an_asset(stack: DagsterStack, viewer: Viewer, event: str) -> None:
-    """These addresses are no mutations and would put a row into the history all the same."""
-    url = f"{viewer.url}/report_asset_{event}/close_attempts"
-    body = {"check_name": "schema", "passed": True, "partition": stack.trading_day}
-    assert requests.post(url, json=body, timeout=60).status_code == 401
+def test_no_page_takes_a_report_of_an_asset(
+    stack: DagsterStack, viewer: Viewer, request: pytest.FixtureRequest, name: str, event: str
+) -> None:
+    """A check that failed would show as passed: these addresses are no mutations, and write results all the same."""
+    url = viewer.url if name == "viewer" else stack.page.url
+    before = read_results(stack)
+    body = {"check_name": "ledger_chain_intact", "passed": True, "asset_key": ["reconciliation"]}
+    for path in (f"report_asset_{event}/reconciliation", f"report_asset_{event}/"):
+        answer = requests.post(f"{url}/{path}", json=body, timeout=60)
+        assert (answer.status_code, "a POST is taken at /graphql only" in answer.text) == (403, True)
+    assert read_results(stack) == before
+
+
+@pytest.mark.parametrize(
+    "request_text",
+    [
+        'reportAssetCheckEvaluations(eventParams: { assetKey: { path: ["reconciliation"] }, passed: true,'
+        ' checkName: "ledger_chain_intact" }) { __typename }',
+        "reportRunlessAssetEvents(eventParams: { eventType: ASSET_MATERIALIZATION,"
+        ' assetKey: { path: ["reconciliation"] } }) { __typename }',
+        'wipeAssets(assetPartitionRanges: [{ assetKey: { path: ["reconciliation"] } }]) { __typename }',
+    ],
+    ids=["check", "materialisation", "wipe"],
+)
+@pytest.mark.parametrize("form", ["mutation {{ {0} }}", "mutation {{ ...a }} fragment a on Mutation {{ b: {0} }}"])
+def test_the_writing_page_takes_no_result_from_outside(stack: DagsterStack, request_text: str, form: str) -> None:
+    """What a check says comes from runs alone; the whole request is denied before any of it is carried out."""
+    before = read_results(stack)
+    answer = post(stack.page.url, form.format(request_text))
+    assert answer["data"] is None
+    assert answer["errors"][0]["message"].startswith("Denied, nothing was changed and nothing was sent")
+    assert read_results(stack) == before
 
 
 def test_no_process_of_the_viewers_page_holds_a_key(stack: DagsterStack, viewer: Viewer) -> None:

@@ -238,13 +238,15 @@ class DagsterPage:
         answer = self.ask(_BACKFILL, parameters={"assetSelection": selection, "partitionNames": list(trading_days)})
         assert answer["__typename"] == "LaunchBackfillSuccess", answer
 
-        def status() -> str | None:
-            told: str = self.ask(_BACKFILL_STATUS, id=answer["backfillId"])["status"]
-            return told if told.startswith(("COMPLETED", "FAILED", "CANCELED")) else None
-
-        assert wait_for("the backfill has ended", status, limit_s) == "COMPLETED_SUCCESS"
+        status = wait_for("the backfill has ended", lambda: self.find_backfill_end(answer["backfillId"]), limit_s)
+        assert status == "COMPLETED_SUCCESS"
         of_backfill = {"tags": [{"key": "dagster/backfill", "value": answer["backfillId"]}]}
         return [self.fetch_run(run["runId"]) for run in self.ask(_RUNS, filter=of_backfill)["results"]]
+
+    def find_backfill_end(self, backfill_id: str) -> str | None:
+        """How a backfill has ended; None while it is at work."""
+        status: str = self.ask(_BACKFILL_STATUS, id=backfill_id)["status"]
+        return status if status.startswith(("COMPLETED", "FAILED", "CANCELED")) else None
 
     def list_check_badges(self, asset: str) -> dict[str, str | None]:
         """What the asset's page shows beside each of its checks: how it ended last; None where it never ran."""
@@ -259,14 +261,14 @@ class DagsterPage:
         times = told["creationTime"], told["startTime"], told["endTime"]
         return Run(run_id, told["status"], _tags(told), told["eventConnection"]["events"], *times)
 
+    def find_end(self, run_id: str) -> Run | None:
+        """One run that has ended; None while it has not."""
+        run = self.fetch_run(run_id)
+        return run if run.status in _ENDED else None
+
     def wait_for_end(self, run_id: str) -> Run:
         """One run, once it has ended."""
-
-        def ended() -> Run | None:
-            run = self.fetch_run(run_id)
-            return run if run.status in _ENDED else None
-
-        return wait_for(f"run {run_id} has ended", ended)
+        return wait_for(f"run {run_id} has ended", lambda: self.find_end(run_id))
 
     def list_runs(self, job: str) -> list[str]:
         """The ids of a job's runs, newest first."""
