@@ -163,6 +163,7 @@ def _repeat(context: dg.OpExecutionContext, desk: FlattenDesk, flatten_id: str) 
         is_dry_run=request.is_dry_run,
         parent_flatten_id=request.flatten_id,
         scheduled_at=request.scheduled_at,
+        is_own=request.run_id == context.run_id,
     )
 
 
@@ -175,10 +176,16 @@ def _begin(
     is_dry_run: bool,
     parent_flatten_id: str | None,
     scheduled_at: datetime | None = None,
+    is_own: bool = False,
 ) -> RunningFlatten:
-    """Open a flatten for this run and take charge of it. The scheduled time is that of the run's tag, where it has one."""
+    """Open a flatten for this run and take charge of it. The scheduled time is that of the run's tag, where it has one.
+
+    `is_own` says that it repeats one that another worker of this very run opened.
+    """
     launched_at = _find_launch_time(context)
     tagged_at, problem = _read_tagged_time(context)
+    if not is_own:
+        problem = problem or _find_missing_part(context)
     request = guarded(
         lambda: open_flatten(
             opened,
@@ -198,6 +205,22 @@ def _begin(
         _run_step(context, running, lambda: running.flatten.abandon(reason))
         raise build_failure(reason)
     return running
+
+
+def _find_missing_part(context: dg.OpExecutionContext) -> str:
+    """What is wrong with a first launch of some steps: it would close, and leave out what is asked before or proven after.
+
+    A re-execution may repeat a part: what it leaves out was done by the run that it repeats.
+    """
+    run = context.run
+    parts = run.step_keys_to_execute or run.resolved_op_selection
+    whole = {plan_closes.name, issue_batch_closes.name, verify_flat.name}
+    if parts is None or run.parent_run_id is not None or issue_batch_closes.name not in parts or whole <= set(parts):
+        return ""
+    return (
+        f"the run was launched without {', '.join(sorted(whole - set(parts)))}. Nothing was sent, and all positions are as "
+        "they were. Launch the whole job flatten_positions."
+    )
 
 
 def _launched_by(context: dg.OpExecutionContext) -> str:

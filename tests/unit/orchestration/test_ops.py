@@ -171,6 +171,22 @@ def test_a_flatten_that_was_opened_and_never_begun_is_closed_with_its_run(stage)
     assert (record.closing.result, record.closing.sends) == (FlattenResult.REFUSED, 0)
 
 
+@pytest.mark.parametrize("parts", [["plan_closes", "issue_batch_closes"], ["issue_batch_closes"]], ids="+".join)
+def test_a_first_launch_of_a_part_closes_nothing(stage, parts: list[str]) -> None:
+    """Its run would end green with nothing proven; it is recorded as refused, and people hear of it."""
+    with open_desk(stage.settings, "main") as desk:
+        earlier = open_flatten(desk, launched_by="an earlier run")
+    inputs = {"inputs": {"flatten_id": earlier.flatten_id}}
+    config = {"ops": {"plan_closes": {"config": {}}} if "plan_closes" in parts else {"issue_batch_closes": inputs}}
+    job = build_definitions(settings=stage.settings).resolve_job_def("flatten_positions")
+    result = job.execute_in_process(run_config=config, op_selection=parts, instance=stage.instance, raise_on_error=False)
+    assert not result.success
+    assert stage.close_arrivals() == []
+    record = only_flatten(stage)
+    assert record.closing.result is FlattenResult.REFUSED
+    assert "launched without" in record.closing.reason
+
+
 def test_a_second_worker_of_a_run_never_works_on_the_flatten_of_the_first(stage) -> None:
     """Two daemons on one instance start a queued run twice; both workers store their step results in the same place."""
     run_id = str(uuid.uuid4())
