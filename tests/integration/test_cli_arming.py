@@ -115,7 +115,9 @@ def test_a_uid_is_armed_under_one_name_whatever_settings_file_names_it(stand: Li
 
 def test_arming_under_a_kill_switch_says_that_nothing_is_sent_yet(stand: LiveStand) -> None:
     """Whoever arms after a stop should not go home believing that the evening's flatten will send."""
-    assert run(stand.variables, "kill", "--reason", "wrong evening").returncode == 0
+    assert run(stand.variables, "kill", "--reason", "wrong evening").returncode == 1, (
+        "nothing was ever run here, and it is on all the same"
+    )
     armed = run(stand.variables, "arm", "--cap", "250000", "--yes-uid", live_uid("main"))
     assert armed.returncode == 0, armed.stderr
     assert armed.stdout.count("wrong evening") == 2
