@@ -76,16 +76,13 @@ class Desk:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        self.market = Market(self.scenario, self.clock)
-        self._begin()
+        self._before: Market | None = None
+        self.reset()
 
     def reset(self) -> None:
         """Go back to the start of the scenario, with an empty log. The history stays: an exchange forgets no close."""
-        self.market = Market(self.scenario, self.clock, self.market)
-        self._begin()
-
-    def _begin(self) -> None:
         limits = self.scenario.limits
+        self.market = self._before = Market(self.scenario, self.clock, self._before)
         self.script = FaultScript(self.scenario.faults)
         self.arrivals: list[Arrival] = []
         self._limiter = RateLimiter(limits.mode, limits.period_s)

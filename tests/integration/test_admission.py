@@ -71,7 +71,7 @@ def refuse(stand: LiveStand, *kinds: FindingKind, told: str) -> None:
     _, error = flatten_live(stand)
     assert isinstance(error, GuardRefused)
     assert told in str(error)
-    assert "left open: BTC-USDT-SWAP long 1000" in str(error)
+    assert "left open: BTC-USDT-SWAP long 1,000" in str(error)
     assert stand.exchange.sends() == []
     assert set(kinds) <= read_findings(stand)
 

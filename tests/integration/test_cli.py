@@ -92,7 +92,7 @@ def test_flatten_exits_with_1_and_names_the_error_items_when_something_stays_ope
     shown = run(variables, "flatten")
     assert shown.returncode == 1
     assert "RESIDUAL" in shown.stdout
-    assert "no?[2J margin" in shown.stdout
+    assert "no<U+001B>[2J margin" in shown.stdout
     assert "\x1b" not in shown.stdout + shown.stderr
 
 

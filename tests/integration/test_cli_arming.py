@@ -50,7 +50,7 @@ def test_arming_shows_the_account_asks_for_its_uid_and_lets_a_flatten_send(stand
     assert run(stand.variables, "flatten").returncode == 2
     armed = type_in(stand, f"{uid}\n", "arm", "--cap", "250000", "--days", "20")
     assert armed.returncode == 0, armed.stderr
-    for told in (uid, stand.exchange.url, "250,000 USDT in one flatten", "BTC-USDT-SWAP", "1000", "(19 days)"):
+    for told in (uid, stand.exchange.url, "250,000 USDT in one flatten", "BTC-USDT-SWAP", "1,000", "(19 days)"):
         assert told in armed.stdout
     path = stand.arming / "main.json"
     assert (path.stat().st_mode & 0o777, stand.arming.stat().st_mode & 0o777) == (0o600, 0o700)

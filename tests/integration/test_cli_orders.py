@@ -64,7 +64,7 @@ def test_plan_tells_what_would_become_of_each_resting_order(environ: Tell) -> No
     assert (orders["elsewhere"], orders["failure"], orders["cancel_orders"]) == (1, None, "all")
     assert "not read for a plan" in orders["not_read"]
     shown = run(variables, "plan").stdout
-    assert cells(shown, "TAKE") == [BTC, "TAKE", "sell long", "500", "99000", "can only close", "cancels it"]
+    assert cells(shown, "TAKE") == [BTC, "TAKE", "sell long", "500", "99,000", "can only close", "cancels it"]
     assert "2 (1 of them can open) would be cancelled, 0 left (cancel_orders is all); 1 order(s) in other" in shown
     assert "Trigger orders" in shown
     assert posts(exchange) == []
