@@ -10,7 +10,7 @@ from pydantic_core import InitErrorDetails
 from deepcoin_ops.domain.model import ProductGroup, product_group_of
 from deepcoin_ops.settings_problems import Location, describe, did_you_mean, problem
 
-_SAMPLES = "an upper-case instrument id such as BTC-USDT-SWAP, BTC-USD-SWAP or BTC-USDT"
+_SAMPLES = "an upper-case instrument id such as BTC-USDT-SWAP, ETH-USD-SWAP or BTC-USDT"
 _KEYS = ("instrument", "product_group")
 
 

@@ -26,7 +26,7 @@ BTC, ETH, SOL, XRP, COIN, SPOT = (
     "ETH-USDT-SWAP",
     "SOL-USDT-SWAP",
     "XRP-USDT-SWAP",
-    "BTC-USD-SWAP",
+    "ETH-USD-SWAP",
     "SOL-USDT",
 )
 LONG, SHORT = PositionSide.LONG, PositionSide.SHORT
