@@ -10,7 +10,7 @@ from rich.text import Text
 
 from deepcoin_ops.commands.layout import BAD, STYLES, add_row, build_table, describe_amount, describe_names, plain
 from deepcoin_ops.domain.orders import CancelAttempt
-from deepcoin_ops.flattening.order_preview import NOT_READ_FOR_A_PLAN, PlannedOrders
+from deepcoin_ops.domain.planned_orders import NOT_READ_FOR_A_PLAN, PlannedOrders
 
 _MOST_ORDERS = 20
 
