@@ -195,7 +195,7 @@ def show(context: click.Context, account: str | None, is_json: bool, day: str) -
 @_json_option
 @click.pass_context
 def preflight(context: click.Context, account: str | None, is_json: bool) -> None:
-    """Ask whether a flatten would be allowed to send: arming, uid, key, clock, caps. Only reads; the answer is recorded.
+    """Ask whether a flatten would be admitted (arming, uid, key, clock, caps) and would end FLAT. Only reads; recorded.
 
     Exit code 0: it would; 1: it would not, for an account or all.
     """
@@ -203,7 +203,7 @@ def preflight(context: click.Context, account: str | None, is_json: bool) -> Non
     names = list(settings.accounts) if account is None else [settings.account(account).name]
     checks = {name: check_account(settings, name, CheckPurpose.PREFLIGHT, _say_progress) for name in names}
     _print(build_checks_document(checks) if is_json else build_check_tables(checks))
-    context.exit(0 if all(check.is_passed for check in checks.values()) else NOT_FLAT)
+    context.exit(0 if all(check.would_end_flat for check in checks.values()) else NOT_FLAT)
 
 
 @main.command()

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -96,9 +97,9 @@ def _read_flatten(ledger: History, trading_day: str, run_id: str) -> _Told | Non
 
 
 def _use_paper(url: str) -> Settings:
-    """The shipped settings on the paper venue, for this process and what it starts."""
-    for name in ("DEEPCOIN_OPS_SETTINGS", "DEEPCOIN_BASE_URL"):
-        os.environ.pop(name, None)
+    """The demonstration's settings on the paper venue, for this process and what it starts."""
+    os.environ.pop("DEEPCOIN_BASE_URL", None)
+    os.environ["DEEPCOIN_OPS_SETTINGS"] = str(Path(__file__).with_name("demo.yaml"))
     os.environ["DEEPCOIN_OPS_VENUE"] = Venue.PAPER.value
     os.environ["DEEPCOIN_OPS_PAPER_URL"] = url
     settings = load_settings()

@@ -58,6 +58,7 @@ class AccountSettings:
 
     `close_reopened` and `close_copy_trading` say whether positions that appeared after the first read, and rows of copy
     trading, are closed; `cancel_orders` and `cancel_triggers` which orders are cancelled first, and how.
+    `expected_positions` are instruments whose positions are never closed and nothing to alert of.
     """
 
     name: str
@@ -72,6 +73,7 @@ class AccountSettings:
     cap_instrument_notional_usdt: Decimal | None = None
     cap_open_instruments: int | None = None
     on_cap: OnCap = OnCap.REFUSE
+    expected_positions: tuple[str, ...] = ()
 
     @property
     def caps(self) -> Caps:

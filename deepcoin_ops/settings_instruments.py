@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from pydantic_core import InitErrorDetails
 
 from deepcoin_ops.domain.model import ProductGroup, product_group_of
 from deepcoin_ops.settings_problems import Location, describe, did_you_mean, problem
 
-_SAMPLES = "an upper-case instrument id such as BTC-USDT-SWAP, BTC-USD-SWAP or BTC-USDT"
+_SAMPLES = "an upper-case instrument id such as BTC-USDT-SWAP, ETH-USD-SWAP or BTC-USDT"
 _KEYS = ("instrument", "product_group")
 
 
@@ -26,21 +26,49 @@ def check_instruments(items: object, may_close_spot: bool) -> tuple[tuple[str, .
     """
     if not isinstance(items, list) or not items:
         return (), [problem("a list of at least one instrument", describe(items))]
+    first_index, problems = _read_items(items)
+    for instrument_id, index in first_index.items():
+        if product_group_of(instrument_id) is ProductGroup.SPOT and not may_close_spot:
+            cure = "set close_spot: true if the whole holding may be sold, else remove it (-SWAP names a contract)"
+            problems.append(problem("no spot instrument while close_spot is off", instrument_id, cure, (index,)))
+    return tuple(first_index), problems
+
+
+def check_expected(items: object, configured: Collection[str]) -> tuple[tuple[str, ...], list[InitErrorDetails]]:
+    """Check the instruments in which an account is expected to hold a position at the end of the day.
+
+    Args:
+        items: What the file says: ids, or mappings as in the list of instruments.
+        configured: The account's instruments, which are closed.
+
+    Returns:
+        The ids in the file's order, and the problems with their paths below the list.
+    """
+    if items == () or items is None:
+        return (), []
+    if not isinstance(items, list):
+        return (), [problem("a list of instruments, which may be empty", describe(items))]
+    first_index, problems = _read_items(items)
+    for instrument_id, index in first_index.items():
+        if instrument_id in configured:
+            remedy = "remove it here if it is to be closed, else from instruments"
+            problems.append(problem("an instrument that is never closed", f"{instrument_id}, configured", remedy, (index,)))
+    return tuple(first_index), problems
+
+
+def _read_items(items: list[object]) -> tuple[dict[str, int], list[InitErrorDetails]]:
+    """The good ids of a list, each with where it stands first, and what is wrong with the items."""
     first_index: dict[str, int] = {}
     problems = []
     for index, item in enumerate(items):
         instrument_id, item_problems = _read_item(index, item)
         problems += item_problems
-        if instrument_id is None:
-            continue
         if instrument_id in first_index:
             also = f"{instrument_id} at [{first_index[instrument_id]}] already"
             problems.append(problem("each instrument once", also, "remove one of the two", at=(index,)))
-        first_index.setdefault(instrument_id, index)
-        if product_group_of(instrument_id) is ProductGroup.SPOT and not may_close_spot:
-            cure = "set close_spot: true if the whole holding may be sold, else remove it (-SWAP names a contract)"
-            problems.append(problem("no spot instrument while close_spot is off", instrument_id, cure, (index,)))
-    return tuple(first_index), problems
+        elif instrument_id is not None:
+            first_index[instrument_id] = index
+    return first_index, problems
 
 
 def _read_item(index: int, item: object) -> tuple[str | None, list[InitErrorDetails]]:

@@ -34,7 +34,7 @@ from deepcoin_ops.domain.schedule_checks import ScheduleTrouble, find_boundary_t
 from deepcoin_ops.domain.timezones import is_desk_timezone, list_desk_timezones
 from deepcoin_ops.domain.trading_day import EARLIEST_DAY, LATEST_DAY, TradingCalendar, parse_day
 from deepcoin_ops.settings_document import SettingsDocument
-from deepcoin_ops.settings_instruments import check_instruments
+from deepcoin_ops.settings_instruments import check_expected, check_instruments
 from deepcoin_ops.settings_problems import Location, describe, did_you_mean, problem, refuse, told
 from deepcoin_ops.settings_storage import find_place_problem
 
@@ -110,6 +110,7 @@ class AccountSection(_Section):
     cap_open_instruments: Annotated[int, Field(ge=1, le=10_000)] | None = None
     on_cap: Annotated[OnCap, _one_of(OnCap)] = OnCap.REFUSE
     instruments: tuple[str, ...]
+    expected_positions: tuple[str, ...] = ()
 
     @field_validator("cancel_triggers")
     @classmethod
@@ -136,6 +137,14 @@ class AccountSection(_Section):
     def _are_known_once_and_allowed(cls, items: object, info: ValidationInfo) -> tuple[str, ...]:
         # A close_spot that is wrong itself is told there, and not once more for each spot instrument.
         instrument_ids, problems = check_instruments(items, may_close_spot=info.data.get("close_spot", True))
+        if problems:
+            refuse(*problems)
+        return instrument_ids
+
+    @field_validator("expected_positions", mode="before")
+    @classmethod
+    def _are_known_once_and_never_closed(cls, items: object, info: ValidationInfo) -> tuple[str, ...]:
+        instrument_ids, problems = check_expected(items, info.data.get("instruments", ()))
         if problems:
             refuse(*problems)
         return instrument_ids

@@ -21,6 +21,7 @@ class AlertKind(StrEnum):
     SKIPPED_TICK = "SKIPPED_TICK"
     UNVERIFIED = "UNVERIFIED"
     UNKNOWN_OUTCOME = "UNKNOWN_OUTCOME"
+    UNCONFIGURED_POSITION = "UNCONFIGURED_POSITION"
     SETTINGS_BROKEN = "SETTINGS_BROKEN"
     LEDGER_UNREADABLE = "LEDGER_UNREADABLE"
     OUTBOX_UNWRITABLE = "OUTBOX_UNWRITABLE"
@@ -82,6 +83,12 @@ DEFINITIONS: dict[AlertKind, AlertDefinition] = {
         _S.ERROR,
         "Look at positions and waiting orders at the exchange before anything is sent again.",
         "unknown-outcome",
+    ),
+    _K.UNCONFIGURED_POSITION: AlertDefinition(
+        _S.ERROR,
+        "No flatten closes it. Close it by hand at the exchange, or add the instrument to `instruments` and flatten. Name "
+        "it in `expected_positions` if it is meant to stay.",
+        "unconfigured-position",
     ),
     _K.SETTINGS_BROKEN: AlertDefinition(
         _S.ERROR,

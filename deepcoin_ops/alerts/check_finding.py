@@ -65,14 +65,23 @@ def _judge_check(facts: AlertFacts, record: CheckRecord, later: list[CheckRecord
         return
     kinds = {finding.kind for finding in findings}
     deciding = _ASKED_AGAIN_BY[check.purpose]
+    if any(kind.follows_from_plan for kind in kinds):
+        deciding = frozenset({CheckPurpose.PREFLIGHT})  # what a flatten asks before it sends is less
     passed = [
         each
         for each in later
-        if each.check.purpose in deciding and not kinds & {finding.kind for finding in each.check.findings}
+        if each.check.purpose in deciding
+        # What was found in a positions read is not settled by a check that had none.
+        and (check.open_instruments is None or each.check.open_instruments is not None)
+        and not kinds & {finding.kind for finding in each.check.findings}
     ]
     names = ", ".join(sorted(kinds))
     told = [*(finding.text for finding in findings), *(_KEYS[kind] for kind in sorted(kinds) if kind in _KEYS)]
-    will = "the next flatten will be refused" if check.blocking else "the next flatten will go on all the same"
+    will = "the next flatten will go on all the same"
+    if check.doubts:
+        will = "the next flatten will close what it can and NOT END FLAT"
+    if check.blocking:
+        will = "the next flatten will be refused"
     yield build_alert(
         facts.venue,
         AlertKind.CHECK_FAILED,
@@ -87,7 +96,7 @@ def _judge_check(facts: AlertFacts, record: CheckRecord, later: list[CheckRecord
         more=list_lines("What was found", told),
         where=["`deepcoin-ops preflight`", "`deepcoin-ops status`"],
         trading_day=record.trading_day,
-        severity=Severity.ERROR if check.blocking else Severity.WARN,
+        severity=Severity.WARN if check.would_end_flat else Severity.ERROR,
         settled=_describe_passed(passed[-1]) if passed else None,
     )
 

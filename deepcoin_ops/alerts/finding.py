@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from deepcoin_ops.alerts.alert import Alert, AlertKind
+from deepcoin_ops.alerts.beside_finding import find_beside
 from deepcoin_ops.alerts.check_finding import describe_last_check, find_check_alerts, find_flatten_check
 from deepcoin_ops.alerts.facts import AlertFacts, DueDay
 from deepcoin_ops.alerts.words import (
@@ -52,6 +53,7 @@ def find_alerts(facts: AlertFacts) -> list[Alert]:
         *(alert for day in facts.due_days for account in facts.accounts for alert in _judge_due(facts, day, account)),
         *_judge_skipped_ticks(facts),
         *find_check_alerts(facts),
+        *find_beside(facts),
     ]
     by_severity, by_kind = list(Severity).index, list(AlertKind).index
     return sorted(found, key=lambda alert: (by_severity(alert.severity), by_kind(alert.kind), alert.key))

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
+from rich.text import Text
 
 from deepcoin_ops.commands.layout import BAD, DOUBTFUL, GOOD, build_facts, describe_instant, plain
 from deepcoin_ops.commands.reports import AccountStatus
-from deepcoin_ops.domain.checks import AccountCheck
+from deepcoin_ops.domain.checks import AccountCheck, Finding
 from deepcoin_ops.domain.planning import describe_notional
 
 
@@ -28,13 +29,13 @@ def build_standing(account: AccountStatus) -> Iterator[RenderableType]:
         yield plain(finding.text, BAD if finding.is_blocking else DOUBTFUL)
     if account.last_check is not None:
         check = account.last_check.check
-        verdict = "passed" if check.is_passed else "FAILED"
+        verdict = "passed" if check.would_end_flat else "FAILED"
         shown = f"last check ({check.purpose.lower()}) {describe_instant(check.checked_at)}: {verdict}"
-        yield plain(shown, "" if check.is_passed else BAD)
+        yield plain(shown, "" if check.would_end_flat else BAD)
 
 
 def _build_check(name: str, check: AccountCheck) -> Iterator[RenderableType]:
-    yield plain(f"account {name}: {'a flatten would be admitted' if check.is_passed else 'NOTHING WOULD BE SENT'}", "bold")
+    yield plain(f"account {name}: {_describe_ending(check)}", "bold")
     open_now = "not known" if check.open_instruments is None else f"{check.open_instruments} instrument(s)"
     facts = {
         "exchange": check.base_url,
@@ -46,6 +47,18 @@ def _build_check(name: str, check: AccountCheck) -> Iterator[RenderableType]:
     }
     yield build_facts(facts)
     for finding in check.findings:
-        yield plain(f"{finding.kind}: {finding.text}", BAD if finding.is_blocking else DOUBTFUL)
+        yield build_finding(finding)
     if not check.findings:
         yield plain("nothing was found", GOOD)
+
+
+def build_finding(finding: Finding) -> Text:
+    """A finding, as loud as what follows from it."""
+    is_bad = finding.is_blocking or finding.kind.keeps_from_flat
+    return plain(f"{finding.kind}: {finding.text}", BAD if is_bad else DOUBTFUL)
+
+
+def _describe_ending(check: AccountCheck) -> str:
+    if not check.is_passed:
+        return "NOTHING WOULD BE SENT"
+    return f"a flatten would be admitted{'' if check.would_end_flat else ' and WOULD NOT END FLAT'}"

@@ -17,9 +17,9 @@ from deepcoin_ops.commands.reports import AccountStatus, DayReport, PlanReport, 
 from deepcoin_ops.domain.checks import AccountCheck
 from deepcoin_ops.domain.model import CloseAttempt
 from deepcoin_ops.domain.orders import CancelAttempt
+from deepcoin_ops.domain.planned_orders import NOT_READ_FOR_A_PLAN, PlannedOrders
 from deepcoin_ops.domain.planning import ClosePlan
 from deepcoin_ops.flattening.desk import Desk
-from deepcoin_ops.flattening.order_preview import NOT_READ_FOR_A_PLAN, PlannedOrders
 from deepcoin_ops.flattening.targets import CloseTargets
 from deepcoin_ops.ledger.records import FlattenRecord
 
@@ -34,10 +34,12 @@ def build_plan_document(report: PlanReport) -> str:
             "closes": _closes(report.plan),
             "notional_usdt": report.plan.notional_usdt,
             "unconfigured": report.unconfigured,
+            "expected": report.plan.expected,
             "left_open": report.spared,
             "held_back": report.held_back,
             "orders": _planned_orders(report.orders),
             "kill_switch": report.kill_reason,
+            "findings": report.findings,
             "expected_time_to_last_close_s": round(report.time_to_last_close_s, 3),
             "expected_time_to_proven_flat_s": round(report.time_to_proven_flat_s, 3),
         }
@@ -165,7 +167,7 @@ def _flatten(record: FlattenRecord) -> dict[str, Any]:
 
 
 def _check(check: AccountCheck) -> dict[str, Any]:
-    return {**_plain(check), "is_passed": check.is_passed}
+    return {**_plain(check), "is_passed": check.is_passed, "would_end_flat": check.would_end_flat}
 
 
 def _account(account: AccountStatus) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from deepcoin_ops.commands.layout import (
     plain,
 )
 from deepcoin_ops.domain.orders import CancelAttempt
-from deepcoin_ops.flattening.order_preview import NOT_READ_FOR_A_PLAN, PlannedOrders
+from deepcoin_ops.domain.planned_orders import NOT_READ_FOR_A_PLAN, PlannedOrders
 
 _MOST_ORDERS = 20
 

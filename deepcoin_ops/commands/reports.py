@@ -13,14 +13,14 @@ from deepcoin_ops.domain.checks import Finding
 from deepcoin_ops.domain.errors import LedgerError, ReadFailed, ReadRefused
 from deepcoin_ops.domain.model import CloseAttempt, InstrumentVerdict, Position, Refusal, Venue
 from deepcoin_ops.domain.orders import CancelAttempt
+from deepcoin_ops.domain.planned_orders import PlannedOrders
 from deepcoin_ops.domain.planning import ClosePlan, MarketData
 from deepcoin_ops.flattening.arming import Arming, find_arming
 from deepcoin_ops.flattening.desk import ReadingDesk
-from deepcoin_ops.flattening.guards import choose_instruments, find_held_back
+from deepcoin_ops.flattening.guards import choose_instruments
 from deepcoin_ops.flattening.key_probe import find_refused_key
 from deepcoin_ops.flattening.kill_switch import KillNote, KillSwitch, find_strays, read_all_notes
-from deepcoin_ops.flattening.observation import fetch_plan, instrument_types_of
-from deepcoin_ops.flattening.order_preview import PlannedOrders
+from deepcoin_ops.flattening.observation import fetch_plan
 from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.mark import read_setback
 from deepcoin_ops.ledger.records import AlteredEntry, CheckRecord, FlattenRecord, SkippedTick
@@ -44,6 +44,7 @@ class PlanReport:
         kill_reason: Why a flatten would be refused, if the kill switch is on; None when it is off.
         time_to_last_close_s: Seconds, if nothing goes wrong.
         time_to_proven_flat_s: Likewise.
+        findings: What of this keeps a flatten from ending FLAT, and what it leaves open beside its own.
     """
 
     venue: Venue
@@ -59,6 +60,7 @@ class PlanReport:
     kill_reason: str | None
     time_to_last_close_s: float
     time_to_proven_flat_s: float
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True)
@@ -154,9 +156,6 @@ def fetch_plan_report(desk: ReadingDesk, instruments: Sequence[str]) -> PlanRepo
             f"{failure}. Nothing was sent and all positions are as they were. {_advise(desk, failure)}",
             failure.raw,
         ) from failure
-    closing_s, proving_s = estimate_durations(
-        desk.settings, chosen, found.closes, is_pace_shared=desk.client.has_shared_pace
-    )
     return PlanReport(
         venue=desk.settings.venue,
         account=desk.account.name,
@@ -166,11 +165,12 @@ def fetch_plan_report(desk: ReadingDesk, instruments: Sequence[str]) -> PlanRepo
         closes=found.closes,
         spared=found.spared,
         unconfigured=found.plan.unconfigured,
-        held_back=find_held_back(chosen, {line.instrument_id for line in found.plan.lines}, found.market),
+        held_back=found.held_back,
         orders=found.orders,
         kill_reason=found.kill_reason,
-        time_to_last_close_s=closing_s,
-        time_to_proven_flat_s=proving_s,
+        time_to_last_close_s=found.time_to_last_close_s,
+        time_to_proven_flat_s=found.time_to_proven_flat_s,
+        findings=found.findings,
     )
 
 
@@ -191,46 +191,6 @@ def _advise(desk: ReadingDesk, failure: ReadFailed) -> str:
                 return "Another program may be asking with this account's key; ask again in a minute."
     starter = " (`deepcoin-ops paper` starts the paper one)" if desk.settings.venue is Venue.PAPER else ""
     return f"Check that the exchange answers there{starter}, then ask again."
-
-
-def estimate_durations(
-    settings: Settings, instruments: Sequence[str], closes: int, *, is_pace_shared: bool
-) -> tuple[float, float]:
-    """How long a flatten without incidents takes, counted in slots of the pace.
-
-    The proof takes two complete positions reads a settle time after the last close, and the order lists. Beside the closes
-    each instrument's list of trigger orders is read once, and once more where something was closed; the list of resting
-    orders and one positions read come a settle time after the first round of them. Where all lanes share one budget the
-    lists come after the closes: one for each instrument, one of trailing exits for each close, and the reads around them.
-
-    Answers are taken to come at once. Cancels are not in it: what has to be cancelled takes a slot and a settle time more,
-    mostly beside the rest. Nor is a margin that throttles have widened.
-
-    Args:
-        settings: The pace and the waits.
-        instruments: What is flattened.
-        closes: How many closes there are.
-        is_pace_shared: Whether all lanes share one budget.
-
-    Returns:
-        Seconds until the last close, and until the proof.
-    """
-    pace, settle_s = settings.pace, settings.flatten.settle_s
-    margin_s, pages = pace.margin_ms / 1000, len(instrument_types_of(tuple(instruments)))
-    spacings_s = (pace.close_spacing_s, pace.positions_spacing_s, pace.orders_spacing_s)
-    if is_pace_shared:
-        # The slowest lane of the account sets the pace of all of them.
-        widest_s = max(*spacings_s, pace.account_spacing_s, pace.cancel_spacing_s, pace.trigger_cancel_spacing_s)
-        spacings_s = (widest_s, widest_s, widest_s)
-    close_s, page_s, list_s = (spacing_s + margin_s for spacing_s in spacings_s)
-    closing_s, read_s = closes * close_s, pages * page_s
-    if is_pace_shared:
-        requests = len(instruments) + closes + 1 + 3 * pages
-        return closing_s, closing_s + settle_s + max(requests * page_s, settle_s + page_s + read_s)
-    first_lists_s = len(instruments) * list_s
-    positions_s = closing_s + settle_s + read_s + max(read_s, settings.flatten.read_gap_s)
-    lists_s = max(first_lists_s + closes * list_s, first_lists_s + settle_s + read_s)
-    return closing_s, max(positions_s, lists_s)
 
 
 def read_day_report(settings: Settings, trading_day: str, account: str | None) -> DayReport:

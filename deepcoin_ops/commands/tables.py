@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deepcoin_ops.commands.arming import ArmingProposal
-from deepcoin_ops.commands.check_tables import build_standing
+from deepcoin_ops.commands.check_tables import build_finding, build_standing
 from deepcoin_ops.commands.flatten import FlattenEnding
 from deepcoin_ops.commands.layout import (
     BAD,
@@ -32,6 +32,7 @@ from deepcoin_ops.commands.order_tables import build_cancels, build_planned_orde
 from deepcoin_ops.commands.reports import AccountStatus, DayReport, PlanReport, StatusReport
 from deepcoin_ops.domain.model import CloseAttempt, FlattenClosing, FlattenResult, InstrumentVerdict, Position
 from deepcoin_ops.domain.planning import ClosePlan, describe_notional
+from deepcoin_ops.flattening.closing import describe_beside
 from deepcoin_ops.flattening.desk import Desk
 from deepcoin_ops.flattening.kill_switch import KillNote
 from deepcoin_ops.flattening.targets import CloseTargets
@@ -50,8 +51,10 @@ def build_plan_tables(report: PlanReport) -> RenderableType:
     parts.append(plain(closes + times if plan.lines else f"nothing to close: about {times.partition(', ')[2]}"))
     parts += build_notices(_SPARED, report.spared)
     parts += build_notices("not configured, never closed", _sizes(report.unconfigured))
+    parts += build_notices("expected to stay open, never closed", _sizes(report.plan.expected))
     parts += build_notices("held back, no close would be sent", report.held_back)
     parts += build_planned_orders(report.orders)
+    parts += map(build_finding, report.findings)
     if report.kill_reason is not None:
         parts.append(plain(f"A flatten would be refused: {report.kill_reason}.", BAD))
     parts.append(plain("Nothing was sent and nothing was recorded."))
@@ -87,9 +90,10 @@ def build_flatten_tables(desk: Desk, ending: FlattenEnding) -> RenderableType:
         parts.append(build_verdicts(ending.outcome.verdicts, ending.attempts))
     parts += build_close_errors(ending.attempts)
     parts += build_cancels(ending.cancels)
-    parts += build_notices("not configured, never closed", closing.unconfigured)
     parts.append(_build_ending(closing))
     parts.append(plain(f"flatten {closing.flatten_id} in the ledger {desk.ledger.path}"))
+    if closing.unconfigured:
+        parts.append(plain(f"{describe_beside(closing.unconfigured)}.", BAD))
     return Group(*parts)
 
 

@@ -43,6 +43,7 @@ class BreakType(StrEnum):
     EVIDENCE_UNAVAILABLE = "EVIDENCE_UNAVAILABLE"
     DUPLICATE_ERROR_ITEM = "DUPLICATE_ERROR_ITEM"
     SCHEMA_DRIFT = "SCHEMA_DRIFT"
+    EXPECTED_POSITION = "EXPECTED_POSITION"
     ALREADY_FLAT = "ALREADY_FLAT"
 
 
@@ -113,7 +114,7 @@ DEFINITIONS: dict[BreakType, BreakDefinition] = {
     _T.UNCONFIGURED_POSITION: BreakDefinition(
         "A position is open in an instrument that the settings do not name; it is never closed.",
         _S.WARN,
-        "Decide whose it is: add the instrument to the settings, or leave it open on purpose.",
+        "Decide whose it is: add the instrument to the settings, or name it in expected_positions.",
     ),
     _T.EVIDENCE_MISMATCH: BreakDefinition(
         "The exchange's own list shows another closed size for the time of the flattens than their reads before and after.",
@@ -136,6 +137,11 @@ DEFINITIONS: dict[BreakType, BreakDefinition] = {
         "table can hold a value: its cell is null, and the reason has the value.",
         _S.INFO,
         "Compare what the reason names with the exchange's pages, and have the parser looked at.",
+    ),
+    _T.EXPECTED_POSITION: BreakDefinition(
+        "A position is open in an instrument that the settings expect to stay open; it is never closed.",
+        _S.INFO,
+        "Nothing.",
     ),
     _T.ALREADY_FLAT: BreakDefinition(
         "Two counting reads show it flat, and no close was sent for it on this day.",

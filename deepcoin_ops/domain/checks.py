@@ -45,6 +45,22 @@ class FindingKind(StrEnum):
     CAP_EXCEEDED:        what is open is more than a cap allows: in all, in one instrument, or in the number of instruments.
     NOTIONAL_UNKNOWN:    a cap is set and what is open cannot be priced.
     NOT_WATCHED:         the first trading day has not come, so that no alert says that a flatten is missing.
+
+    These follow from the plan; a flatten is admitted with them. All but the last two keep it from ending FLAT.
+
+    INSTRUMENT_UNLISTED: the exchange's list does not have a configured instrument.
+    LISTING_UNREAD:      that list could not be read, so it is not known.
+    NOT_TRADING:         an open instrument is not live.
+    OVERSIZED:           a row is larger than one market order.
+    ODD_LOT:             a row has a part that is no whole lot.
+    COPY_TRADING_LEFT:   rows of copy trading that the settings leave open.
+    ROW_UNPLACED:        a position's instrument id has no known spelling: it may be a configured one.
+    ORDER_LEFT:          the settings leave an order that can open a position.
+    ORDER_HOLDS_SIZE:    they leave one that may hold the size of a close.
+    ORDERS_UNREADABLE:   an order list that the proof needs could not be read.
+    DEADLINE_TOO_SHORT:  there is more to close than the deadline allows.
+    UNCONFIGURED_POSITION: a position is open in an instrument that the settings do not name.
+    UNCONFIGURED_ORDER:    an order that can open a position waits in such an instrument.
     """
 
     CREDENTIALS_MISSING = "CREDENTIALS_MISSING"
@@ -63,6 +79,45 @@ class FindingKind(StrEnum):
     CAP_EXCEEDED = "CAP_EXCEEDED"
     NOTIONAL_UNKNOWN = "NOTIONAL_UNKNOWN"
     NOT_WATCHED = "NOT_WATCHED"
+    INSTRUMENT_UNLISTED = "INSTRUMENT_UNLISTED"
+    LISTING_UNREAD = "LISTING_UNREAD"
+    NOT_TRADING = "NOT_TRADING"
+    OVERSIZED = "OVERSIZED"
+    ODD_LOT = "ODD_LOT"
+    COPY_TRADING_LEFT = "COPY_TRADING_LEFT"
+    ROW_UNPLACED = "ROW_UNPLACED"
+    ORDER_LEFT = "ORDER_LEFT"
+    ORDER_HOLDS_SIZE = "ORDER_HOLDS_SIZE"
+    ORDERS_UNREADABLE = "ORDERS_UNREADABLE"
+    DEADLINE_TOO_SHORT = "DEADLINE_TOO_SHORT"
+    UNCONFIGURED_POSITION = "UNCONFIGURED_POSITION"
+    UNCONFIGURED_ORDER = "UNCONFIGURED_ORDER"
+
+    @property
+    def follows_from_plan(self) -> bool:
+        """Whether it is found in what is open, listed and waiting: a guard of a flatten does not ask for it."""
+        return self in _OF_THE_PLAN
+
+    @property
+    def keeps_from_flat(self) -> bool:
+        """Whether a flatten that is admitted with it is not expected to end FLAT."""
+        return self in _OF_THE_PLAN - _BESIDE_THE_FLATTEN
+
+
+_BESIDE_THE_FLATTEN = frozenset({FindingKind.UNCONFIGURED_POSITION, FindingKind.UNCONFIGURED_ORDER})
+_OF_THE_PLAN = _BESIDE_THE_FLATTEN | {
+    FindingKind.INSTRUMENT_UNLISTED,
+    FindingKind.LISTING_UNREAD,
+    FindingKind.NOT_TRADING,
+    FindingKind.OVERSIZED,
+    FindingKind.ODD_LOT,
+    FindingKind.COPY_TRADING_LEFT,
+    FindingKind.ROW_UNPLACED,
+    FindingKind.ORDER_LEFT,
+    FindingKind.ORDER_HOLDS_SIZE,
+    FindingKind.ORDERS_UNREADABLE,
+    FindingKind.DEADLINE_TOO_SHORT,
+}
 
 
 @dataclass(frozen=True)
@@ -111,6 +166,16 @@ class AccountCheck:
     def is_passed(self) -> bool:
         """Whether closes may be sent, as far as this check looked."""
         return not self.blocking
+
+    @property
+    def doubts(self) -> tuple[Finding, ...]:
+        """The findings with which a flatten sends its closes and is not expected to end FLAT."""
+        return tuple(finding for finding in self.findings if finding.kind.keeps_from_flat)
+
+    @property
+    def would_end_flat(self) -> bool:
+        """Whether nothing was found that keeps a flatten from being admitted, or from ending FLAT."""
+        return self.is_passed and not self.doubts
 
 
 def describe_findings(findings: Iterable[Finding]) -> str:

@@ -56,7 +56,8 @@ class OrderPage:
 class DayFlatten:
     """One flatten with everything that was recorded for it.
 
-    `configured` is what the account's settings named when it was opened. `before` and `after` are the pages of its
+    `configured` is what the account's settings named when it was opened, `expected` the instruments in which they expected
+    a position to stay open. `before` and `after` are the pages of its
     snapshot and of its last complete read, one for each instrument type; `notes` are what parsers noticed in answers.
     `orders_after` is the last complete read of each order list: the one of all instruments, and two for each instrument.
     """
@@ -73,6 +74,7 @@ class DayFlatten:
     notes: tuple[str, ...] = ()
     cancels: tuple[CancelAttempt, ...] = ()
     orders_after: tuple[OrderPage, ...] = ()
+    expected: tuple[str, ...] = ()
 
     @property
     def is_refused(self) -> bool:

@@ -154,7 +154,7 @@ def product_group_of(instrument_id: str) -> ProductGroup:
     parts = instrument_id.split("-")
     spelled_well = all(part.isascii() and part.isalnum() and part == part.upper() for part in parts)
     if not spelled_well or len(parts) not in (2, 3) or (len(parts) == 3 and parts[2] != "SWAP"):
-        raise ValueError(f"{instrument_id!r} is not an instrument id such as BTC-USDT, BTC-USD-SWAP or BTC-USDT-SWAP")
+        raise ValueError(f"{instrument_id!r} is not an instrument id such as BTC-USDT, ETH-USD-SWAP or BTC-USDT-SWAP")
     if len(parts) == 2:
         return ProductGroup.SPOT
     return ProductGroup.SWAP if parts[1] == "USD" else ProductGroup.SWAP_U

@@ -6,7 +6,7 @@ instrument whose notional is unknown goes first, because it may be the largest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -66,10 +66,15 @@ class PlanLine:
 
 @dataclass(frozen=True)
 class ClosePlan:
-    """What is open of the instruments asked for, largest notional first, and what is open beside them."""
+    """What is open of the instruments asked for, largest notional first, and what is open elsewhere.
+
+    `expected` are the rows in instruments whose positions the settings expect to stay; `unconfigured` are those in the
+    instruments that they do not name at all. Neither is ever closed.
+    """
 
     lines: tuple[PlanLine, ...]
     unconfigured: tuple[Position, ...]
+    expected: tuple[Position, ...] = ()
 
     @property
     def notional_usdt(self) -> Decimal:
@@ -82,6 +87,7 @@ def plan_closes(
     positions: Sequence[Position],
     market: MarketData,
     configured: Iterable[str] | None = None,
+    expected: Collection[str] = (),
 ) -> ClosePlan:
     """Plan the closes of a set of instruments from one complete positions read.
 
@@ -91,19 +97,21 @@ def plan_closes(
         market: Contract sizes and prices; gaps only change the order.
         configured: What the account's settings name; a position in anything else is named as unconfigured. Left out: the
             instruments themselves.
+        expected: Instruments whose positions the settings expect to stay open.
     """
     wanted = set(instrument_ids)
     named = wanted | set(configured or ())
     open_rows: dict[str, list[Position]] = {}
-    unconfigured = []
+    unconfigured: list[Position] = []
+    kept: list[Position] = []
     for position in positions:
         if position.instrument_id in wanted:
             open_rows.setdefault(position.instrument_id, []).append(position)
         elif position.quantity_contracts != 0 and position.instrument_id not in named:
-            unconfigured.append(position)
+            (kept if position.instrument_id in expected else unconfigured).append(position)
     lines = [_plan_line(instrument_id, rows, market) for instrument_id, rows in open_rows.items()]
     still_open = [line for line in lines if is_open(line, market)]
-    return ClosePlan(tuple(sorted(still_open, key=_urgency)), tuple(unconfigured))
+    return ClosePlan(tuple(sorted(still_open, key=_urgency)), tuple(unconfigured), tuple(kept))
 
 
 def price_lines(lines: Iterable[PlanLine], market: MarketData) -> list[PlanLine]:
@@ -153,6 +161,40 @@ def describe_lines(lines: Sequence[PlanLine]) -> str:
 def describe_notional(notional_usdt: Decimal | None) -> str:
     """A notional for a person, rounded to whole USDT; an unknown one says so."""
     return "notional unknown" if notional_usdt is None else f"{show_usdt(notional_usdt)} USDT"
+
+
+def find_held_back(instrument_ids: Iterable[str], seen_open: Collection[str], market: MarketData) -> dict[str, str]:
+    """The instruments that no close may be sent for and that are not called flat, each with its reason.
+
+    A misspelt instrument has no position either, and a close for it could be answered with an empty errorList. So an
+    instrument has to be known to the exchange: by its list, or by an open position that a read has shown.
+
+    Args:
+        instrument_ids: What was asked for.
+        seen_open: Instruments that any read of this flatten has shown open.
+        market: The lists that could be read.
+    """
+    held_back = {}
+    for instrument_id in instrument_ids:
+        if instrument_id in seen_open or instrument_id in market.instruments:
+            continue
+        if product_group_of(instrument_id).instrument_type in market.listed_types:
+            reason = (
+                f"the exchange's instrument list has no {instrument_id}; a misspelt one would look flat. Mend the settings"
+            )
+        else:
+            reason = (
+                "the exchange's instrument list could not be read, and no read showed it open: whether the exchange knows "
+                "it is not proven. Flatten again"
+            )
+        held_back[instrument_id] = reason
+    return held_back
+
+
+def instrument_types_of(instrument_ids: tuple[str, ...]) -> tuple[InstrumentType, ...]:
+    """The positions pages that cover a set of instruments: contracts always, spot only where spot is asked for."""
+    kinds = {product_group_of(instrument_id).instrument_type for instrument_id in instrument_ids}
+    return tuple(kind for kind in (InstrumentType.SWAP, InstrumentType.SPOT) if kind in kinds | {InstrumentType.SWAP})
 
 
 def _plan_line(instrument_id: str, rows: Sequence[Position], market: MarketData) -> PlanLine:

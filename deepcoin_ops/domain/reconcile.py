@@ -22,8 +22,8 @@ Invariants, kept by property tests:
 
 * each attempt is in exactly one outcome;
 * once the deadline has passed, there is no break exactly when every configured instrument is proven flat by a flatten that
-  ended after the tick, no order that can open a position is left in one, nothing is open that is not configured, no list
-  of the exchange contradicts the reads, and every value fits its cell;
+  ended after the tick, no order that can open a position is left in one, nothing is open that is neither configured nor
+  expected, no list of the exchange contradicts the reads, and every value fits its cell;
 * every error item is explained by exactly one row, and so is every order left;
 * a verdict that is not flat has a row of severity ERROR that says so, whatever is on record beside it;
 * the same day gives the same rows.
@@ -224,6 +224,8 @@ def _judge_unconfigured(day: AccountDay) -> list[ReconciliationRow]:
     for flatten, page in find_newest_pages(day):
         named = {*day.instruments, *flatten.configured, *_find_instruments(day)}
         for instrument_id in sorted(list_open(page) - named):
+            is_expected = instrument_id in flatten.expected
+            found = BreakType.EXPECTED_POSITION if is_expected else BreakType.UNCONFIGURED_POSITION
             before, after = (sum_by_side(find_rows(pages, instrument_id)) for pages in (flatten.before, [page]))
             rows += [
                 ReconciliationRow(
@@ -233,10 +235,10 @@ def _judge_unconfigured(day: AccountDay) -> list[ReconciliationRow]:
                     flatten_id=flatten.request.flatten_id,
                     quantity_before_contracts=before.get(side, Decimal(0)),
                     quantity_after_contracts=after[side],
-                    findings=(BreakType.UNCONFIGURED_POSITION,),
-                    severity=DEFINITIONS[BreakType.UNCONFIGURED_POSITION].severity,
+                    findings=(found,),
+                    severity=DEFINITIONS[found].severity,
                     since_at=flatten.opened_at,
-                    reason="open in the last complete read, and not configured",
+                    reason=f"open in the last complete read, and {'expected' if is_expected else 'not configured'}",
                 )
                 for side in SIDES
                 if side in after

@@ -278,7 +278,11 @@ FLATTEN_SUMMARY = Table(
         Column("time_to_last_close_s", Kind.SECONDS, "From the first send slot to the last answer, in seconds.", True),
         Column("time_to_proven_flat_s", Kind.SECONDS, "From the first send slot to the proof; missing without one.", True),
         Column("exposure_usdt_s", Kind.DECIMAL, "Notional times the seconds it stayed open, in USDT-seconds.", True),
-        Column("unconfigured", Kind.TEXT, "Open and not configured: instrument, side and size; empty without any."),
+        Column(
+            "unconfigured",
+            Kind.TEXT,
+            "Open, neither configured nor expected: instrument, side, size; empty without any.",
+        ),
     ),
     preview=("account", "result", "is_dry_run", "residual", "unverified", "sends", "time_to_proven_flat_s", "reason"),
 )

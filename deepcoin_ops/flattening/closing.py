@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from deepcoin_ops.domain.model import FlattenClosing, FlattenResult, InstrumentVerdict
-from deepcoin_ops.domain.planning import ClosePlan
+from deepcoin_ops.domain.model import FlattenClosing, FlattenResult, InstrumentVerdict, Position
+from deepcoin_ops.domain.planning import ClosePlan, MarketData, describe_notional, notional_of
 from deepcoin_ops.domain.showing import show_figure
 from deepcoin_ops.domain.verdicts import residual_notional
 from deepcoin_ops.flattening.sending import SendTally
@@ -20,11 +20,11 @@ def build_closing(
     rounds: int,
     tally: SendTally,
     before: ClosePlan | None,
-    last: ClosePlan | None,
     verdicts: Sequence[InstrumentVerdict],
     started_s: float,
     ended_s: float,
     proven_s: float | None,
+    unconfigured: Mapping[str, str],
 ) -> FlattenClosing:
     """The closing row of a flatten.
 
@@ -35,11 +35,11 @@ def build_closing(
         rounds: Rounds of sends.
         tally: What was sent.
         before: What was open before the first send, if a complete read showed it.
-        last: What the last complete read showed.
         verdicts: One per instrument; empty for a dry run.
         started_s: When it began, on this process's monotonic clock; counts where nothing was sent.
         ended_s: Now, on the same clock.
         proven_s: When the read that completed the proof had arrived, on the same clock; None when it is not proven flat.
+        unconfigured: What the last complete read shows open in instruments that are neither configured nor expected.
     """
     zero_s = tally.first_slot_s if tally.first_slot_s is not None else started_s
     return FlattenClosing(
@@ -53,7 +53,7 @@ def build_closing(
         time_to_last_close_s=None if tally.last_answer_s is None else tally.last_answer_s - zero_s,
         time_to_proven_flat_s=None if proven_s is None else proven_s - zero_s,
         exposure_usdt_s=_exposure(before, tally, verdicts, zero_s, ended_s),
-        unconfigured=_describe_unconfigured(last),
+        unconfigured=unconfigured,
     )
 
 
@@ -68,6 +68,7 @@ def describe_end(
     is_interrupted: bool,
     is_past_deadline: bool,
     is_spent: bool,
+    unconfigured: Mapping[str, str],
 ) -> str:
     """Why a flatten that looked at the account ended, for its closing row.
 
@@ -81,21 +82,35 @@ def describe_end(
         is_interrupted: Whether it was asked to stop.
         is_past_deadline: Whether its time for sending was over.
         is_spent: Whether something is open and none of it may be sent again.
+        unconfigured: What is open in instruments that are neither configured nor expected, in words.
     """
-    done = f"{rounds} round(s), {sends} close(s) and {cancels} cancel(s)"
+    beside = f"; {describe_beside(unconfigured)}" if unconfigured else ""
     if fatal_reason is not None:
-        return f"stopped for good: {fatal_reason}"
-    if blind_reason is not None:
-        return f"no further read is possible: {blind_reason}"
-    if is_interrupted:
-        return "interrupted: no new close was sent, answers in flight were awaited and recorded"
+        reason = f"stopped for good: {fatal_reason}"
+    elif blind_reason is not None:
+        reason = f"no further read is possible: {blind_reason}"
+    elif is_interrupted:
+        reason = "interrupted: no new close was sent, answers in flight were awaited and recorded"
+    else:
+        reason = _describe_round_end(result, is_past_deadline=is_past_deadline, is_spent=is_spent)
+        reason += f"{rounds} round(s), {sends} close(s) and {cancels} cancel(s)"
+    return reason + beside
+
+
+def describe_beside(unconfigured: Mapping[str, str]) -> str:
+    """What is open outside the configured instruments, in words that can end a sentence or stand alone."""
+    listed = ", ".join(f"{instrument_id} {size}" for instrument_id, size in unconfigured.items())
+    return f"OPEN AND NOT CONFIGURED, never closed: {listed}"
+
+
+def _describe_round_end(result: FlattenResult, *, is_past_deadline: bool, is_spent: bool) -> str:
     if result is FlattenResult.FLAT:
-        return f"proven flat after {done}"
+        return "proven flat after "
     if is_past_deadline:
-        return f"the deadline passed after {done}"
+        return "the deadline passed after "
     if is_spent:
-        return f"what is open may not be sent again: refused for good, left alone, or tried too often; {done}"
-    return f"ended after {done}"
+        return "what is open may not be sent again: refused for good, left alone, or tried too often; "
+    return "ended after "
 
 
 def _find_residual(
@@ -128,9 +143,16 @@ def _exposure(
     return exposure
 
 
-def _describe_unconfigured(plan: ClosePlan | None) -> Mapping[str, str]:
-    sizes: dict[str, list[str]] = {}
+def describe_unconfigured(plan: ClosePlan | None, market: MarketData) -> dict[str, str]:
+    """What is open in instruments that are neither configured nor expected: sides and sizes, and the notional if known."""
+    rows: dict[str, list[Position]] = {}
     for position in plan.unconfigured if plan else ():
-        size = f"{position.position_side or 'side unknown'} {show_figure(position.quantity_contracts)}"
-        sizes.setdefault(position.instrument_id, []).append(size)
-    return {instrument_id: ", ".join(listed) for instrument_id, listed in sizes.items()}
+        rows.setdefault(position.instrument_id, []).append(position)
+    return {instrument_id: _describe_rows(listed, market) for instrument_id, listed in rows.items()}
+
+
+def _describe_rows(rows: Sequence[Position], market: MarketData) -> str:
+    sizes = ", ".join(f"{row.position_side or 'side unknown'} {show_figure(row.quantity_contracts)}" for row in rows)
+    notionals = [notional_of(row, market) for row in rows]
+    known = [notional for notional in notionals if notional is not None]
+    return f"{sizes} ({describe_notional(sum(known, Decimal(0)))})" if len(known) == len(rows) else sizes

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from deepcoin_ops.domain.model import FlattenRequest, FlattenResult, InstrumentVerdict
 from deepcoin_ops.domain.planning import describe_lines
 from deepcoin_ops.domain.verdicts import InstrumentHistory, OrderEvidence, judge, result_of
-from deepcoin_ops.flattening.closing import build_closing, describe_end
+from deepcoin_ops.flattening.closing import build_closing, describe_end, describe_unconfigured
 from deepcoin_ops.flattening.desk import Desk
 from deepcoin_ops.flattening.order_clearing import OrderClearing
 from deepcoin_ops.flattening.progress import FlattenOutcome
@@ -91,6 +91,7 @@ class Ending:
             is_interrupted=is_interrupted,
             is_past_deadline=is_past_deadline,
             is_spent=bool(open_lines) and not any(self._sender.may_send(line) for line in open_lines),
+            unconfigured=self._describe_unconfigured(),
         )
         return self._write(result, reason, verdicts, rounds)
 
@@ -117,6 +118,9 @@ class Ending:
         before, reads = self._sightings.before, self._proof.reads
         return judge(self._request.instruments, before, reads, self._gap_s, histories, orders)
 
+    def _describe_unconfigured(self) -> dict[str, str]:
+        return describe_unconfigured(self._sightings.last, self._sightings.market)
+
     def _write(self, result: FlattenResult, reason: str, verdicts: list[InstrumentVerdict], rounds: int) -> FlattenOutcome:
         closing = build_closing(
             self._request.flatten_id,
@@ -125,11 +129,11 @@ class Ending:
             rounds=rounds,
             tally=self._sender.tally,
             before=self._sightings.before,
-            last=self._sightings.last,
             verdicts=verdicts,
             started_s=self._started_s,
             ended_s=time.monotonic(),
             proven_s=self._proof.completed_s() if result is FlattenResult.FLAT else None,
+            unconfigured=self._describe_unconfigured(),
         )
         if verdicts:
             self._ledger.record_verdicts(self._request.flatten_id, verdicts)

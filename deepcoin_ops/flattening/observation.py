@@ -7,14 +7,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from deepcoin_ops.domain.checks import Finding
 from deepcoin_ops.domain.errors import ReadFailed
-from deepcoin_ops.domain.model import InstrumentType, Position, PositionsRead, product_group_of
-from deepcoin_ops.domain.planning import ClosePlan, MarketData, plan_closes
+from deepcoin_ops.domain.model import InstrumentType, Position, PositionsRead
+from deepcoin_ops.domain.plan_findings import PlanFacts, find_plan_findings
+from deepcoin_ops.domain.planned_orders import PlannedOrders
+from deepcoin_ops.domain.planning import ClosePlan, MarketData, find_held_back, instrument_types_of, plan_closes
 from deepcoin_ops.exchange.pace_clock import SYSTEM_CLOCK
 from deepcoin_ops.exchange.pacing import never
 from deepcoin_ops.flattening.desk import ReadingDesk
+from deepcoin_ops.flattening.durations import estimate_durations
 from deepcoin_ops.flattening.market import MarketReads
-from deepcoin_ops.flattening.order_preview import OrderPreview, PlannedOrders
+from deepcoin_ops.flattening.order_preview import OrderPreview
 from deepcoin_ops.flattening.targets import CloseTargets
 from deepcoin_ops.ledger.journal import Ledger
 
@@ -104,6 +108,10 @@ class AccountPlan:
         closes: How many closes a first round would send.
         orders: What would become of the resting orders.
         kill_reason: Why a flatten would send nothing, if the kill switch is on; None when it is off.
+        held_back: Instruments that no close would be sent for, each with its reason.
+        time_to_last_close_s: Seconds, if nothing goes wrong.
+        time_to_proven_flat_s: Likewise.
+        findings: What of all this keeps a flatten from ending FLAT, and what it leaves open beside its own.
     """
 
     plan: ClosePlan
@@ -112,36 +120,60 @@ class AccountPlan:
     closes: int
     orders: PlannedOrders
     kill_reason: str | None
+    held_back: Mapping[str, str]
+    time_to_last_close_s: float
+    time_to_proven_flat_s: float
+    findings: tuple[Finding, ...]
 
 
-def fetch_plan(desk: ReadingDesk, instrument_ids: tuple[str, ...]) -> AccountPlan:
+def fetch_plan(desk: ReadingDesk, instrument_ids: tuple[str, ...], *, reads_triggers: bool = False) -> AccountPlan:
     """What a flatten of these instruments would close and cancel now. Records nothing, sends only reads.
+
+    Args:
+        desk: The account.
+        instrument_ids: What the flatten would be about.
+        reads_triggers: Whether to look at lists of trigger orders too, a slot each: one, or as many as the settings leave
+            and there is time for.
 
     Raises:
         ReadFailed: No complete positions read. A list of orders that cannot be read is told in the plan instead.
     """
-    observer = Observer(desk, instrument_ids)
+    account, observer = desk.account, Observer(desk, instrument_ids)
     market_reads = MarketReads(desk.client, observer.instrument_types, never)
     preview = OrderPreview(desk)
     try:
         market_reads.start_missing()
         preview.start()
+        if reads_triggers:
+            preview.start_triggers(instrument_ids)
         read = observer.fetch_account("plan", 0, never)
         market_reads.wait(_PLAN_PATIENCE_S)
         market = market_reads.current()
-        plan = plan_closes(instrument_ids, read.positions, market, desk.account.instruments)
+        plan = plan_closes(instrument_ids, read.positions, market, account.instruments, account.expected_positions)
         orders = preview.wait(instrument_ids, plan)
     finally:
         market_reads.close()
         preview.close()
     targets = CloseTargets(desk.account)
+    spared, closes = targets.describe_all_spared(plan), sum(map(targets.would_send, plan.lines))
+    held_back = find_held_back(instrument_ids, {line.instrument_id for line in plan.lines}, market)
+    closing_s, proving_s = estimate_durations(
+        desk.settings, instrument_ids, closes, is_pace_shared=desk.client.has_shared_pace
+    )
+    deadline_s = desk.settings.deadline_s(len(plan.lines))
+    named = {*account.instruments, *account.expected_positions}
+    facts = PlanFacts(plan, market, held_back, spared, named, orders, closing_s, deadline_s)
     return AccountPlan(
         plan=plan,
         market=market,
-        spared=targets.describe_all_spared(plan),
-        closes=sum(map(targets.would_send, plan.lines)),
+        spared=spared,
+        closes=closes,
         orders=orders,
         kill_reason=desk.kill_switch.read_reason(),
+        held_back=held_back,
+        time_to_last_close_s=closing_s,
+        time_to_proven_flat_s=proving_s,
+        findings=find_plan_findings(facts),
     )
 
 
@@ -152,9 +184,3 @@ def wait_until(moment_s: float, is_stopped: Callable[[], bool], wait: Callable[[
             return False
         wait(min(left_s, 0.1))
     return not is_stopped()
-
-
-def instrument_types_of(instrument_ids: tuple[str, ...]) -> tuple[InstrumentType, ...]:
-    """The positions pages that cover a set of instruments: contracts always, spot only where spot is asked for."""
-    kinds = {product_group_of(instrument_id).instrument_type for instrument_id in instrument_ids}
-    return tuple(kind for kind in (InstrumentType.SWAP, InstrumentType.SPOT) if kind in kinds | {InstrumentType.SWAP})

@@ -1,77 +1,33 @@
-"""What a flatten would do to the waiting orders, for a plan: their list is read once. Records nothing, cancels nothing.
+"""Reads the waiting orders for a plan or a preflight, beside its other reads. Records nothing, cancels nothing.
 
 Only resting orders have a list of all instruments. The others have one each, of a second or so: a flatten reads those, a
-plan does not, and says so.
+plan does not, and a preflight as few as it needs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotInTime
-from dataclasses import dataclass
+from dataclasses import replace
 from threading import Event
+from typing import TypeVar
 
 from deepcoin_ops.domain.errors import DeepcoinOpsError
 from deepcoin_ops.domain.orders import CancelOrders, Order, OrdersRead
+from deepcoin_ops.domain.planned_orders import PlannedOrders, plan_orders
 from deepcoin_ops.domain.planning import ClosePlan
-from deepcoin_ops.exchange.orders import fetch_resting_orders
+from deepcoin_ops.exchange.orders import fetch_resting_orders, fetch_trigger_orders
 from deepcoin_ops.flattening.desk import ReadingDesk
 
-# Seconds for the list after everything else was read: about 2,800 orders at one page a second.
+_Read = TypeVar("_Read")
+# Seconds for the lists after everything else was read: at one page a second 2,800 orders, or 28 instruments' triggers.
 _PATIENCE_S = 30.0
-
-NOT_READ_FOR_A_PLAN = (
-    "Trigger orders, take profits, stop losses and trailing exits have a list for each instrument and are not read for a "
-    "plan; a flatten reads them."
-)
-
-
-@dataclass(frozen=True)
-class PlannedOrder:
-    """A resting order, and whether a flatten would cancel it."""
-
-    order: Order
-    is_cancelled: bool
-
-    @property
-    def effect(self) -> str:
-        """What it can do if it is left, in words."""
-        return "can open" if self.order.can_open else "can only close"
-
-
-@dataclass(frozen=True)
-class PlannedOrders:
-    """The resting orders of the instruments asked for, those of the largest positions first.
-
-    Attributes:
-        cancel_orders: The setting that decides which of them a flatten cancels.
-        orders: None when the list could not be read, which says nothing about orders.
-        elsewhere: How many there are in other instruments, whose orders are never cancelled; None likewise.
-        failure: Why the list could not be read; None when it was.
-    """
-
-    cancel_orders: CancelOrders
-    orders: tuple[PlannedOrder, ...] | None
-    elsewhere: int | None
-    failure: str | None = None
-
-    def describe(self) -> str:
-        """How many there are and what becomes of them, in words; or why that is not known, and what to do."""
-        if self.orders is None:
-            return (
-                f"The list of resting orders could not be read: {self.failure}. Whether orders wait is not known; "
-                "the closes do not depend on it. Ask again."
-            )
-        cancelled = [planned.order for planned in self.orders if planned.is_cancelled]
-        left = [planned.order for planned in self.orders if not planned.is_cancelled]
-        told = f"{_count(cancelled)} would be cancelled, {_count(left)} left (cancel_orders is {self.cancel_orders})"
-        others = f"; {self.elsewhere} order(s) in other instruments would stay" if self.elsewhere else ""
-        return f"Resting orders: {told if self.orders else 'none'}{others}."
 
 
 class OrderPreview:
-    """Reads the list of resting orders beside other reads. `start` it, `wait` for it, `close` it in any case.
+    """Reads lists of waiting orders beside other reads. `start` it, `wait` for it, `close` it in any case.
 
     Args:
         desk: The account.
@@ -80,56 +36,64 @@ class OrderPreview:
     def __init__(self, desk: ReadingDesk):
         self._desk = desk
         self._is_closed = Event()
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="orders")
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="orders")
         self._reading: Future[OrdersRead] | None = None
+        self._looking: Future[None] | None = None
+        self._has_read_triggers = False
+        self._triggers_left: list[Order] = []
 
     def start(self) -> None:
-        """Begin reading."""
+        """Begin reading the resting orders."""
         self._reading = self._pool.submit(fetch_resting_orders, self._desk.client, self._is_closed.is_set)
 
+    def start_triggers(self, instrument_ids: Sequence[str]) -> None:
+        """Begin reading lists of trigger orders, a slot each.
+
+        One shows whether the key may read such lists, without which nothing is proven flat. Where the settings leave
+        orders that can open, each instrument's is wanted, as far as there is time.
+        """
+        leaves_all = self._desk.account.cancel_orders is CancelOrders.NONE
+        self._looking = self._pool.submit(self._look_at_triggers, instrument_ids if leaves_all else instrument_ids[:1])
+
     def wait(self, instrument_ids: Sequence[str], plan: ClosePlan) -> PlannedOrders:
-        """What a flatten would do to the orders of some instruments, once the list is there or cannot be had.
+        """What a flatten would do to the orders of some instruments, once the lists are there or cannot be had.
 
         Args:
             instrument_ids: Which.
             plan: What is open of them.
         """
         assert self._reading is not None  # noqa: S101 - started before it is waited for
-        try:
-            read = self._reading.result(_PATIENCE_S)
-        except NotInTime:
-            failure = f"it was not there whole after {_PATIENCE_S:.0f} s"
-        except DeepcoinOpsError as error:
-            failure = str(error).rstrip(".")
+        ends_s = time.monotonic() + _PATIENCE_S
+        read = _await(self._reading, ends_s)
+        if isinstance(read, str):
+            planned = PlannedOrders(self._desk.account.cancel_orders, None, None, read)
         else:
-            return plan_orders(self._desk.account.cancel_orders, instrument_ids, read.orders, plan)
-        return PlannedOrders(self._desk.account.cancel_orders, None, None, failure)
+            planned = plan_orders(self._desk.account.cancel_orders, instrument_ids, read.orders, plan)
+        if self._looking is None:
+            return planned
+        failure = _await(self._looking, ends_s)
+        if self._has_read_triggers and not self._looking.done():
+            failure = None  # many lists, and no time for all of them: that says nothing against the key
+        return replace(planned, triggers_left=tuple(self._triggers_left), trigger_failure=failure)
 
     def close(self) -> None:
-        """Wait for nobody; what is still on its way is of no use any more."""
+        """End the reads; what is still on its way is of no use any more."""
         self._is_closed.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-
-def plan_orders(
-    cancel_orders: CancelOrders, instrument_ids: Sequence[str], orders: Iterable[Order], plan: ClosePlan
-) -> PlannedOrders:
-    """What a flatten would do to the orders of a list.
-
-    Args:
-        cancel_orders: Which orders it cancels.
-        instrument_ids: The instruments it is about; orders in anything else stay.
-        orders: The whole list of resting orders.
-        plan: What is open of the instruments.
-    """
-    named = dict.fromkeys([*(line.instrument_id for line in plan.lines), *instrument_ids])
-    ranks = {instrument_id: rank for rank, instrument_id in enumerate(named)}
-    listed = list(orders)
-    mine = sorted((order for order in listed if order.instrument_id in ranks), key=lambda each: ranks[each.instrument_id])
-    planned = tuple(PlannedOrder(order, cancel_orders.takes(order)) for order in mine)
-    return PlannedOrders(cancel_orders, planned, len(listed) - len(mine))
+    def _look_at_triggers(self, instrument_ids: Sequence[str]) -> None:
+        takes = self._desk.account.cancel_orders.takes
+        for instrument_id in instrument_ids:
+            found = fetch_trigger_orders(self._desk.client, instrument_id, self._is_closed.is_set).orders
+            self._has_read_triggers = True
+            self._triggers_left += (order for order in found if order.can_open and not takes(order))
 
 
-def _count(orders: Sequence[Order]) -> str:
-    opening = sum(order.can_open for order in orders)
-    return f"{len(orders)} ({opening} of them can open)" if opening else f"{len(orders)}"
+def _await(reading: Future[_Read], ends_s: float) -> _Read | str:
+    """What a read gave, or why it gave nothing in time."""
+    try:
+        return reading.result(max(0.0, ends_s - time.monotonic()))
+    except NotInTime:
+        return f"it was not there whole after {_PATIENCE_S:.0f} s"
+    except DeepcoinOpsError as error:
+        return str(error).rstrip(".")

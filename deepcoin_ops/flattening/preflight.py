@@ -1,4 +1,4 @@
-"""Asking, while there is time to act, whether a flatten would be allowed to send. Only reads; each answer is recorded."""
+"""Asking, while there is time to act, whether a flatten would be admitted and would end FLAT. Only reads; recorded."""
 
 from __future__ import annotations
 
@@ -68,27 +68,27 @@ def _ask(desk: Desk, purpose: CheckPurpose, report: Callable[[Progress], None]) 
     probe = KeyProbe(desk, clock, never, _PATIENCE_S)
     lines: tuple[PlanLine, ...] | None = None
     market = MarketData({}, {})
-    unread: tuple[Finding, ...] = ()
+    foreseen: tuple[Finding, ...] = ()
     try:
         probe.start()
         if purpose is CheckPurpose.PREFLIGHT:
-            lines, market, unread = _read_open(desk)
+            lines, market, foreseen = _read_open(desk)
         probed = probe.wait()
     finally:
         probe.close()
     arming, findings = find_armed(desk, probed)
     kept = findings if purpose is CheckPurpose.PREFLIGHT else ()
-    return build_check(desk, purpose, probed, (arming, (*kept, *unread)), lines, market)
+    return build_check(desk, purpose, probed, (arming, (*kept, *foreseen)), lines, market)
 
 
 def _read_open(desk: Desk) -> tuple[tuple[PlanLine, ...] | None, MarketData, tuple[Finding, ...]]:
-    """What is open, and the market it is priced by; or why that is not known."""
+    """What is open, the market it is priced by, and what keeps a flatten from ending FLAT; or why none of it is known."""
     try:
-        found = fetch_plan(desk, desk.account.instruments)
+        found = fetch_plan(desk, desk.account.instruments, reads_triggers=True)
     except ReadFailed as failure:
         text = f"its positions could not be read: {failure}. Look whether the exchange answers, then try again."
         return None, MarketData({}, {}), (Finding(FindingKind.ACCOUNT_UNREADABLE, True, text),)
-    return found.plan.lines, found.market, ()
+    return found.plan.lines, found.market, found.findings
 
 
 def _build_unasked(settings: Settings, purpose: CheckPurpose, kind: FindingKind, why: str) -> AccountCheck:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from deepcoin_ops.domain.model import FlattenRequest
-from deepcoin_ops.domain.planning import ClosePlan, PlanLine, plan_closes
+from deepcoin_ops.domain.planning import ClosePlan, MarketData, PlanLine, find_held_back, plan_closes
 from deepcoin_ops.flattening.desk import Desk
-from deepcoin_ops.flattening.guards import find_held_back
 from deepcoin_ops.flattening.market import MarketReads
 from deepcoin_ops.flattening.observation import AccountRead
 
@@ -26,6 +25,7 @@ class Sightings:
 
     def __init__(self, desk: Desk, request: FlattenRequest, market_reads: MarketReads):
         self._configured = desk.account.instruments
+        self._expected = desk.account.expected_positions
         self._asked_for = request.instruments
         self._market_reads = market_reads
         self._seen_open: set[str] = set()
@@ -36,7 +36,7 @@ class Sightings:
     def take_in(self, read: AccountRead) -> ClosePlan:
         """Take in a complete read: what is open, and what may be closed."""
         market = self._market_reads.current()
-        plan = plan_closes(self._asked_for, read.positions, market, self._configured)
+        plan = plan_closes(self._asked_for, read.positions, market, self._configured, self._expected)
         self._seen_open |= {line.instrument_id for line in plan.lines}
         self.held_back = find_held_back(self._asked_for, self._seen_open, market)
         self.last = plan
@@ -46,6 +46,11 @@ class Sightings:
         """What is held back by the instrument lists that are there now."""
         self.held_back = find_held_back(self._asked_for, self._seen_open, self._market_reads.current())
         return self.held_back
+
+    @property
+    def market(self) -> MarketData:
+        """The lists and prices that are there now."""
+        return self._market_reads.current()
 
     @property
     def known(self) -> ClosePlan:

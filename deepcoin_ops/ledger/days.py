@@ -76,6 +76,7 @@ def _read_flatten(
         closing=record.closing,
         closed_at=record.closed_at,
         configured=record.configured,
+        expected=record.expected,
         verdicts=tuple(ledger.read_verdicts(request.flatten_id, up_to_seq)),
         attempts=tuple(attempt for attempt in attempts if attempt.flatten_id == request.flatten_id),
         before=_find_last_pages([page for page in pages if page.purpose == "snapshot"]),

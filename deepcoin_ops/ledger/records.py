@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from deepcoin_ops.domain.checks import AccountCheck
 from deepcoin_ops.domain.evidence import EvidenceRead
@@ -27,8 +28,17 @@ class FlattenRecord:
     @property
     def configured(self) -> tuple[str, ...]:
         """The account's instruments in the settings that it was opened under; at least what it was asked for."""
-        account = json.loads(self.settings_json).get("accounts", {}).get(self.request.account, {})
-        return tuple(dict.fromkeys([*account.get("instruments", ()), *self.request.instruments]))
+        return tuple(dict.fromkeys([*self._account.get("instruments", ()), *self.request.instruments]))
+
+    @property
+    def expected(self) -> tuple[str, ...]:
+        """The instruments whose positions those settings expected to stay open; none in settings older than the key."""
+        return tuple(self._account.get("expected_positions", ()))
+
+    @property
+    def _account(self) -> Mapping[str, Any]:
+        account: Mapping[str, Any] = json.loads(self.settings_json).get("accounts", {}).get(self.request.account, {})
+        return account
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class CheckConfig(dg.Config):
 
 @dg.op(config_schema=schema_of(CheckConfig))
 def check_admission(context: dg.OpExecutionContext) -> None:
-    """Ask whether a flatten would be allowed to send: arming, uid, key, clock, caps. Only reads; fails when not."""
+    """Ask whether a flatten would be admitted (arming, uid, key, clock, caps) and end FLAT. Only reads; fails if not."""
     _check(context, CheckPurpose.PREFLIGHT)
 
 
@@ -41,10 +41,14 @@ def _check(context: dg.OpExecutionContext, purpose: CheckPurpose) -> None:
     names = [config.account] if config.account else list(settings.accounts)
     checks = {name: guarded(partial(check_account, settings, name, purpose, _follow(context, name))) for name in names}
     shown = {"checks": _build_table(checks)}
-    failed = {name: check for name, check in checks.items() if not check.is_passed}
+    failed = [
+        f"{ending} account {name}: {describe_findings(findings)}"
+        for name, check in checks.items()
+        for ending, findings in (("Nothing would be sent.", check.blocking), ("It would not end FLAT.", check.doubts))
+        if findings
+    ]
     if failed:
-        told = " ".join(f"account {name}: {describe_findings(check.blocking)}" for name, check in failed.items())
-        message = f"Nothing would be sent. {told} Nothing was sent now either; all positions are as they were."
+        message = f"{' '.join(failed)} Nothing was sent now either; all positions are as they were."
         raise build_failure(message, shown)
     context.add_output_metadata(shown)
 
@@ -61,6 +65,7 @@ def _build_table(checks: dict[str, AccountCheck]) -> dg.MarkdownMetadataValue:
         {
             "account": name,
             "admitted": "yes" if check.is_passed else "NO",
+            "flat": "yes" if check.would_end_flat else "NO",
             "uid": check.uid or "not known",
             "open": "not read" if check.open_instruments is None else str(check.open_instruments),
             "notional": describe_notional(check.notional_usdt),

@@ -8,9 +8,9 @@ from typing import Any
 import dagster as dg
 
 from deepcoin_ops.domain.model import InstrumentVerdict
+from deepcoin_ops.domain.planned_orders import NOT_READ_FOR_A_PLAN, PlannedOrders
 from deepcoin_ops.domain.planning import ClosePlan, describe_notional
 from deepcoin_ops.flattening.observation import AccountPlan
-from deepcoin_ops.flattening.order_preview import NOT_READ_FOR_A_PLAN, PlannedOrders
 from deepcoin_ops.flattening.progress import FlattenOutcome
 from deepcoin_ops.orchestration.shown import build_markdown, show_metadata, show_paragraph
 
@@ -22,7 +22,7 @@ def build_before_metadata(plan: ClosePlan, spared: Mapping[str, str]) -> dict[st
     return show_metadata({"open before": _build_plan_table(plan), "left open by the settings": spared})
 
 
-def build_plan_metadata(found: AccountPlan, held_back: Mapping[str, str]) -> dict[str, Any]:
+def build_plan_metadata(found: AccountPlan) -> dict[str, Any]:
     """What a flatten would close and cancel now."""
     plan = found.plan
     shown = {
@@ -30,7 +30,9 @@ def build_plan_metadata(found: AccountPlan, held_back: Mapping[str, str]) -> dic
         "notional_usdt": float(plan.notional_usdt),
         "left open by the settings": dict(found.spared),
         "not configured, never closed": sorted({row.instrument_id for row in plan.unconfigured}),
-        "held back": dict(held_back),
+        "expected to stay open": sorted({row.instrument_id for row in plan.expected}),
+        "held back": dict(found.held_back),
+        "findings": [f"{finding.kind}: {finding.text}" for finding in found.findings],
         "resting orders": _build_orders_table(found.orders),
         "kill switch": found.kill_reason or "off",
     }

@@ -17,7 +17,7 @@ from pydantic import Field
 from deepcoin_ops.domain.model import FlattenRequest, Outcome, Venue
 from deepcoin_ops.domain.showing import show_text
 from deepcoin_ops.flattening.desk import Desk
-from deepcoin_ops.flattening.guards import choose_instruments, find_held_back
+from deepcoin_ops.flattening.guards import choose_instruments
 from deepcoin_ops.flattening.observation import fetch_plan
 from deepcoin_ops.flattening.opening import open_flatten
 from deepcoin_ops.flattening.progress import Progress
@@ -108,7 +108,9 @@ def verify_flat(context: dg.OpExecutionContext, desk: FlattenDesk, flatten_id: s
     metadata = build_outcome_metadata(outcome)
     if not outcome.is_success:
         raise build_failure(outcome.describe_failure(), metadata)
-    context.log.info(show_text(f"{outcome.closing.result}: {outcome.closing.reason}"))
+    # What is open outside the configured instruments is no failure of the flatten, and nothing to pass over.
+    log = context.log.warning if outcome.closing.unconfigured else context.log.info
+    log(show_text(f"{outcome.closing.result}: {outcome.closing.reason}"))
     context.add_output_metadata(metadata)
 
 
@@ -119,8 +121,7 @@ def show_plan(context: dg.OpExecutionContext, desk: FlattenDesk) -> None:
     opened = guarded(lambda: desk.open(config.account))
     instruments = guarded(lambda: choose_instruments(opened.account, config.instruments))
     found = guarded(lambda: fetch_plan(opened, instruments))
-    held_back = find_held_back(instruments, {line.instrument_id for line in found.plan.lines}, found.market)
-    context.add_output_metadata(build_plan_metadata(found, held_back))
+    context.add_output_metadata(build_plan_metadata(found))
 
 
 def _begin_verification(context: dg.OpExecutionContext, desk: FlattenDesk, flatten_id: str) -> RunningFlatten:

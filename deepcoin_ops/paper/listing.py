@@ -1,6 +1,7 @@
-"""What the paper exchange lists: the instrument record, and a catalogue with sizes like the real exchange's.
+"""What the paper exchange lists: the instrument record, and a catalogue like the real exchange's, with sizes like its own.
 
-Prices are made up and stand still.
+The coin-margined contracts are the five that were seen listed on 2026-09-22; BTC-USD-SWAP is none of them. Prices are made
+up and stand still.
 """
 
 from __future__ import annotations
@@ -54,8 +55,11 @@ LISTED = (
     _listed("BTC-USDT", "97250.5", "1", "0.00001", "0.0001", "20", "0.1", 1),
     _listed("ETH-USDT", "3310.42", "1", "0.0001", "0.001", "500", "0.01", 1),
     _listed("SOL-USDT", "184.36", "1", "0.001", "0.01", "8000", "0.01", 1),
-    _listed("BTC-USD-SWAP", "97241", "10", "1", "1", "100000", "0.5", 125),
     _listed("ETH-USD-SWAP", "3309.8", "10", "1", "1", "100000", "0.05", 100),
+    _listed("XRP-USD-SWAP", "2.2698", "10", "1", "1", "100000", "0.0001", 75),
+    _listed("LTC-USD-SWAP", "103.15", "10", "1", "1", "100000", "0.01", 75),
+    _listed("BCH-USD-SWAP", "512.4", "10", "1", "1", "100000", "0.05", 75),
+    _listed("LINK-USD-SWAP", "22.48", "10", "1", "1", "100000", "0.001", 75),
     _listed("BTC-USDT-SWAP", "97250.5", "0.001", "1", "1", "200000", "0.1", 125),
     _listed("ETH-USDT-SWAP", "3310.42", "0.1", "0.1", "0.1", "50000", "0.01", 125),
     _listed("SOL-USDT-SWAP", "184.36", "1", "1", "1", "60000", "0.01", 100),

@@ -176,7 +176,7 @@ def build_demo_scenario(account: str = "main") -> Scenario:
         PaperPosition("XRP-USDT-SWAP", short, Decimal(700), Decimal("2.291"), "isolated"),
         PaperPosition("DOGE-USDT-SWAP", long, Decimal(240), Decimal("0.3302")),
         PaperPosition("LTC-USDT-SWAP", short, Decimal(85), Decimal("104.7"), "isolated", "split"),
-        PaperPosition("BTC-USD-SWAP", short, Decimal(2600), Decimal("97300"), leverage=5),
+        PaperPosition("XRP-USD-SWAP", short, Decimal(2600), Decimal("2.281"), leverage=5),
         PaperPosition("ETH-USD-SWAP", long, Decimal(900), Decimal("3250"), "isolated", leverage=5),
         PaperPosition("DOT-USDT-SWAP", long, Decimal(410), Decimal("7.05")),
         PaperPosition("AVAX-USDT-SWAP", short, Decimal(95), Decimal("38.4"), "isolated"),

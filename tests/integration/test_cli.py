@@ -30,7 +30,7 @@ POSITIONS = (
     position("SOL-USDT", "PAPER-3", "12.5"),
     position("DOT-USDT-SWAP", "PAPER-4", "7"),
 )
-CONFIGURED = ("BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP", "BTC-USD-SWAP", "XRP-USDT-SWAP", "SOL-USDT")
+CONFIGURED = ("BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP", "ETH-USD-SWAP", "XRP-USDT-SWAP", "SOL-USDT")
 # The second close then waits for its slot for as long as any of these tests takes.
 ONE_CLOSE_IN_TIME = SETTINGS.replace("close_spacing_s: 0.05", "close_spacing_s: 30").replace(
     "read_timeout_s: 1.0", "read_timeout_s: 20"

@@ -26,7 +26,7 @@ BTC, ETH, SOL, XRP, COIN, SPOT = (
     "ETH-USDT-SWAP",
     "SOL-USDT-SWAP",
     "XRP-USDT-SWAP",
-    "BTC-USD-SWAP",
+    "ETH-USD-SWAP",
     "SOL-USDT",
 )
 LONG, SHORT = PositionSide.LONG, PositionSide.SHORT
@@ -307,7 +307,7 @@ def test_a_product_group_goes_in_one_call_where_the_settings_say_so(tmp_path: Pa
         assert lab.waiting_orders() == set()
         assert sorted(cancel_paths(lab)) == ["cancel-trigger-order", *["swap/cancel-trigger-all"] * 2]
         groups = [each for each in cancels_of(lab, outcome) if not each.intent.order_ids]
-        assert sorted(sorted(each.intent.instrument_ids) for each in groups) == [[COIN], sorted([BTC, ETH, SOL, XRP])]
+        assert sorted(sorted(each.intent.instrument_ids) for each in groups) == [sorted([BTC, ETH, SOL, XRP]), [COIN]]
 
 
 def test_a_trigger_order_that_fires_between_leaves_no_false_flat(tmp_path: Path) -> None:

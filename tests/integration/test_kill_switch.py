@@ -26,7 +26,7 @@ from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.paper.order_records import PaperOrder
 from deepcoin_ops.paper.scenario import PaperPosition
 
-NAMES = ("BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP", "BTC-USD-SWAP", "XRP-USDT-SWAP")
+NAMES = ("BTC-USDT-SWAP", "ETH-USDT-SWAP", "SOL-USDT-SWAP", "ETH-USD-SWAP", "XRP-USDT-SWAP")
 HELD = [position(name, f"PAPER-{number}", "10") for number, name in enumerate(NAMES)]
 # One slot is long enough for the switch to be put on between two closes, on however busy a machine.
 SLOW_SLOTS = SETTINGS.replace("close_spacing_s: 0.05", "close_spacing_s: 2")

@@ -50,9 +50,9 @@ def open_instruments(paper: PaperExchange) -> set[str]:
 def test_ccxt_loads_the_markets(client: Any) -> None:
     """Instruments carry every field that a general parser needs."""
     markets = client.load_markets()
-    linear, inverse, spot = markets["BTC/USDT:USDT"], markets["BTC/USD:BTC"], markets["SOL/USDT"]
+    linear, inverse, spot = markets["BTC/USDT:USDT"], markets["XRP/USD:XRP"], markets["SOL/USDT"]
     assert (linear["id"], linear["linear"], linear["contractSize"]) == ("BTC-USDT-SWAP", True, 0.001)
-    assert (inverse["id"], inverse["inverse"], inverse["contractSize"]) == ("BTC-USD-SWAP", True, 10.0)
+    assert (inverse["id"], inverse["inverse"], inverse["contractSize"]) == ("XRP-USD-SWAP", True, 10.0)
     assert (spot["spot"], spot["active"], spot["limits"]["amount"]["min"]) == (True, True, 0.01)
 
 
@@ -79,7 +79,7 @@ def test_ccxt_reads_a_ticker(client: Any) -> None:
 
 @pytest.mark.parametrize(
     ("symbol", "instrument_id"),
-    [("BTC/USDT:USDT", "BTC-USDT-SWAP"), ("BTC/USD:BTC", "BTC-USD-SWAP"), ("SOL/USDT", "SOL-USDT")],
+    [("BTC/USDT:USDT", "BTC-USDT-SWAP"), ("XRP/USD:XRP", "XRP-USD-SWAP"), ("SOL/USDT", "SOL-USDT")],
 )
 def test_ccxt_really_closes_a_position(client: Any, paper: PaperExchange, symbol: str, instrument_id: str) -> None:
     """In each product group; the truth channel says so, because CCXT's own answer says nothing."""

@@ -9,10 +9,15 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from command_line import run
 from flatten_lab import build_scenario, position
 from live_exchange import LIVE_SETTINGS, LiveStand, open_live_stand
 
+from deepcoin_ops.alerts.alert import AlertKind
+from deepcoin_ops.alerts.facts import read_facts
+from deepcoin_ops.alerts.finding import find_alerts
 from deepcoin_ops.definitions import build_definitions
+from deepcoin_ops.domain.breaks import Severity
 from deepcoin_ops.domain.checks import AccountCheck, CheckPurpose, FindingKind
 from deepcoin_ops.flattening.preflight import check_account
 from deepcoin_ops.ledger.history import History
@@ -103,4 +108,25 @@ def test_a_preflight_run_fails_loudly_or_shows_what_it_found(tmp_path: Path, mon
         assert run_job(stand, "check_credentials", monkeypatch).success
         stand.arm()
         assert run_job(stand, "preflight", monkeypatch).success
+        assert stand.exchange.sends() == []
+
+
+def test_an_instrument_that_is_not_listed_fails_the_preflight_and_wakes_the_desk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every flatten would end UNVERIFIED, and there is time to correct the settings."""
+    with open_live_stand(tmp_path, SCENARIO, SETTINGS.replace("[BTC-USDT-SWAP]", "[BTC-USDT-SWAP, BTC-USD-SWAP]")) as stand:
+        stand.arm(expires_at=datetime.now(UTC) + timedelta(days=30))
+        failed = run_job(stand, "preflight", monkeypatch)
+        assert not failed.success
+        [event] = [each for each in failed.all_node_events if each.is_step_failure]
+        words = event.step_failure_data.user_failure_data.description
+        assert "It would not end FLAT. account main: the exchange does not list BTC-USD-SWAP" in words
+        ended = run(dict(os.environ) | stand.variables, "preflight")
+        assert ended.returncode == 1
+        assert "a flatten would be admitted and WOULD NOT END FLAT" in ended.stdout
+        settings = load_settings(stand.variables)
+        facts = read_facts(settings, datetime.now(UTC), pause=lambda _seconds: None)
+        alerts = [each for each in find_alerts(facts) if each.kind is AlertKind.CHECK_FAILED]
+        assert {(alert.severity, "NOT END FLAT" in alert.title) for alert in alerts} == {(Severity.ERROR, True)}
         assert stand.exchange.sends() == []

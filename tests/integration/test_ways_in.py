@@ -315,7 +315,7 @@ def test_an_address_that_is_no_loopback_address_alone_is_not_even_tried(
     "item",
     [
         "{instrument: BTC-USDT-SWAP, product_group: Swap}",
-        "{instrument: BTC-USD-SWAP, product_group: SwapU}",
+        "{instrument: ETH-USD-SWAP, product_group: SwapU}",
         "BTC-USDT-SWAPS",
     ],
 )

@@ -35,7 +35,7 @@ accounts:
   main:
     credentials_prefix: DEEPCOIN
     close_spot: true
-    instruments: [BTC-USDT-SWAP, ETH-USDT-SWAP, SOL-USDT-SWAP, BTC-USD-SWAP, XRP-USDT-SWAP, SOL-USDT]
+    instruments: [BTC-USDT-SWAP, ETH-USDT-SWAP, SOL-USDT-SWAP, ETH-USD-SWAP, XRP-USDT-SWAP, SOL-USDT]
 pace: {{close_spacing_s: {PERIOD_S}, positions_spacing_s: {PERIOD_S}, account_spacing_s: {PERIOD_S},
         orders_spacing_s: {PERIOD_S}, cancel_spacing_s: {PERIOD_S}, trigger_cancel_spacing_s: {PERIOD_S},
         market_spacing_s: {PERIOD_S}, margin_ms: 30}}

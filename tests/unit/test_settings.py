@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from deepcoin_ops.domain.errors import SettingsError
-from deepcoin_ops.domain.model import ProductGroup, Venue, product_group_of
+from deepcoin_ops.domain.model import Venue
 from deepcoin_ops.settings import Settings, load_settings, resolve_credentials, without_credentials
 
 ACCOUNT = "accounts: {main: {credentials_prefix: DEEPCOIN, instruments: [BTC-USDT-SWAP, ETH-USD-SWAP]}}\n"
@@ -280,16 +280,6 @@ def test_a_secret_written_in_the_wrong_place_is_not_repeated(
     assert "53537" not in found
 
 
-def test_the_shipped_file_loads_and_has_instruments_of_all_product_groups() -> None:
-    """A fresh clone works without editing anything, and shows every kind of instrument."""
-    settings = load_settings({})
-    instruments = settings.account().instruments
-    assert settings.venue is Venue.PAPER
-    assert settings.source_path.name == "flatten.yaml"
-    assert len(instruments) >= 12
-    assert {product_group_of(instrument) for instrument in instruments} == set(ProductGroup)
-
-
 def test_the_values_written_in_the_shipped_file_are_the_defaults(settings_path: Path) -> None:
     """The file says so at its top; a stranger deletes a line and expects no change."""
     shipped = load_settings({})
@@ -358,8 +348,8 @@ def test_an_account_is_found_by_name_and_alone_without_one(settings_path: Path) 
 
 def test_an_item_may_name_its_product_group(settings_path: Path) -> None:
     """A desk that wants the product group in writing gets it checked against the id."""
-    text = _account("[{instrument: BTC-USD-SWAP, product_group: Swap}, {instrument: ETH-USDT-SWAP}]")
-    assert _load(settings_path, text).account().instruments == ("BTC-USD-SWAP", "ETH-USDT-SWAP")
+    text = _account("[{instrument: ETH-USD-SWAP, product_group: Swap}, {instrument: ETH-USDT-SWAP}]")
+    assert _load(settings_path, text).account().instruments == ("ETH-USD-SWAP", "ETH-USDT-SWAP")
 
 
 def test_the_lock_is_waited_for_as_long_as_a_late_tick_may_be(settings_path: Path) -> None:

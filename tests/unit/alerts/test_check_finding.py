@@ -48,6 +48,26 @@ def test_what_does_not_block_is_told_less_loudly(find: Find, check_of: CheckOf) 
     assert alert.title.endswith("the next flatten will go on all the same")
 
 
+def test_what_keeps_a_flatten_from_ending_flat_is_as_loud_as_what_refuses_it(find: Find, check_of: CheckOf) -> None:
+    """It goes on, and a person has to act before it."""
+    [alert] = find(checks=(check_of(FindingKind.INSTRUMENT_UNLISTED, is_blocking=False),)).values()
+    assert alert.severity is Severity.ERROR
+    assert alert.title.endswith("INSTRUMENT_UNLISTED: the next flatten will close what it can and NOT END FLAT")
+
+
+@pytest.mark.parametrize(
+    ("purpose", "open_instruments", "is_settled"),
+    [(CheckPurpose.PREFLIGHT, 3, True), (CheckPurpose.PREFLIGHT, None, False), (CheckPurpose.FLATTEN, 3, False)],
+)
+def test_what_a_plan_shows_is_settled_by_a_preflight_that_looked(
+    find: Find, check_of: CheckOf, purpose: CheckPurpose, open_instruments: int | None, is_settled: bool
+) -> None:
+    """A flatten is admitted without asking for it, and a preflight that could not read the account saw no plan."""
+    later = check_of(purpose=purpose, at=TICK - timedelta(minutes=10), open_instruments=open_instruments)
+    found = find(checks=(check_of(FindingKind.INSTRUMENT_UNLISTED, is_blocking=False), later))
+    assert [alert.settled is not None for alert in found.values()] == [is_settled]
+
+
 def test_a_check_without_findings_is_told_to_nobody(find: Find, check_of: CheckOf) -> None:
     """Nor is one whose only finding is told once a day by itself."""
     assert find(checks=(check_of(), check_of(FindingKind.ARMING_ENDING, is_blocking=False))) == {}

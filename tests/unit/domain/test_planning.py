@@ -206,6 +206,14 @@ def test_what_nobody_configured_is_named_and_never_planned() -> None:
     assert [row.instrument_id for row in plan.unconfigured] == ["DOT-USDT-SWAP", "BTC-USDT-261225"]
 
 
+def test_what_is_expected_to_stay_open_is_neither_planned_nor_unconfigured() -> None:
+    """The settings name it, so that whatever is left is worth an alert."""
+    rows = [held("BTC-USDT-SWAP", "1"), held("DOT-USDT-SWAP", "9"), held("XRP-USDT-SWAP", "3")]
+    plan = plan_closes(["BTC-USDT-SWAP"], rows, MARKET, expected=["XRP-USDT-SWAP"])
+    assert [row.instrument_id for row in plan.unconfigured] == ["DOT-USDT-SWAP"]
+    assert [row.instrument_id for row in plan.expected] == ["XRP-USDT-SWAP"]
+
+
 def test_what_is_configured_and_not_asked_for_is_neither_planned_nor_named() -> None:
     """A flatten by hand for one instrument must not report the desk's other instruments as strangers."""
     rows = [held("BTC-USDT-SWAP", "1"), held("ETH-USDT-SWAP", "9"), held("DOT-USDT-SWAP", "2")]

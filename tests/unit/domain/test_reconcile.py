@@ -122,6 +122,14 @@ def test_a_position_that_is_not_configured_is_a_break_that_somebody_decides() ->
     assert row.quantity_after_contracts == Decimal(7)
 
 
+def test_a_position_that_the_settings_expect_is_no_break() -> None:
+    """It stays in the tables, so that a day can be read; it asks for nothing."""
+    page = build_page((DOT, SHORT, "7"))
+    row = find(build_day(build_flatten(*ALL_FLAT, before=(page,), after=(page,), expected=(DOT,))), DOT, SHORT)
+    assert (row.break_type, row.severity, row.is_break) == (BreakType.EXPECTED_POSITION, Severity.INFO, False)
+    assert row.quantity_after_contracts == Decimal(7)
+
+
 def test_what_parsers_noticed_is_one_row_for_the_account() -> None:
     """The same unknown field stands in every row of every read."""
     flatten = build_flatten(*ALL_FLAT, notes=("positions row with unknown field(s): x",))

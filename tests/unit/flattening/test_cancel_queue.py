@@ -14,7 +14,7 @@ from deepcoin_ops.domain.planning import ClosePlan, PlanLine
 from deepcoin_ops.flattening.cancel_queue import CancelQueue
 from deepcoin_ops.settings import AccountSettings
 
-BTC, ETH, COIN, SPOT = "BTC-USDT-SWAP", "ETH-USDT-SWAP", "BTC-USD-SWAP", "SOL-USDT"
+BTC, ETH, COIN, SPOT = "BTC-USDT-SWAP", "ETH-USDT-SWAP", "ETH-USD-SWAP", "SOL-USDT"
 NAMES = (BTC, ETH, COIN, SPOT)
 FLAT = ClosePlan((), ())
 

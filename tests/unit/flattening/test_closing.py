@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from deepcoin_ops.domain.model import FlattenResult, InstrumentVerdict, Position, PositionSide, ProductGroup, Verdict
-from deepcoin_ops.domain.planning import ClosePlan, PlanLine
-from deepcoin_ops.flattening.closing import build_closing
+from deepcoin_ops.domain.planning import ClosePlan, MarketData, PlanLine
+from deepcoin_ops.flattening.closing import build_closing, describe_unconfigured
 from deepcoin_ops.flattening.sending import InstrumentRecord, SendTally
 
 
@@ -30,7 +30,7 @@ def test_exposure_counts_each_instrument_until_it_was_closed() -> None:
         rounds=1,
         tally=tally,
         before=ClosePlan((_line("A-USDT-SWAP", 1000), _line("B-USDT-SWAP", 10)), ()),
-        last=None,
+        unconfigured={},
         verdicts=[_verdict("A-USDT-SWAP", Verdict.FLAT, 0), _verdict("B-USDT-SWAP", Verdict.RESIDUAL, 10)],
         started_s=90.0,
         ended_s=110.0,
@@ -54,7 +54,7 @@ def test_what_is_open_beside_the_configured_instruments_is_named_with_its_sides(
         rounds=0,
         tally=SendTally(),
         before=ClosePlan((), rows),
-        last=ClosePlan((), rows),
+        unconfigured=describe_unconfigured(ClosePlan((), rows), MarketData({}, {})),
         verdicts=[_verdict("A-USDT-SWAP", Verdict.ALREADY_FLAT, 0)],
         started_s=5.0,
         ended_s=9.0,

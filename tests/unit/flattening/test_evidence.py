@@ -26,7 +26,7 @@ SWAP, SPOT = InstrumentType.SWAP, InstrumentType.SPOT
 POSITIONS = [
     position("BTC-USDT-SWAP", "1", "850"),
     position("BTC-USDT-SWAP", "2", "120", "short", margin_mode="isolated"),
-    position("BTC-USD-SWAP", "3", "2600", "short"),
+    position("ETH-USD-SWAP", "3", "2600", "short"),
     position("SOL-USDT", "4", "42.5"),
 ]
 
@@ -77,7 +77,7 @@ def test_a_flattens_closes_are_in_the_evidence_to_the_last_digit(lab: Lab) -> No
 def test_closes_that_failed_in_part_or_were_never_answered_are_in_the_evidence_too(tmp_path: Path) -> None:
     """What an answer could not tell, the history does: an unknown outcome was executed once and not twice."""
     faults = [
-        Fault(FaultAction.HANG, instrument_id="BTC-USD-SWAP"),
+        Fault(FaultAction.HANG, instrument_id="ETH-USD-SWAP"),
         Fault(FaultAction.ERROR_ITEMS, instrument_id="BTC-USDT-SWAP", position_side=PositionSide.SHORT),
     ]
     with open_lab(tmp_path, build_scenario(POSITIONS, faults)) as lab:

@@ -57,6 +57,20 @@ def test_a_flatten_ends_flat_with_its_verdicts_on_the_run(stage) -> None:
     assert "BTC-USDT-SWAP" in metadata["verdicts"].value
 
 
+def test_a_run_says_in_its_last_words_what_is_open_outside_the_configured_instruments(
+    stage_of: Callable[..., Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It ends well, and a position stays open that no flatten will ever close."""
+    stage = stage_of(position("DOT-USDT-SWAP", "2", "7"))
+    result = stage.run("flatten_positions", {})
+    assert result.success
+    [shown] = result.filter_events(lambda event: event.is_successful_output and event.step_key == "verify_flat")
+    words = "OPEN AND NOT CONFIGURED, never closed: DOT-USDT-SWAP long 7 (50 USDT)"
+    assert shown.step_output_data.metadata["reason"].value.endswith(words)
+    [warning] = [line for line in capfd.readouterr().err.splitlines() if " WARNING " in line]
+    assert words in warning
+
+
 @pytest.mark.parametrize(
     ("config", "told"),
     [

@@ -97,7 +97,7 @@ def test_a_spot_holding_leaves_what_does_not_apply_empty() -> None:
 def test_swap_reads_hold_both_kinds_of_contracts_and_no_spot() -> None:
     """One read covers coin-margined and USDT-margined contracts."""
     names = {row["instId"] for row in ask(POSITIONS, {"instType": "SWAP"})["data"]}
-    assert {"BTC-USD-SWAP", "BTC-USDT-SWAP"} <= names
+    assert {"ETH-USD-SWAP", "BTC-USDT-SWAP"} <= names
     assert "SOL-USDT" not in names
 
 

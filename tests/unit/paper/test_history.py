@@ -20,7 +20,7 @@ from deepcoin_ops.paper.scenario import PaperAccount, PaperPosition, Scenario
 
 HISTORY, FILLS = "/deepcoin/account/positions-history", "/deepcoin/trade/fills"
 START = datetime(2026, 3, 9, 23, 30, tzinfo=UTC)
-CLOSES = (("SwapU", "BTC-USDT-SWAP"), ("Swap", "BTC-USD-SWAP"), ("Spot", "SOL-USDT"))
+CLOSES = (("SwapU", "BTC-USDT-SWAP"), ("Swap", "ETH-USD-SWAP"), ("Spot", "SOL-USDT"))
 SCENARIO = Scenario(
     LISTED,
     (
@@ -29,7 +29,7 @@ SCENARIO = Scenario(
             (
                 PaperPosition("BTC-USDT-SWAP", PositionSide.LONG, Decimal(850), Decimal(90000), position_id="1"),
                 PaperPosition("BTC-USDT-SWAP", PositionSide.SHORT, Decimal(120), position_id="2"),
-                PaperPosition("BTC-USD-SWAP", PositionSide.SHORT, Decimal(2600), Decimal(97300), position_id="3"),
+                PaperPosition("ETH-USD-SWAP", PositionSide.SHORT, Decimal(2600), Decimal(3250), position_id="3"),
                 PaperPosition("SOL-USDT", PositionSide.LONG, Decimal("42.5"), position_id="4"),
             ),
         ),
@@ -73,7 +73,7 @@ def test_the_history_lists_closed_contracts_newest_first_with_the_documented_fie
         "instType instId mgnMode mrgPosition posId posSide avgPx closeAvgPx pos closePos pnl fee fundingFee lever ccy "
         "cTime uTime".split()
     )
-    assert (rows[0]["ccy"], rows[2]["ccy"], rows[2]["uTime"]) == ("BTC", "USDT", at(10))
+    assert (rows[0]["ccy"], rows[2]["ccy"], rows[2]["uTime"]) == ("ETH", "USDT", at(10))
     assert all(isinstance(value, str) for row in rows for value in row.values())
 
 
@@ -109,7 +109,7 @@ def test_a_page_holds_at_most_its_limit_and_bills_go_on_from_there() -> None:
     world = World()
     page = world.ask(FILLS, instType="SWAP", limit="2")
     rest = world.ask(FILLS, instType="SWAP", limit="2", after=page[-1]["billId"])
-    assert [row["instId"] for row in page + rest] == ["BTC-USD-SWAP", "BTC-USDT-SWAP", "BTC-USDT-SWAP"]
+    assert [row["instId"] for row in page + rest] == ["ETH-USD-SWAP", "BTC-USDT-SWAP", "BTC-USDT-SWAP"]
     assert world.ask(FILLS, instType="SWAP", before=page[0]["billId"]) == []
     assert len(world.ask(HISTORY, instType="SWAP", limit="2")) == 2
 
@@ -118,7 +118,7 @@ def test_the_lists_can_be_asked_for_one_instrument_or_position() -> None:
     """As documented; the client does not use it."""
     world = World()
     assert [row["posId"] for row in world.ask(HISTORY, instType="SWAP", instId="BTC-USDT-SWAP", posId="2")] == ["2"]
-    assert len(world.ask(FILLS, instType="SWAP", instId="BTC-USD-SWAP")) == 1
+    assert len(world.ask(FILLS, instType="SWAP", instId="ETH-USD-SWAP")) == 1
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_what_is_older_than_it_is_kept_is_forgotten_without_a_word() -> None:
     """The trap: an empty list for an old day looks like a day without closes."""
     world = World(replace(SCENARIO, history_kept_s=25.0))
     world.elapsed_s = 36.0
-    assert [row["instId"] for row in world.ask(HISTORY, instType="SWAP")] == ["BTC-USD-SWAP"]
+    assert [row["instId"] for row in world.ask(HISTORY, instType="SWAP")] == ["ETH-USD-SWAP"]
     world.elapsed_s = 3600.0
     assert world.ask(HISTORY, instType="SWAP") == world.ask(FILLS, instType="SPOT") == []
 

@@ -155,7 +155,7 @@ def test_a_spot_close_sells_whole_lots_and_reports_dust() -> None:
     [
         (BTC, LONG, "97150.5", "USDT", Decimal(1)),
         (BTC, SHORT, "97150.5", "USDT", Decimal(-1)),
-        ("BTC-USD-SWAP", LONG, "48620.5", "BTC", Decimal(100) / Decimal("97241")),
+        ("ETH-USD-SWAP", LONG, "1654.9", "ETH", Decimal(100) / Decimal("3309.8")),
     ],
 )
 def test_a_close_books_its_profit_in_the_margin_currency(

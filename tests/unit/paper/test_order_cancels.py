@@ -153,7 +153,7 @@ def test_cancelling_all_triggers_covers_a_group_or_one_instrument(set_stage, ord
         order("B", **trigger),
         order("I", margin_mode="isolated", **trigger),
         order("E", instrument_id="ETH-USDT-SWAP", **trigger),
-        order("C", instrument_id="BTC-USD-SWAP", **trigger),
+        order("C", instrument_id="ETH-USD-SWAP", **trigger),
         order("P", size="0", kind=OrderKind.PROTECTION),
     )
     assert stage.ask(ALL_TRIGGERS)["code"] == "51"

@@ -9,8 +9,8 @@ from account_days import BTC, DOT, ETH, build_order
 
 from deepcoin_ops.domain.model import ProductGroup
 from deepcoin_ops.domain.orders import CancelOrders, Order
+from deepcoin_ops.domain.planned_orders import PlannedOrders, plan_orders
 from deepcoin_ops.domain.planning import ClosePlan, PlanLine
-from deepcoin_ops.flattening.order_preview import PlannedOrders, plan_orders
 
 OPENING, CLOSING = build_order(BTC, order_id="OPEN"), build_order(BTC, order_id="CLOSE", side="sell")
 NOTHING_OPEN = ClosePlan((), ())

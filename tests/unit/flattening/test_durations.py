@@ -1,4 +1,4 @@
-"""What the read-only commands tell, as far as it is reckoned and not read."""
+"""How long a flatten takes without incidents, as it is reckoned and not read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from deepcoin_ops.commands.reports import estimate_durations
+from deepcoin_ops.flattening.durations import estimate_durations
 from deepcoin_ops.settings import Settings, load_settings
 
 TEXT = """
