@@ -32,7 +32,7 @@ from deepcoin_ops.domain.model import CloseAttempt, FlattenClosing, FlattenResul
 from deepcoin_ops.domain.planning import ClosePlan, describe_notional
 from deepcoin_ops.flattening.desk import Desk
 from deepcoin_ops.flattening.targets import CloseTargets
-from deepcoin_ops.ledger.records import FlattenRecord
+from deepcoin_ops.ledger.records import AlteredEntry, FlattenRecord
 
 _SPARED = "left open by the settings"
 
@@ -109,7 +109,11 @@ def build_day_tables(report: DayReport) -> RenderableType:
     title = plain(f"trading day {report.trading_day} ({window}), {report.venue} venue, ledger {report.ledger_path}", "bold")
     parts: list[RenderableType] = [title, *_build_setback(report.ledger_setback)]
     if report.head_seq is None:
-        return Group(*parts, plain("no entries: nobody flattened on this day, and no tick was skipped"))
+        return Group(
+            *parts,
+            *_build_altered(report.altered),
+            plain("no entries: nobody flattened on this day, and no tick was skipped"),
+        )
     for record in report.flattens:
         flatten_id = record.request.flatten_id
         attempts = [attempt for attempt in report.attempts if attempt.flatten_id == flatten_id]
@@ -123,9 +127,7 @@ def build_day_tables(report: DayReport) -> RenderableType:
     parts += build_notices("skipped ticks", ticks)
     heads = ", ".join(f"{account} {text}" for account, text in report.head_hashes.items())
     parts.append(plain(f"head: entry {report.head_seq}; {heads}"))
-    parts += [
-        plain(f"ALTERED: entry {each.seq} ({each.kind}, {each.account}): {each.reason}", BAD) for each in report.altered
-    ]
+    parts += _build_altered(report.altered)
     if not report.altered:
         parts.append(plain("the hash chain is intact, from its beginning", GOOD))
     return Group(*parts)
@@ -145,6 +147,7 @@ def build_status_tables(report: StatusReport) -> RenderableType:
     doubts = _build_setback(report.ledger_setback)
     if report.ledger_trouble:
         doubts.append(plain(f"LEDGER NOT READ, so what was flattened is not known: {report.ledger_trouble}", BAD))
+    doubts += _build_altered(report.unreadable)
     strays = {str(path): "is no account's switch" for path in report.stray_kill_files}
     untold = {each.entry.key: f"{each.state}: {each.entry.title}" for each in report.untold_alerts}
     is_known = report.ledger_trouble is None
@@ -160,6 +163,10 @@ def build_status_tables(report: StatusReport) -> RenderableType:
 
 def _build_setback(setback: str | None) -> list[RenderableType]:
     return [plain(f"LEDGER NOT USED: {setback}.", BAD)] if setback else []
+
+
+def _build_altered(entries: Sequence[AlteredEntry]) -> list[RenderableType]:
+    return [plain(f"ALTERED: entry {each.seq} ({each.kind}, {each.account}): {each.reason}", BAD) for each in entries]
 
 
 def _build_account(account: AccountStatus, *, is_ledger_read: bool) -> Iterator[RenderableType]:
@@ -188,7 +195,9 @@ def describe_flatten(record: FlattenRecord) -> str:
     """A flatten in words: which, when, by whom, and how it ended."""
     request = record.request
     ending = "no closing row: it still runs, or was killed; look at the positions"
-    if record.closing is not None and record.closed_at is not None:
+    if record.closing is None and record.closed_at is not None:
+        ending = "it has ended, and how cannot be read; look at the positions"
+    elif record.closing is not None and record.closed_at is not None:
         ending = f"{record.closing.result} at {describe_instant(record.closed_at)}: {record.closing.reason}"
     dry = ", dry run" if request.is_dry_run else ""
     asked, configured = request.instruments, record.configured

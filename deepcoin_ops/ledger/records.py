@@ -14,7 +14,13 @@ from deepcoin_ops.domain.model import FlattenClosing, FlattenRequest
 
 @dataclass(frozen=True)
 class FlattenRecord:
-    """One flatten as the ledger tells it. No closing means that it still runs, or was killed."""
+    """One flatten as the ledger tells it.
+
+    No closing means that it still runs, or was killed; with `closed_at`, that it has ended and its ending cannot be read.
+
+    Raises:
+        ValueError: `settings_json` does not hold the accounts of settings.
+    """
 
     seq: int
     request: FlattenRequest
@@ -24,11 +30,21 @@ class FlattenRecord:
     closing: FlattenClosing | None
     closed_at: datetime | None
 
+    def __post_init__(self) -> None:
+        """Refuse settings that nothing can be read from, here and not where they are asked for."""
+        _ = self.configured
+
     @property
     def configured(self) -> tuple[str, ...]:
         """The account's instruments in the settings that it was opened under; at least what it was asked for."""
-        account = json.loads(self.settings_json).get("accounts", {}).get(self.request.account, {})
-        return tuple(dict.fromkeys([*account.get("instruments", ()), *self.request.instruments]))
+        try:
+            account = json.loads(self.settings_json).get("accounts", {}).get(self.request.account, {})
+            named = [*account.get("instruments", ()), *self.request.instruments]
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError("its settings_json holds no settings") from error
+        if not all(isinstance(name, str) for name in named):
+            raise ValueError("its settings_json holds no settings")
+        return tuple(dict.fromkeys(named))
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ class Store:
 
     Attributes:
         path: The file.
+        is_read_only: Whether every change is refused.
     """
 
     def __init__(self, path: Path, *, is_read_only: bool = False):
@@ -47,6 +48,7 @@ class Store:
             is_read_only: Refuse every change. What a killed writer left half done can still be rolled back.
         """
         self.path = path
+        self.is_read_only = is_read_only
         # `mode=rw` in both cases: a file that vanished must be an error, not a fresh and empty ledger.
         address = f"{path.absolute().as_uri()}?mode=rw"
 
@@ -60,6 +62,7 @@ class Store:
         def prepare(connection: sqlite3.Connection, _: object) -> None:
             # Python's driver would begin transactions by itself, too late and never IMMEDIATE.
             connection.isolation_level = None
+            connection.text_factory = _decode
             for pragma in ("journal_mode=DELETE", "synchronous=EXTRA", "foreign_keys=ON"):
                 connection.execute(f"PRAGMA {pragma}").close()
             connection.execute(f"PRAGMA query_only={int(is_read_only)}").close()
@@ -192,6 +195,14 @@ def create_file(path: Path) -> None:
             f"The ledger {path} cannot be created: {error.strerror}. Nothing was sent; without a ledger nothing is. "
             f"Name a file in a folder that can be written."
         ) from error
+
+
+def _decode(text: bytes) -> str | bytes:
+    """A text cell; as it is where it is none, since one such cell must not keep every other one from being read."""
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text
 
 
 def describe(error: SQLAlchemyError) -> str:
