@@ -158,13 +158,13 @@ def _deliver_kept(
 
 
 def _find(settings: Settings, outbox: Outbox, memory: Memory, now: datetime) -> list[OutboxEntry]:
+    outbox.prune(now)
     is_walk_due = not memory.is_within(_WALKED, now, _WALK_PAUSE)
     kept = find_kept_flattens(outbox.read_entries())
     facts = read_facts(settings, now, kept=kept, is_chain_walked=is_walk_due)
     found = outbox.record_found(find_alerts(facts), now)
     if is_walk_due and not facts.ledger_problem:
         memory.note(_WALKED, now)
-    outbox.prune(now)
     return found
 
 

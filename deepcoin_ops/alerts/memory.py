@@ -58,9 +58,12 @@ class Memory:
         found = [*map(_read_moment, self._list_paths(name)), _of_this_process.get(self._folder / name)]
         return [at for at in found if at is not None]
 
-    def _list_paths(self, name: str) -> tuple[Path, Path]:
-        digest = hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:12]
-        return self._folder / f"{name}.told", Path(tempfile.gettempdir()) / f"deepcoin_ops-{os.geteuid()}-{digest}.{name}"
+    def _list_paths(self, name: str) -> list[Path]:
+        paths = [self._folder / f"{name}.told"]
+        with suppress(OSError):  # it is none where nothing can be written into it, on a full disk
+            digest = hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:12]
+            paths.append(Path(tempfile.gettempdir()) / f"deepcoin_ops-{os.geteuid()}-{digest}.{name}")
+        return paths
 
 
 def _read_moment(path: Path) -> datetime | None:

@@ -11,7 +11,7 @@ import os
 import re
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -29,7 +29,8 @@ KEPT_FOR = timedelta(days=21)
 TRIED_FOR = timedelta(days=1)
 FIRST_PAUSE = timedelta(seconds=15)
 LONGEST_PAUSE = timedelta(minutes=15)
-# How far two processes' readings of a good clock may be apart, with room to spare.
+# What was found later than this from now was found by a clock that ran ahead. Were it kept, the fact would not be said when
+# its time comes.
 _CLOCK_STEP = timedelta(minutes=5)
 
 
@@ -193,8 +194,7 @@ class Outbox:
         Raises:
             OSError: One of them could not be written; the others are.
         """
-        # One from a time that has not come was found by a clock that ran ahead: what is due by then has not been told.
-        known = {entry.key: entry for entry in self.read_entries() if entry.first_at <= now + _CLOCK_STEP}
+        known = {entry.key: entry for entry in self.read_entries()}
         fresh: dict[str, OutboxEntry] = {}
         ended: list[OutboxEntry] = []
         for alert in alerts:
@@ -223,10 +223,11 @@ class Outbox:
         self._write_each([entries[key] for key in touched & entries.keys()])
 
     def prune(self, now: datetime) -> None:
-        """Remove what is older than some weeks. Writes."""
+        """Remove what is older than some weeks, or was found by a clock that ran ahead. Writes."""
         for entry in self.read_entries():
-            if now >= entry.first_at + KEPT_FOR:
-                self._path_of(entry.key).unlink(missing_ok=True)
+            if not now - KEPT_FOR < entry.first_at <= now + _CLOCK_STEP:
+                with suppress(OSError):  # the next pass tries again
+                    self._path_of(entry.key).unlink(missing_ok=True)
 
     def _path_of(self, key: str) -> Path:
         # Two keys that differ only in what a file name cannot hold must not share a file.

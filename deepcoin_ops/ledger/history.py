@@ -292,7 +292,7 @@ class History(OrderHistory, CheckHistory):
         closed = closed.join(flatten_closings, flatten_closings.c.seq == entries.c.seq)
         with self._store.reading() as connection:
             openings = fetch(connection, query)
-            ids = [row["flatten_id"] for row in openings]
+            ids = [row["flatten_id"] for row in openings if isinstance(row["flatten_id"], str)]
             closed = closed.where(flatten_closings.c.flatten_id.in_(ids), is_up_to(entries, up_to_seq))
             closings = {row["flatten_id"]: row for row in fetch(connection, closed)}
         built = (self._build_flatten(row, closings.get(row["flatten_id"])) for row in openings)
