@@ -15,10 +15,10 @@ from command_line import PATIENCE_S, run, started
 from flatten_lab import SETTINGS, build_scenario, position
 
 from deepcoin_ops.domain.trading_day import TradingCalendar
+from deepcoin_ops.paper.endpoints import ENDPOINTS
 from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.paper.scenario import Scenario
 from deepcoin_ops.paper.server import PaperExchange
-from deepcoin_ops.settings import load_settings
 
 
 @dataclass
@@ -150,15 +150,15 @@ def test_a_disk_without_any_room_is_told_once_an_hour_by_a_timer_too(desk: Desk,
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("fault", [FaultAction.DISCONNECT, FaultAction.HTML, FaultAction.NOT_AN_OBJECT, FaultAction.HANG])
+@pytest.mark.parametrize("fault", [FaultAction.DISCONNECT, FaultAction.HTML])
 def test_an_exchange_that_answers_nothing_of_use_is_heard_of(
     paper: Callable[[Scenario], PaperExchange], desk: Desk, receiver: AlertReceiver, fault: FaultAction
 ) -> None:
     """All reads, all evening: the flatten ends without a proof, and says so at its own end."""
-    exchange = paper(build_scenario([position("BTC-USDT-SWAP", "1", "5")], [Fault(fault, "", call=None)]))
+    faults = [Fault(fault, path, call=None) for path, endpoint in ENDPOINTS.items() if endpoint.method == "GET"]
+    exchange = paper(build_scenario([position("BTC-USDT-SWAP", "1", "5")], faults))
     desk.environ["DEEPCOIN_OPS_PAPER_URL"] = exchange.url
+    desk.settings.write_text(build_text().replace("max_deadline_s: 1800", "max_deadline_s: 3"))
     assert run(desk.environ, "flatten").returncode != 0
     run(desk.environ, "alerts")
-    told = [title for title in receiver.titles if "main: " in title]
-    assert told, receiver.titles
-    assert load_settings(desk.environ).ledger_path.exists()
+    assert any("main: " in title for title in receiver.titles), receiver.titles
