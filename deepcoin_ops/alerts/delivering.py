@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from deepcoin_ops.alerts.alert import AlertKind
-from deepcoin_ops.alerts.emergency import PASS_FAILURES, tell_pass_failed
+from deepcoin_ops.alerts.emergency import PASS_FAILURES, say_pass_failed
 from deepcoin_ops.alerts.facts import HORIZON, read_facts
 from deepcoin_ops.alerts.finding import find_alerts
 from deepcoin_ops.alerts.memory import Memory
@@ -30,7 +30,7 @@ from deepcoin_ops.settings_alerts import ALERT_URLS_VARIABLE, AlertAddress, Aler
 # The chain of the last days is walked so often: it finds what a read does not come upon, at the cost of reading all of it.
 _WALK_PAUSE = timedelta(hours=1)
 _WALKED = "ledger-walked"
-# No pass takes so long: whoever holds the outbox for longer hangs, and every alert behind it.
+# No pass takes so long: a process that holds the outbox for longer hangs, and every alert with it.
 _LONGEST_PASS = timedelta(minutes=10)
 _BUSY = "outbox-busy"
 _ABOUT_AN_END = (AlertKind.NOT_FLAT, AlertKind.UNVERIFIED, AlertKind.REFUSED, AlertKind.KILLED)
@@ -113,13 +113,13 @@ def deliver_due(
 
     Raises:
         OSError: The outbox, a lock, or the ledger and its folder cannot be written.
-        AlertsFailed: Something else keeps alerts from being found or delivered. Either is told in one message, once an
-            hour, with what was found all the same; what was kept before is delivered.
+        AlertsFailed: Something else keeps alerts from being found or delivered. Either is one message, once an hour, with
+            what was found all the same; what was kept before is delivered.
     """
     try:
         return _deliver_kept(settings, addresses, now, wait_s, limit_s)
     except PASS_FAILURES as error:
-        tell_pass_failed(settings, addresses, now, error, limit_s)
+        say_pass_failed(settings, addresses, now, error, limit_s)
         if isinstance(error, OSError | AlertsFailed):
             raise
         raise AlertsFailed(f"Alerts could not be found or delivered: {type(error).__name__}: {error}.") from error

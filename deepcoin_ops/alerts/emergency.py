@@ -31,14 +31,12 @@ PASS_FAILURES = (
     RuntimeError,
 )
 _PAUSE = timedelta(hours=1)
-# A failed delivery does not count as told, and must not be repeated at every tick of the sensor.
+# A failed delivery is tried again after a while, and not at every run of the sensor.
 _TRY_PAUSE = timedelta(minutes=5)
 
 
-def tell_pass_failed(
-    settings: Settings, addresses: AlertAddresses, now: datetime, error: Exception, limit_s: float
-) -> None:
-    """Tell that a pass failed, and what can be found all the same. Sends to the addresses; notes when it did.
+def say_pass_failed(settings: Settings, addresses: AlertAddresses, now: datetime, error: Exception, limit_s: float) -> None:
+    """Say that a pass failed, and what can be found all the same. Sends to the addresses; notes when it did.
 
     Args:
         settings: Whose ledger and outbox.
@@ -48,17 +46,17 @@ def tell_pass_failed(
         limit_s: Seconds that the deliveries may take.
     """
     memory, kind = Memory(settings.alerts_folder), _find_kind(error)
-    told, tried = kind.lower(), f"{kind.lower()}-tried"
-    if memory.is_within(told, now, _PAUSE) or memory.is_within(tried, now, _TRY_PAUSE):
+    said, tried = kind.lower(), f"{kind.lower()}-tried"
+    if memory.is_within(said, now, _PAUSE) or memory.is_within(tried, now, _TRY_PAUSE):
         return
     memory.note(tried, now)
     alert = _build_alert(settings, now, error, kind)
     letter = Letter(alert.key, alert.title, alert.text, is_urgent=True)
-    # Without memory or processes nothing is delivered; the error itself is raised by whoever called.
+    # Without memory or processes nothing is delivered; the caller raises the error itself.
     with suppress(OSError, RuntimeError):
         receipts = post_letters({address: [letter] for address in addresses.usable}, limit_s)
         if any(receipt.is_delivered for receipt in receipts):
-            memory.note(told, now)
+            memory.note(said, now)
 
 
 def _find_kind(error: Exception) -> AlertKind:
@@ -94,7 +92,7 @@ def _build_alert(settings: Settings, now: datetime, error: Exception, kind: Aler
 
 
 def _find_titles(settings: Settings, now: datetime) -> list[str]:
-    """What is to be told besides; nothing when looking for it is what failed."""
+    """The titles of what was found; none when looking for it is what failed."""
     try:
         return [alert.title for alert in find_alerts(read_facts(settings, now)) if alert.settled is None]
     except PASS_FAILURES:

@@ -59,7 +59,7 @@ class Memory:
         return [at for at in found if at is not None]
 
     def _list_paths(self, name: str) -> list[Path]:
-        paths = [self._folder / f"{name}.told"]
+        paths = [self._folder / f"{name}.said"]
         with suppress(OSError):  # it is none where nothing can be written into it, on a full disk
             digest = hashlib.sha256(os.fsencode(self._folder)).hexdigest()[:12]
             paths.append(Path(tempfile.gettempdir()) / f"deepcoin_ops-{os.geteuid()}-{digest}.{name}")

@@ -106,13 +106,13 @@ class _Courier:
     def _read_receipts(self, said: str) -> list[Receipt]:
         states: dict[int, str | None] = {}
         # One that is killed in the middle of a line leaves half of it, and the library may print words of its own.
-        steps = [step for line in said[: said.rfind("\n") + 1].splitlines() if (step := _read_step(line)) is not None]
-        for told in steps:
-            if "problem" in told:
-                return [Receipt(each.key, self._address, told["problem"]) for each in self._letters]
+        steps = [found for line in said[: said.rfind("\n") + 1].splitlines() if (found := _read_step(line)) is not None]
+        for step in steps:
+            if "problem" in step:
+                return [Receipt(each.key, self._address, step["problem"]) for each in self._letters]
             # One that was begun and of which no more is heard hung until its courier ended.
             hung = f"no answer within {self._limit_s:g} s; it may have arrived"
-            states[told["letter"]] = {"begun": hung, "delivered": None}.get(told["state"], told.get("reason"))
+            states[step["letter"]] = {"begun": hung, "delivered": None}.get(step["state"], step.get("reason"))
         if not states:
             return [Receipt(self._letters[0].key, self._address, "the delivering process said nothing")]
         return [Receipt(self._letters[number].key, self._address, failure) for number, failure in states.items()]

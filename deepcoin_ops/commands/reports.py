@@ -115,7 +115,7 @@ class StatusReport:
         ledger_trouble: Why the ledger cannot be read; None when it can, or when there is none. Then nothing is known of
             any account's flattens and checks, and of what has no recorded outcome.
         ledger_setback: Why nothing is recorded in the ledger, if it is older than its mark; None when it is not.
-        unreadable: Entries that cannot be read; all else is told without them.
+        unreadable: Entries that cannot be read; all else is shown without them.
         stray_kill_files: What lies beside the kill switches and stops nothing.
         untold_alerts: Alerts of the last two days that somebody should have heard of and has not.
     """

@@ -101,14 +101,14 @@ class Reading:
         Without an outcome, or with one that cannot be read, it is UNKNOWN: it may have happened.
         """
         if row["outcome_seq"] is not None and self._is_whole(row["outcome_seq"]):
-            told = {name: row[f"outcome_{name}"] for name in (*_OPEN, "outcome", "reason")}
+            answered = {name: row[f"outcome_{name}"] for name in (*_OPEN, "outcome", "reason")}
             try:
-                return build_record(attempt_type, row | {"intent_at": row["recorded_at"]} | told, **others)
+                return build_record(attempt_type, row | {"intent_at": row["recorded_at"]} | answered, **others)
             except MisfitRow as misfit:
                 self._note(row["outcome_seq"], str(misfit))
         reason = no_outcome_reason if row["outcome_seq"] is None else "its outcome on record cannot be read"
-        told = _OPEN | {"intent_at": row["recorded_at"], "outcome": Outcome.UNKNOWN, "reason": reason}
-        return self._build(attempt_type, row | told, **others)
+        unknown = _OPEN | {"intent_at": row["recorded_at"], "outcome": Outcome.UNKNOWN, "reason": reason}
+        return self._build(attempt_type, row | unknown, **others)
 
     def _is_whole(self, seq: int | None) -> bool:
         """Whether every row of an entry could be read that was looked at."""

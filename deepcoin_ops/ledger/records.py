@@ -14,7 +14,7 @@ from deepcoin_ops.domain.model import FlattenClosing, FlattenRequest
 
 @dataclass(frozen=True)
 class FlattenRecord:
-    """One flatten as the ledger tells it.
+    """One flatten as the ledger has it.
 
     No closing means that it still runs, or was killed; with `closed_at`, that it has ended and its ending cannot be read.
 

@@ -120,7 +120,7 @@ def _field_types(record_type: type[DataclassInstance]) -> dict[str, Any]:
 
 
 def _build_value(name: str, stored: Any, hint: Any) -> object:
-    """One cell as its field wants it. A cell may hold anything: whoever opens the file with a tool can write it."""
+    """One cell as its field wants it. A cell may hold anything that a tool has written into it."""
     is_optional = get_origin(hint) is UnionType
     if is_optional:
         hint = next(option for option in get_args(hint) if option is not type(None))

@@ -207,7 +207,7 @@ def address_hangs(night: Night) -> None:
 
 
 def clock_ran_ahead(night: Night) -> None:
-    """This evening was told a day too early; then the clock was set right, and the timer went on."""
+    """Alerts of this evening went out a day too early; then the clock was set right, and the timer went on."""
     night.look(TICK + LATENESS)
     night.look(TICK + LATENESS - timedelta(days=1))
     night.receiver.messages.clear()
@@ -258,7 +258,7 @@ HANGING: dict[Callable[[Night], None], list[str]] = {lock_held: [HUNG], lock_unu
 
 
 def test_a_good_evening_is_silent(night: Night) -> None:
-    """Or nobody listens any more."""
+    """An alert that comes every evening is not read."""
     night.flatten("main", "hedge")
     night.look(TICK + LATENESS + TIMER)
     assert night.heard() == []
@@ -275,7 +275,7 @@ def test_it_is_heard_by_the_first_run_of_the_timer_after_the_lateness(
     heard = night.heard()
     assert not set(TAKEN_AWAY[take_away]) - set(heard), heard
     night.look(TICK + LATENESS + 2 * TIMER)
-    assert len(night.heard()) == len(heard), "told again"
+    assert len(night.heard()) == len(heard), "heard twice"
 
 
 @pytest.mark.chaos

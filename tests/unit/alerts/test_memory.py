@@ -1,4 +1,4 @@
-"""What processes remember of each other: kept beside the alerts, or elsewhere where that cannot be written."""
+"""What processes remember of each other: kept with the alerts, or elsewhere where that cannot be written."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ def test_only_one_holds_it_and_only_its_owner_reads_it(outbox: Outbox, tmp_path:
 
 
 def test_one_that_cannot_be_written_keeps_no_other_one_from_it(outbox: Outbox, tmp_path: Path) -> None:
-    """Something lies in its place: the others are kept, and the failure is raised for whoever can say it."""
+    """Something lies in its place: the others are kept, and the failure is raised."""
     outbox.record_found([ALERT], NOW)
     [path] = (tmp_path / "alerts").glob("*.json")
     path.unlink()
@@ -164,7 +164,7 @@ def test_one_that_cannot_be_written_keeps_no_other_one_from_it(outbox: Outbox, t
 
 
 def test_what_a_clock_that_ran_ahead_found_is_found_anew_when_its_time_comes(outbox: Outbox) -> None:
-    """Its key is that of the real evening, which would be known already and not be told."""
+    """Its key is that of the real evening, which would be known already."""
     tomorrow = NOW + timedelta(days=1)
     outbox.record_found([ALERT], tomorrow)
     outbox.prune(NOW)

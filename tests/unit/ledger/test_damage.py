@@ -97,10 +97,10 @@ def check_each(desk: Desk, table: Table, columns: Iterable[Column[Any]], damages
             )
             found = desk.find()
             assert AlertKind.NOT_FLAT in kinds_of(found, "hedge"), where
-            told = [alert for alert in found if alert.kind is AlertKind.LEDGER_ALTERED]
+            altered = [alert for alert in found if alert.kind is AlertKind.LEDGER_ALTERED]
             # A name that no chain begins with is an entry of another account, and one that its own account lacks.
-            assert len(told) == 1 or (column.name == "account" and len(told) == 2), where
-            assert "entry " in told[0].text, where
+            assert len(altered) == 1 or (column.name == "account" and len(altered) == 2), where
+            assert "entry " in altered[0].text, where
             path.write_bytes(whole)
 
 
@@ -133,12 +133,12 @@ WHAT_IS_LEFT = {
 
 
 @pytest.mark.parametrize(("damage", "left"), WHAT_IS_LEFT.items())
-def test_what_a_read_comes_upon_is_told_by_the_next_pass(desk: Desk, damage: str, left: list[str]) -> None:
-    """Not only once an hour; and what can be read of the same account is told beside it."""
+def test_what_a_read_comes_upon_is_an_alert_of_the_next_pass(desk: Desk, damage: str, left: list[str]) -> None:
+    """Not only once an hour; and what can be read of the same account is found too."""
     desk.damage(f"UPDATE {damage}" if "WHERE" in damage else f"UPDATE {damage} WHERE seq < 20")
     found = [alert for alert in desk.find(is_chain_walked=False) if alert.account == "main"]
-    told = [alert.kind.value for alert in found if alert.kind in ("LEDGER_ALTERED", "NOT_FLAT")]
-    assert sorted(told) == left
+    kinds = [alert.kind.value for alert in found if alert.kind in ("LEDGER_ALTERED", "NOT_FLAT")]
+    assert sorted(kinds) == left
     [altered] = [alert for alert in found if alert.kind is AlertKind.LEDGER_ALTERED]
     assert "it cannot be read: its " in altered.text
     assert "F1" not in {each for each in read_facts(desk.settings, desk.now).killed}
