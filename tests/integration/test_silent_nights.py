@@ -208,7 +208,7 @@ def address_hangs(night: Night) -> None:
 
 def clock_ran_ahead(night: Night) -> None:
     """Alerts of this evening went out a day too early; then the clock was set right, and the timer went on."""
-    night.look(TICK + LATENESS)
+    night.look(TICK + LATENESS + timedelta(seconds=1))
     night.look(TICK + LATENESS - timedelta(days=1))
     night.receiver.messages.clear()
 
