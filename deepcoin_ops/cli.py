@@ -25,6 +25,7 @@ from deepcoin_ops.commands.alerts import (
     build_alerts_tables,
     build_test_letter,
     deliver_after_flatten,
+    describe_failed_pass,
     read_shown_alerts,
 )
 from deepcoin_ops.commands.arming import confirm_arming, describe_effect, disarm_accounts, propose_arming
@@ -51,7 +52,7 @@ from deepcoin_ops.commands.tables import (
     build_status_tables,
 )
 from deepcoin_ops.domain.checks import CheckPurpose
-from deepcoin_ops.domain.errors import DeepcoinOpsError, GuardRefused, LedgerError, SettingsError
+from deepcoin_ops.domain.errors import AlertsFailed, DeepcoinOpsError, GuardRefused, LedgerError, SettingsError
 from deepcoin_ops.domain.model import Venue
 from deepcoin_ops.domain.showing import show_text
 from deepcoin_ops.flattening.desk import Desk, open_desk, open_reading_desk
@@ -236,11 +237,11 @@ def disarm(account: str | None) -> None:
 def status(context: click.Context, is_json: bool) -> None:
     """Show venue, accounts, kill switches, arming, last flattens, what has no recorded answer, and untold alerts.
 
-    Exit code 1: the ledger cannot be read, or is an old copy; all else is shown.
+    Exit code 1: the ledger, or an entry of it, cannot be read, or it is an old copy; all else is shown.
     """
     report = read_status_report(load_settings(), resolve_alert_addresses())
     _print(build_status_document(report) if is_json else build_status_tables(report))
-    context.exit(NOT_FLAT if report.ledger_trouble or report.ledger_setback else 0)
+    context.exit(NOT_FLAT if report.ledger_trouble or report.ledger_setback or report.unreadable else 0)
 
 
 @main.command()
@@ -303,11 +304,9 @@ def alerts(context: click.Context, is_shown: bool, is_test: bool, is_json: bool)
         forget_broken_settings(settings.alerts_folder)
         try:
             report = deliver_due(settings, addresses, now, wait_s=DELIVERY_WAIT_S)
-        except OSError as error:
-            click.echo(
-                f"Alerts, or the ledger, cannot be kept: {error}. See docs/runbook.md, 'Outbox unwritable'.", err=True
-            )
-            context.exit(1)
+        except (OSError, AlertsFailed) as error:
+            click.echo(describe_failed_pass(error), err=True)
+            context.exit(NOT_FLAT)
         click.echo(report.describe(), err=True)
         is_told = report.is_all_told
     if is_shown or (is_json and not is_test):

@@ -66,7 +66,7 @@ def main() -> int:
         console.print(f"There is no ledger at {settings.ledger_path}: the flatten never started.", style="bold red")
         return 1
     with ledger:
-        told = _read_flatten(ledger, trading_day, run_id)
+        told = _read_flatten(ledger, run_id)
     if told is None:
         console.print("The run left no closed flatten in the ledger.", style="bold red")
         return 1
@@ -81,7 +81,7 @@ def main() -> int:
     return 0 if agrees and all(verdict.verdict.is_flat for verdict in told.verdicts) else 1
 
 
-def _read_flatten(ledger: History, trading_day: str, run_id: str) -> _Told | None:
+def _read_flatten(ledger: History, run_id: str) -> _Told | None:
     """What the ledger tells of the run's flatten; None when it has none that was closed."""
     record = ledger.read_last_flatten(_ACCOUNT)
     if record is None or record.request.run_id != run_id or record.closing is None:
@@ -90,8 +90,8 @@ def _read_flatten(ledger: History, trading_day: str, run_id: str) -> _Told | Non
     return _Told(
         closing=record.closing,
         verdicts=ledger.read_verdicts(flatten_id),
-        attempts=[each for each in ledger.read_attempts(trading_day) if each.flatten_id == flatten_id],
-        cancels=[each for each in ledger.read_cancels(trading_day) if each.flatten_id == flatten_id],
+        attempts=ledger.read_attempts_of(flatten_id),
+        cancels=ledger.read_cancels_of(flatten_id),
         is_intact=ledger.read_altered_entry(_ACCOUNT) is None,
     )
 

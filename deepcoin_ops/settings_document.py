@@ -66,7 +66,7 @@ def read_document(path: Path) -> SettingsDocument:
         # Only the parser's own words: its full message quotes the line, and a line may hold a secret.
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise SettingsError(f"{path}:{line}: expected YAML, found a fault: {error.problem}") from None
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise SettingsError(f"{path}: expected YAML, found text that cannot be read as such") from None
     if not isinstance(content, dict):
         raise SettingsError(f"{path}:1: expected a mapping of keys at the top, found {describe(content)}")

@@ -24,7 +24,9 @@ class AlertKind(StrEnum):
     UNCONFIGURED_POSITION = "UNCONFIGURED_POSITION"
     SETTINGS_BROKEN = "SETTINGS_BROKEN"
     LEDGER_UNREADABLE = "LEDGER_UNREADABLE"
+    LEDGER_ALTERED = "LEDGER_ALTERED"
     OUTBOX_UNWRITABLE = "OUTBOX_UNWRITABLE"
+    ALERTS_FAILED = "ALERTS_FAILED"
     CHECK_FAILED = "CHECK_FAILED"
     CAP_EXCEEDED = "CAP_EXCEEDED"
     ARMING_ENDING = "ARMING_ENDING"
@@ -101,11 +103,23 @@ DEFINITIONS: dict[AlertKind, AlertDefinition] = {
         "Mend what the message names. Until then no alert can tell how a flatten ended: look at the positions yourself.",
         "ledger-unreadable",
     ),
+    _K.LEDGER_ALTERED: AlertDefinition(
+        _S.ERROR,
+        "Look at the account's positions and orders at the exchange. Keep the ledger's file and compare it with a backup; "
+        "the other alerts of the account are without this entry.",
+        "ledger-altered",
+    ),
     _K.OUTBOX_UNWRITABLE: AlertDefinition(
         _S.ERROR,
         "Make room on the disk, or mend the folder's permissions: without it the ledger cannot record either, and nothing "
         "is sent without a record. Look at the positions yourself until then.",
         "outbox-unwritable",
+    ),
+    _K.ALERTS_FAILED: AlertDefinition(
+        _S.ERROR,
+        "Look at the positions yourself and run `deepcoin-ops alerts`: it names what stops it. Until that works, no other "
+        "alert comes.",
+        "alerts-failed",
     ),
     _K.CHECK_FAILED: AlertDefinition(
         _S.ERROR,

@@ -1,28 +1,26 @@
 """What is told while the settings cannot be used: nothing is scheduled then, and no ledger or outbox is known to look into.
 
-Addresses come from the environment alone. When it was told is kept in a small file beside the outbox, as the command that
-tells it is a new process every time.
+Addresses come from the environment alone. When it was said is kept in `memory`, as the command is a new process every time.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from deepcoin_ops.alerts.alert import AlertKind
+from deepcoin_ops.alerts.memory import Memory
 from deepcoin_ops.alerts.posting import LIMIT_S, Letter, post_letters
 from deepcoin_ops.alerts.words import NOT_KNOWN, build_alert, list_lines
 from deepcoin_ops.domain.errors import SettingsError
 from deepcoin_ops.settings_alerts import ALERT_URLS_VARIABLE, AlertAddresses
 from deepcoin_ops.settings_environment import ENVIRONMENT
 from deepcoin_ops.settings_variables import Variables, find_alerts_folder, read_variables
-from deepcoin_ops.state_files import make_private_folder, write_private_file
 
 _PAUSE = timedelta(hours=1)
-_FILE = "settings-broken.told"
+_NAME = "settings-broken"
 
 
 def tell_broken_settings(
@@ -45,15 +43,13 @@ def tell_broken_settings(
         What became of it, in lines without an address.
     """
     variables, problems = read_variables(environ)
-    told_in = find_alerts_folder(variables.state_folder, variables.venue) / _FILE
-    told_at = _read_told_at(told_in)
-    if told_at is not None and timedelta(0) <= now - told_at < _PAUSE:
+    memory = Memory(find_alerts_folder(variables.state_folder, variables.venue))
+    if memory.is_within(_NAME, now, _PAUSE):
         return ["Told less than an hour ago that the settings cannot be used."]
     letter = _write_letter(error, variables, is_venue_known=not problems)
     receipts = post_letters({address: [letter] for address in addresses.usable}, limit_s)
     if any(receipt.is_delivered for receipt in receipts):
-        with suppress(OSError):  # rather told too often than not at all
-            _record_told_at(told_in, now)
+        memory.note(_NAME, now)
     told = [f"{each.address.name} {each.failure or 'was told that the settings cannot be used'}." for each in receipts]
     if not addresses.usable:
         told.append(f"{ALERT_URLS_VARIABLE} names no address that can be used, so nobody is told.")
@@ -62,8 +58,7 @@ def tell_broken_settings(
 
 def forget_broken_settings(alerts_folder: Path) -> None:
     """The settings can be used: when they break again, that is told at once. Writes."""
-    with suppress(OSError):
-        (alerts_folder / _FILE).unlink(missing_ok=True)
+    Memory(alerts_folder).forget(_NAME)
 
 
 def _write_letter(error: SettingsError, variables: Variables, *, is_venue_known: bool) -> Letter:
@@ -90,16 +85,3 @@ def _drop_found(problem: str) -> str:
     expected, _, rest = problem.partition(", found ")
     cure = re.search(r"; did you mean \S+\?$", rest)
     return expected + (cure.group() if cure else "")
-
-
-def _read_told_at(path: Path) -> datetime | None:
-    try:
-        told_at = datetime.fromisoformat(path.read_text())
-    except (OSError, ValueError):
-        return None
-    return told_at if told_at.tzinfo else None
-
-
-def _record_told_at(path: Path, now: datetime) -> None:
-    make_private_folder(path.parent)
-    write_private_file(path, now.isoformat().encode())

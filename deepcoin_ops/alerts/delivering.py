@@ -15,19 +15,25 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from deepcoin_ops.alerts.alert import AlertKind
+from deepcoin_ops.alerts.emergency import PASS_FAILURES, say_pass_failed
 from deepcoin_ops.alerts.facts import HORIZON, read_facts
 from deepcoin_ops.alerts.finding import find_alerts
+from deepcoin_ops.alerts.memory import Memory
 from deepcoin_ops.alerts.outbox import AlertState, Outbox, OutboxEntry
 from deepcoin_ops.alerts.posting import LIMIT_S, Letter, Receipt, post_letters
-from deepcoin_ops.alerts.words import NOT_KNOWN, build_alert, list_lines
+from deepcoin_ops.alerts.words import describe_moment
 from deepcoin_ops.domain.breaks import Severity
+from deepcoin_ops.domain.errors import AlertsFailed
 from deepcoin_ops.ledger.sqlite_file import LOG_SUFFIXES
 from deepcoin_ops.settings import Settings
 from deepcoin_ops.settings_alerts import ALERT_URLS_VARIABLE, AlertAddress, AlertAddresses
 
-# How often a process tells that nothing can be kept; it remembers by itself when it did, as nothing else can.
-_EMERGENCY_PAUSE = timedelta(hours=1)
-_last_emergencies: dict[Path, datetime] = {}
+# The chain of the last days is walked so often: it finds what a read does not come upon, at the cost of reading all of it.
+_WALK_PAUSE = timedelta(hours=1)
+_WALKED = "ledger-walked"
+# No pass takes so long: a process that holds the outbox for longer hangs, and every alert with it.
+_LONGEST_PASS = timedelta(minutes=10)
+_BUSY = "outbox-busy"
 _ABOUT_AN_END = (AlertKind.NOT_FLAT, AlertKind.UNVERIFIED, AlertKind.REFUSED, AlertKind.KILLED)
 # Letters to one address in one pass: a service that takes seconds for each must not use up the pass of the others.
 _LETTERS_PER_PASS = 5
@@ -49,6 +55,7 @@ class AlertsReport:
         states: How many alerts of the last two days are in which state now.
         problems: Addresses that cannot be used.
         has_addresses: Whether any can.
+        unwatched: What it means that no flatten is due yet; empty from the first trading day on.
     """
 
     is_busy: bool = False
@@ -57,6 +64,7 @@ class AlertsReport:
     states: Mapping[AlertState, int] | None = None
     problems: tuple[str, ...] = ()
     has_addresses: bool = False
+    unwatched: str = ""
 
     @property
     def failures(self) -> list[str]:
@@ -79,6 +87,8 @@ class AlertsReport:
         told = f"{self.found} new, {delivered} delivered now; of the last two days: {counts}."
         if not self.has_addresses:
             told += f" {ALERT_URLS_VARIABLE} names no address, so nobody is told."
+        if self.unwatched:
+            told += f" {self.unwatched}"
         failed = [f"Failed: {failure}." for failure in self.failures]
         return " ".join([told, *failed, *(f"{each}." for each in self.problems)])
 
@@ -96,38 +106,77 @@ def deliver_due(
         limit_s: Seconds that the deliveries of this pass may take.
 
     Raises:
-        OSError: The outbox, a lock, or the ledger and its folder cannot be written. What was found is told in one message
-            then, once an hour.
+        OSError: The outbox, a lock, or the ledger and its folder cannot be written.
+        AlertsFailed: Something else keeps alerts from being found or delivered. Either is one message, once an hour, with
+            what was found all the same; what was kept before is delivered.
     """
     try:
         return _deliver_kept(settings, addresses, now, wait_s, limit_s)
-    except OSError as error:
-        _tell_emergency(settings, addresses, now, error, limit_s)
-        raise
+    except PASS_FAILURES as error:
+        say_pass_failed(settings, addresses, now, error, limit_s)
+        if isinstance(error, OSError | AlertsFailed):
+            raise
+        raise AlertsFailed(f"Alerts could not be found or delivered: {type(error).__name__}: {error}.") from error
 
 
 def _deliver_kept(
     settings: Settings, addresses: AlertAddresses, now: datetime, wait_s: float, limit_s: float
 ) -> AlertsReport:
-    outbox = Outbox(settings.alerts_folder)
+    outbox, memory = Outbox(settings.alerts_folder), Memory(settings.alerts_folder)
+    failure: Exception | None = None
     with outbox.held(wait_s) as is_held:
         if not is_held:
+            _check_holder(memory, now)
             return AlertsReport(is_busy=True, problems=addresses.problems, has_addresses=bool(addresses.usable))
-        kept = find_kept_flattens(outbox.read_entries())
-        found = outbox.record_found(find_alerts(read_facts(settings, now, kept=kept)), now)
-        outbox.prune(now)
+        memory.forget(_BUSY)
+        found: list[OutboxEntry] = []
+        try:
+            found = _find(settings, outbox, memory, now)
+        except PASS_FAILURES as error:
+            failure = error  # what was found before is delivered all the same
         receipts = post_letters(_write_letters(outbox.read_entries(), addresses.usable, now), limit_s)
         outbox.record_receipts(receipts, now)
         entries = outbox.read_entries()
+        if failure is not None:
+            raise failure
         # Last, so that what can still be kept and delivered has been.
         _try_disk(settings.ledger_path)
+    unwatched = settings.find_unwatched(now)
     return AlertsReport(
         found=len(found),
         receipts=tuple(receipts),
         states=_count_states(entries, addresses, now),
         problems=addresses.problems,
         has_addresses=bool(addresses.usable),
+        unwatched=unwatched.text if unwatched is not None else "",
     )
+
+
+def _find(settings: Settings, outbox: Outbox, memory: Memory, now: datetime) -> list[OutboxEntry]:
+    outbox.prune(now)
+    is_walk_due = not memory.is_within(_WALKED, now, _WALK_PAUSE)
+    kept = find_kept_flattens(outbox.read_entries())
+    facts = read_facts(settings, now, kept=kept, is_chain_walked=is_walk_due)
+    found = outbox.record_found(find_alerts(facts), now)
+    if is_walk_due and not facts.ledger_problem:
+        memory.note(_WALKED, now)
+    return found
+
+
+def _check_holder(memory: Memory, now: datetime) -> None:
+    """Note since when another pass holds the outbox.
+
+    Raises:
+        AlertsFailed: It does so for longer than any pass takes, so that it hangs.
+    """
+    since = memory.read_first(_BUSY)
+    if since is None or since > now:
+        memory.note(_BUSY, now)
+    elif now - since > _LONGEST_PASS:
+        raise AlertsFailed(
+            f"Another process has held the outbox since {describe_moment(since)} and delivers nothing: it hangs. Find it "
+            "(`deepcoin-ops alerts`, or Dagster's code server with the sensor alerts_due) and end it."
+        )
 
 
 def find_kept_flattens(entries: Iterable[OutboxEntry]) -> set[str]:
@@ -176,33 +225,6 @@ def _write_beside(ledger_path: Path) -> None:
         path = ledger_path.with_name(ledger_path.name + suffix)
         if path.exists() and not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, f"no permission to write {path.name}")
-
-
-def _tell_emergency(settings: Settings, addresses: AlertAddresses, now: datetime, error: OSError, limit_s: float) -> None:
-    """Tell that nothing can be kept, and what was found all the same. A full disk is a night to be woken on."""
-    last = _last_emergencies.get(settings.alerts_folder)
-    if last is not None and now - last < _EMERGENCY_PAUSE:
-        return
-    _last_emergencies[settings.alerts_folder] = now
-    folder = settings.ledger_path.parent
-    is_ledger = error.filename == str(folder)
-    facts = read_facts(settings, now)
-    found = [alert.title for alert in find_alerts(facts) if alert.settled is None]
-    alert = build_alert(
-        facts.venue,
-        AlertKind.OUTBOX_UNWRITABLE,
-        [facts.today],
-        "",
-        "the ledger cannot be written: NOTHING WILL BE FLATTENED" if is_ledger else "alerts cannot be kept on the disk",
-        happened=f"{folder if is_ledger else settings.alerts_folder} cannot be written: "
-        f"{error.strerror or type(error).__name__}.",
-        still_open=[],
-        notional=NOT_KNOWN,
-        more=list_lines("Found in the last two days, perhaps told before", found),
-        where=["`deepcoin-ops status`"],
-    )
-    letter = Letter(alert.key, alert.title, alert.text, is_urgent=True)
-    post_letters({address: [letter] for address in addresses.usable}, limit_s)
 
 
 def send_test(addresses: AlertAddresses, letter: Letter, limit_s: float = LIMIT_S) -> list[Receipt]:

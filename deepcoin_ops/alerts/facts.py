@@ -18,7 +18,7 @@ from deepcoin_ops.domain.trading_day import list_days
 from deepcoin_ops.flattening.account_lock import AccountLock
 from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.mark import read_setback
-from deepcoin_ops.ledger.records import CheckRecord, FlattenRecord, SkippedTick
+from deepcoin_ops.ledger.records import AlteredEntry, CheckRecord, FlattenRecord, SkippedTick
 from deepcoin_ops.settings import Settings
 
 # What is older is no news: a desk that sets up alerts, or comes back from a week off, is not told of its past.
@@ -56,10 +56,12 @@ class AlertFacts:
         flattens: Of all accounts and days, in the order in which they were opened. Pages are there only where one has no
             closing row or is not proven flat, and is not kept as an alert already.
         killed: The ids of flattens without a closing row that nobody works on.
+        overdue: The ids of those that should have ended long ago, and whose account's lock is held or cannot be looked at.
         skipped_ticks: Ticks of the schedule that came too late.
         checks: Checks of accounts, oldest first.
         ledger_problem: Why the ledger could not be read; empty when it could, or when there is none yet.
         ledger_setback: Why every flatten refuses the ledger by its mark; empty when none does. What it holds was read.
+        altered: Entries that cannot be read, or are not what was recorded; everything else was read without the former.
     """
 
     venue: Venue
@@ -72,10 +74,12 @@ class AlertFacts:
     due_days: tuple[DueDay, ...] = ()
     flattens: tuple[DayFlatten, ...] = ()
     killed: frozenset[str] = frozenset()
+    overdue: frozenset[str] = frozenset()
     skipped_ticks: tuple[SkippedTick, ...] = ()
     checks: tuple[CheckRecord, ...] = ()
     ledger_problem: str = ""
     ledger_setback: str = ""
+    altered: tuple[AlteredEntry, ...] = ()
 
 
 def read_facts(
@@ -83,6 +87,8 @@ def read_facts(
     now: datetime,
     pause: Callable[[float], None] = time.sleep,
     kept: Collection[str] = (),
+    *,
+    is_chain_walked: bool = False,
 ) -> AlertFacts:
     """Read everything that is looked at. A ledger that cannot be read is one of the facts.
 
@@ -92,6 +98,7 @@ def read_facts(
         pause: Waits so many seconds between two looks at the lock of an account whose flatten has no closing row.
         kept: Flattens whose alerts are kept already: the pages of their reads, by far the most of what there is, are left
             out. Every commit of a flatten at work waits while the ledger is read.
+        is_chain_walked: Whether to look at every entry of these days, and not only at what alerts are found in.
     """
     since = now - HORIZON
     days = list_days(settings.calendar.day_of(since - _DAY_BEFORE), settings.calendar.day_of(now))
@@ -106,7 +113,7 @@ def read_facts(
         due_days=tuple(_find_due_days(settings, days, now)),
     )
     try:
-        return _read_ledger(settings, facts, days, pause, kept)
+        return _read_ledger(settings, facts, days, pause, kept, is_chain_walked=is_chain_walked)
     except LedgerError as error:
         return replace(facts, ledger_problem=str(error))
 
@@ -124,6 +131,8 @@ def _read_ledger(
     days: Iterable[str],
     pause: Callable[[float], None],
     kept: Collection[str],
+    *,
+    is_chain_walked: bool,
 ) -> AlertFacts:
     flattens: list[DayFlatten] = []
     ticks: list[SkippedTick] = []
@@ -135,27 +144,35 @@ def _read_ledger(
     with ledger:
         setback = ledger.read_setback()
         suspects = {
-            record.request.flatten_id: record.request.account
+            record.request.flatten_id: record
             for day in days
             for record in ledger.read_flattens(day)
-            if record.closing is None and record.opened_at + _OPENING <= facts.now
+            if record.closed_at is None and record.opened_at + _OPENING <= facts.now
         }
         # Looked at before the rows are read once more: who ended meanwhile has a closing row by then.
-        unheld = _find_unheld(settings, frozenset(suspects.values()), pause)
+        unheld = _find_unheld(settings, frozenset(record.request.account for record in suspects.values()), pause)
         for day in days:
             records = ledger.read_flattens(day)
             ticks += ledger.read_skipped_ticks(day)
             attempts, cancels = (ledger.read_attempts(day), ledger.read_cancels(day)) if records else ([], [])
             flattens += [_read_flatten(ledger, record, attempts, cancels, kept) for record in records]
         checks = tuple(ledger.read_checks_since(facts.since))
-    unclosed = {flatten.request.flatten_id for flatten in flattens if flatten.closing is None}
+        walked = ledger.read_altered_entries_since(facts.since) if is_chain_walked else []
+        altered = {each.seq: each for each in (*walked, *ledger.unreadable)}
+    unclosed = {flatten.request.flatten_id for flatten in flattens if flatten.closed_at is None}
+    left = {flatten_id: record for flatten_id, record in suspects.items() if flatten_id in unclosed}
+    killed = frozenset(flatten_id for flatten_id, record in left.items() if record.request.account in unheld)
+    longest = timedelta(seconds=settings.max_run_time_s)
+    overdue = frozenset(flatten_id for flatten_id, record in left.items() if record.opened_at + longest <= facts.now)
     return replace(
         facts,
         flattens=tuple(sorted(flattens, key=lambda flatten: flatten.opened_at)),
-        killed=frozenset(each for each, account in suspects.items() if account in unheld and each in unclosed),
+        killed=killed,
+        overdue=overdue - killed,
         skipped_ticks=tuple(tick for tick in ticks if tick.recorded_at >= facts.since),
         checks=checks,
         ledger_setback=setback or "",
+        altered=tuple(altered[seq] for seq in sorted(altered)),
     )
 
 

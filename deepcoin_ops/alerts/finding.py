@@ -32,6 +32,7 @@ from deepcoin_ops.domain.breaks import Severity
 from deepcoin_ops.domain.day import AccountDay, DayFlatten
 from deepcoin_ops.domain.deciding import find_left_out, is_flatten_missing
 from deepcoin_ops.domain.model import CloseAttempt, FlattenResult
+from deepcoin_ops.ledger.records import AlteredEntry
 
 # A title is read on a telephone; the text lists more.
 _MOST_IN_TITLE = 3
@@ -49,6 +50,7 @@ def find_alerts(facts: AlertFacts) -> list[Alert]:
     """
     found = [
         *_judge_ledger(facts),
+        *(_build_altered(facts, entry) for entry in facts.altered),
         *(alert for flatten in facts.flattens for alert in _judge_flatten(facts, flatten)),
         *(alert for day in facts.due_days for account in facts.accounts for alert in _judge_due(facts, day, account)),
         *_judge_skipped_ticks(facts),
@@ -88,13 +90,29 @@ def _judge_ledger(facts: AlertFacts) -> Iterator[Alert]:
         )
 
 
+def _build_altered(facts: AlertFacts, entry: AlteredEntry) -> Alert:
+    of_day = entry.trading_day or "a day that cannot be read"
+    return build_alert(
+        facts.venue,
+        AlertKind.LEDGER_ALTERED,
+        [entry.account, str(entry.seq)],
+        entry.account,
+        f"LEDGER ALTERED: an entry of {of_day} is not what was recorded",
+        happened=f"{entry.describe()}.",
+        still_open=[f"{NOT_KNOWN} from this entry; the other alerts are without it"],
+        notional=NOT_KNOWN,
+        where=[f"`deepcoin-ops ledger show {entry.trading_day or facts.today}`", "check ledger_chain_intact"],
+        trading_day=entry.trading_day or None,
+    )
+
+
 # -- flattens ---------------------------------------------------------------------------------------------------------
 
 
 def _judge_flatten(facts: AlertFacts, flatten: DayFlatten) -> Iterator[Alert]:
-    is_killed = flatten.request.flatten_id in facts.killed
+    is_killed = flatten.request.flatten_id in facts.killed | facts.overdue
     ended_at = flatten.closed_at or flatten.stands_at
-    if flatten.request.is_dry_run or ended_at < facts.since or (flatten.closing is None and not is_killed):
+    if flatten.request.is_dry_run or ended_at < facts.since or (flatten.closed_at is None and not is_killed):
         return
     if is_killed:
         yield _build_killed(facts, flatten)
@@ -115,14 +133,18 @@ def _build_killed(facts: AlertFacts, flatten: DayFlatten) -> Alert:
     known = [notional for notional in by_instrument.values() if notional is not None]
     since = f"as its last complete read at {describe_moment(last_read_at)} shows" if last_read_at else "it never read"
     told = f"{sum(known, Decimal(0)):,.0f} USDT were sent to be closed; what is left is {NOT_KNOWN}" if known else NOT_KNOWN
+    title, reason = "FLATTEN KILLED", "nobody works on it: its process was killed"
+    if request.flatten_id in facts.overdue:
+        title = "FLATTEN HAS NOT ENDED"
+        reason = "should have ended long ago; the account's lock is held or cannot be looked at, so that a process may hang"
     return build_alert(
         facts.venue,
         AlertKind.KILLED,
         [request.flatten_id],
         request.account,
-        "FLATTEN KILLED, what is open is not known",
+        f"{title}, what is open is not known",
         happened=f"flatten {request.flatten_id}, opened at {describe_moment(flatten.opened_at)} by {request.launched_by}, "
-        f"has no closing row and nobody works on it: its process was killed. It had sent {sent} close(s); {since}.",
+        f"has no closing row and {reason}. It had sent {sent} close(s); {since}.",
         still_open=describe_rows(flatten),
         notional=told,
         more=list_lines("May have happened", describe_unknown(flatten)),

@@ -11,7 +11,7 @@ import os
 import re
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -30,6 +30,9 @@ KEPT_FOR = timedelta(days=21)
 TRIED_FOR = timedelta(days=1)
 FIRST_PAUSE = timedelta(seconds=15)
 LONGEST_PAUSE = timedelta(minutes=15)
+# What was found later than this from now was found by a clock that ran ahead. Were it kept, the fact would not be said when
+# its time comes.
+_CLOCK_STEP = timedelta(minutes=5)
 
 
 class AlertState(StrEnum):
@@ -69,7 +72,8 @@ class Delivery(_Record):
             return True
         # Bounded before it is used: a day of tries would overflow it.
         pause: timedelta = min(LONGEST_PAUSE, FIRST_PAUSE * (1 << min(self.tries - 1, 10)))
-        return now >= self.last_try_at + pause
+        # A try that is still to come was noted by a clock that has been set back since: it must not be waited for.
+        return not timedelta(0) <= now - self.last_try_at < pause
 
 
 class OutboxEntry(_Record):
@@ -187,42 +191,60 @@ class Outbox:
 
         Returns:
             The entries that are new.
+
+        Raises:
+            OSError: One of them could not be written; the others are.
         """
         known = {entry.key: entry for entry in self.read_entries()}
         fresh: dict[str, OutboxEntry] = {}
+        ended: list[OutboxEntry] = []
         for alert in alerts:
             entry = known.get(alert.key)
             if alert.settled is None and entry is None:
                 fresh[alert.key] = OutboxEntry.of(alert, now)
             elif alert.settled is not None and entry is not None and entry.settled is None:
-                self._write(entry.model_copy(update={"settled": alert.settled}))
+                ended.append(entry.model_copy(update={"settled": alert.settled}))
                 if entry.is_told:
                     end = _build_end(entry, alert.settled, now)
                     fresh[end.key] = end
-        for entry in fresh.values():
-            self._write(entry)
+        self._write_each([*ended, *fresh.values()])
         return list(fresh.values())
 
     def record_receipts(self, receipts: Sequence[Receipt], now: datetime) -> None:
-        """Note what was tried. Writes."""
+        """Note what was tried. Writes.
+
+        Raises:
+            OSError: An entry could not be written; the others are.
+        """
         entries = {entry.key: entry for entry in self.read_entries()}
         touched = {receipt.key for receipt in receipts}
         for receipt in receipts:
             if receipt.key in entries:
                 entries[receipt.key] = entries[receipt.key].with_receipt(receipt, now)
-        for key in touched & entries.keys():
-            self._write(entries[key])
+        self._write_each([entries[key] for key in touched & entries.keys()])
 
     def prune(self, now: datetime) -> None:
-        """Remove what is older than some weeks. Writes."""
+        """Remove what is older than some weeks, or was found by a clock that ran ahead. Writes."""
         for entry in self.read_entries():
-            if now >= entry.first_at + KEPT_FOR:
-                self._path_of(entry.key).unlink(missing_ok=True)
+            if not now - KEPT_FOR < entry.first_at <= now + _CLOCK_STEP:
+                with suppress(OSError):  # the next pass tries again
+                    self._path_of(entry.key).unlink(missing_ok=True)
 
     def _path_of(self, key: str) -> Path:
         # Two keys that differ only in what a file name cannot hold must not share a file.
         digest = hashlib.sha256(key.encode()).hexdigest()[:8]
         return self._folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', key)[:120]}-{digest}.json"
+
+    def _write_each(self, entries: Iterable[OutboxEntry]) -> None:
+        """Write entries; one that cannot be written keeps no other one from it, and is raised at the end."""
+        failures = []
+        for entry in entries:
+            try:
+                self._write(entry)
+            except OSError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     def _write(self, entry: OutboxEntry) -> None:
         handle, beside = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".tmp")

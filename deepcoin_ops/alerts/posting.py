@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from deepcoin_ops.settings import without_credentials
 from deepcoin_ops.settings_alerts import AlertAddress
@@ -76,7 +77,13 @@ class _Courier:
         command = [sys.executable, "-P", "-m", "deepcoin_ops.alerts.courier"]
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter and a module of this project
-            command, env=without_credentials(), stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
+            command,
+            env=without_credentials(),
+            stdin=pipe,
+            stdout=pipe,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            errors="replace",
         )
         told = [{"title": each.title, "body": each.body, "is_urgent": each.is_urgent} for each in letters]
         self._order = json.dumps({"url": address.url, "limit_s": limit_s, "letters": told})
@@ -98,15 +105,23 @@ class _Courier:
 
     def _read_receipts(self, said: str) -> list[Receipt]:
         states: dict[int, str | None] = {}
-        # One that is killed in the middle of a line leaves half of it.
-        whole = said[: said.rfind("\n") + 1]
-        for line in whole.splitlines():
-            told = json.loads(line)
-            if "problem" in told:
-                return [Receipt(each.key, self._address, told["problem"]) for each in self._letters]
+        # One that is killed in the middle of a line leaves half of it, and the library may print words of its own.
+        steps = [found for line in said[: said.rfind("\n") + 1].splitlines() if (found := _read_step(line)) is not None]
+        for step in steps:
+            if "problem" in step:
+                return [Receipt(each.key, self._address, step["problem"]) for each in self._letters]
             # One that was begun and of which no more is heard hung until its courier ended.
             hung = f"no answer within {self._limit_s:g} s; it may have arrived"
-            states[told["letter"]] = {"begun": hung, "delivered": None}.get(told["state"], told.get("reason"))
-        if not whole:
+            states[step["letter"]] = {"begun": hung, "delivered": None}.get(step["state"], step.get("reason"))
+        if not states:
             return [Receipt(self._letters[0].key, self._address, "the delivering process said nothing")]
         return [Receipt(self._letters[number].key, self._address, failure) for number, failure in states.items()]
+
+
+def _read_step(line: str) -> dict[str, Any] | None:
+    """One step of a courier; None when the line is none."""
+    try:
+        step = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return step if isinstance(step, dict) and ("problem" in step or "letter" in step) else None

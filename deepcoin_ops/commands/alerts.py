@@ -16,7 +16,7 @@ from deepcoin_ops.alerts.facts import HORIZON
 from deepcoin_ops.alerts.outbox import AlertState, Outbox, OutboxEntry
 from deepcoin_ops.alerts.posting import Letter
 from deepcoin_ops.commands.layout import add_row, build_table, describe_instant, plain
-from deepcoin_ops.domain.errors import DeepcoinOpsError
+from deepcoin_ops.domain.errors import AlertsFailed, DeepcoinOpsError
 from deepcoin_ops.settings import Settings
 from deepcoin_ops.settings_alerts import AlertAddresses
 
@@ -91,13 +91,23 @@ def is_untold(shown: ShownAlert) -> bool:
 
 def build_test_letter(settings: Settings, now: datetime) -> Letter:
     """What `alerts --test` sends."""
+    unwatched = settings.find_unwatched(now)
+    warning = f"{unwatched.text}\n" if unwatched is not None else ""
     text = (
         f"Test of the alerts of deepcoin_ops on the {settings.venue} venue, sent at {describe_instant(now)}.\n"
         f"Accounts: {', '.join(settings.accounts)}.\n"
         "What happened: somebody ran `deepcoin-ops alerts --test`. Nothing is wrong and nothing has to be done.\n"
+        f"{warning}"
         f"Where to look: docs/alerts.md; {RUNBOOK}"
     )
     return Letter("TEST", f"[{settings.venue}] test alert of deepcoin_ops", text, is_urgent=False)
+
+
+def describe_failed_pass(error: OSError | AlertsFailed) -> str:
+    """Why a pass ended early, and where the runbook goes on."""
+    if isinstance(error, AlertsFailed):
+        return f"{error} See {RUNBOOK}, 'Alerts failed'."
+    return f"Alerts, or the ledger, cannot be kept: {error}. See {RUNBOOK}, 'Outbox unwritable'."
 
 
 def deliver_after_flatten(settings: Settings, addresses: AlertAddresses) -> list[str]:

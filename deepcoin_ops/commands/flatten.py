@@ -127,9 +127,8 @@ class HandFlatten:
             flatten.verify()
         finally:
             self._finish(flatten)
-        day, flatten_id = request.trading_day, request.flatten_id
-        self._attempts = tuple(each for each in self._desk.ledger.read_attempts(day) if each.flatten_id == flatten_id)
-        self._cancels = tuple(each for each in self._desk.ledger.read_cancels(day) if each.flatten_id == flatten_id)
+        self._attempts = tuple(self._desk.ledger.read_attempts_of(request.flatten_id))
+        self._cancels = tuple(self._desk.ledger.read_cancels_of(request.flatten_id))
 
     def _finish(self, flatten: Flatten) -> None:
         try:

@@ -67,8 +67,8 @@ class PlanReport:
 class DayReport:
     """What the ledger has about one trading day, up to the entry `head_seq`; that is None for a day without entries.
 
-    `altered` names, per account, the first entry that breaks its hash chain. `ledger_setback` says why the ledger is not
-    used, if it is older than its mark: then the day may have forgotten something; None when it is not.
+    `altered` names, per account, the first entry that breaks its hash chain, and what cannot be read. `ledger_setback` says
+    why the ledger is not used, if it is older than its mark: the day may have forgotten something then; None otherwise.
     """
 
     venue: Venue
@@ -118,7 +118,8 @@ class StatusReport:
         ledger_trouble: Why the ledger cannot be read; None when it can, or when there is none. Then nothing is known of
             any account's flattens and checks, and of what has no recorded outcome.
         ledger_setback: Why nothing is recorded in the ledger, if it is older than its mark; None when it is not.
-        stray_kill_files: Switches of accounts that are not configured.
+        unreadable: Entries that cannot be read; all else is shown without them.
+        stray_kill_files: What lies beside the kill switches and stops nothing.
         other_kill_notes: What stops sends on the venue that is not in use, of whatever account.
         untold_alerts: Alerts of the last two days that somebody should have heard of and has not.
         unwatched: Why no alert says that a flatten is missing; None from the first trading day on.
@@ -137,7 +138,8 @@ class StatusReport:
     other_kill_notes: tuple[KillNote, ...]
     accounts: tuple[AccountStatus, ...]
     untold_alerts: tuple[ShownAlert, ...]
-    unwatched: str | None
+    unwatched: str | None = None
+    unreadable: tuple[AlteredEntry, ...] = ()
 
 
 def fetch_plan_report(desk: ReadingDesk, instruments: Sequence[str]) -> PlanReport:
@@ -213,7 +215,7 @@ def read_day_report(settings: Settings, trading_day: str, account: str | None) -
         empty = replace(empty, ledger_setback=ledger.read_setback())
         head = ledger.read_head(trading_day)
         hashes = {name: text for name, text in (head.hashes if head else {}).items() if account in (None, name)}
-        return _read_day(ledger, empty, head.seq, hashes) if head and hashes else empty
+        return _read_day(ledger, empty, head.seq, hashes) if head and hashes else replace(empty, altered=ledger.unreadable)
 
 
 def _read_day(ledger: History, empty: DayReport, head_seq: int, hashes: Mapping[str, str]) -> DayReport:
@@ -221,7 +223,7 @@ def _read_day(ledger: History, empty: DayReport, head_seq: int, hashes: Mapping[
     flattens = tuple(row for row in ledger.read_flattens(day, head_seq) if row.request.account in hashes)
     flatten_ids = [row.request.flatten_id for row in flattens]
     checked = [ledger.read_altered_entry(name) for name in hashes]
-    return replace(
+    read = replace(
         empty,
         head_seq=head_seq,
         head_hashes=hashes,
@@ -230,8 +232,10 @@ def _read_day(ledger: History, empty: DayReport, head_seq: int, hashes: Mapping[
         cancels=tuple(row for row in ledger.read_cancels(day, head_seq) if row.account in hashes),
         verdicts={flatten_id: tuple(ledger.read_verdicts(flatten_id, head_seq)) for flatten_id in flatten_ids},
         skipped_ticks=tuple(row for row in ledger.read_skipped_ticks(day, head_seq) if row.account in hashes),
-        altered=tuple(entry for entry in checked if entry is not None),
     )
+    # Read first, so that what could not be read is known; the rest of what was altered is found in the chain.
+    found = {each.seq: each for each in (*checked, *ledger.unreadable) if each is not None and each.account in hashes}
+    return replace(read, altered=tuple(found[seq] for seq in sorted(found)))
 
 
 def read_status_report(settings: Settings, addresses: AlertAddresses) -> StatusReport:
@@ -242,11 +246,13 @@ def read_status_report(settings: Settings, addresses: AlertAddresses) -> StatusR
     is_there, trouble, setback = settings.ledger_path.exists(), None, None
     now = datetime.now(UTC)
     unwatched = settings.find_unwatched(now)
+    unreadable: tuple[AlteredEntry, ...] = ()
     try:
         ledger = History.open_existing(settings.ledger_path, settings.venue)
         with ledger or nullcontext():
             accounts = _read_accounts(settings, ledger)
             setback = ledger.read_setback() if ledger else read_setback(settings.ledger_path, None)
+            unreadable = ledger.unreadable if ledger else ()
         is_there = ledger is not None
     except LedgerError as error:
         accounts, trouble = _read_accounts(settings, None), str(error)
@@ -266,6 +272,7 @@ def read_status_report(settings: Settings, addresses: AlertAddresses) -> StatusR
         accounts=accounts,
         untold_alerts=tuple(read_untold_alerts(settings, addresses, now)),
         unwatched=unwatched.text if unwatched is not None else None,
+        unreadable=unreadable,
     )
 
 

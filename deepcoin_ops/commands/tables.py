@@ -36,7 +36,7 @@ from deepcoin_ops.flattening.closing import describe_beside
 from deepcoin_ops.flattening.desk import Desk
 from deepcoin_ops.flattening.kill_switch import KillNote
 from deepcoin_ops.flattening.targets import CloseTargets
-from deepcoin_ops.ledger.records import FlattenRecord
+from deepcoin_ops.ledger.records import AlteredEntry, FlattenRecord
 
 _SPARED = "left open by the settings"
 
@@ -114,7 +114,11 @@ def build_day_tables(report: DayReport) -> RenderableType:
     title = plain(f"trading day {report.trading_day} ({window}), {report.venue} venue, ledger {report.ledger_path}", "bold")
     parts: list[RenderableType] = [title, *_build_setback(report.ledger_setback)]
     if report.head_seq is None:
-        return Group(*parts, plain("no entries: nobody flattened on this day, and no tick was skipped"))
+        return Group(
+            *parts,
+            *_build_altered(report.altered),
+            plain("no entries: nobody flattened on this day, and no tick was skipped"),
+        )
     for record in report.flattens:
         flatten_id = record.request.flatten_id
         attempts = [attempt for attempt in report.attempts if attempt.flatten_id == flatten_id]
@@ -128,9 +132,7 @@ def build_day_tables(report: DayReport) -> RenderableType:
     parts += build_notices("skipped ticks", ticks)
     heads = ", ".join(f"{account} {text}" for account, text in report.head_hashes.items())
     parts.append(plain(f"head: entry {report.head_seq}; {heads}"))
-    parts += [
-        plain(f"ALTERED: entry {each.seq} ({each.kind}, {each.account}): {each.reason}", BAD) for each in report.altered
-    ]
+    parts += _build_altered(report.altered)
     if not report.altered:
         parts.append(plain("the hash chain is intact, from its beginning", GOOD))
     return Group(*parts)
@@ -150,6 +152,7 @@ def build_status_tables(report: StatusReport) -> RenderableType:
         doubts.append(plain(f"LEDGER NOT READ, so what was flattened is not known: {report.ledger_trouble}", BAD))
     if report.unwatched:
         doubts.append(plain(report.unwatched, BAD))
+    doubts += _build_altered(report.unreadable)
     strays = {str(path): "is no account's switch" for path in report.stray_kill_files}
     untold = {each.entry.key: f"{each.state}: {each.entry.title}" for each in report.untold_alerts}
     is_known = report.ledger_trouble is None
@@ -171,6 +174,10 @@ def _build_setback(setback: str | None) -> list[RenderableType]:
 def _build_kill_note(note: KillNote, where: str = "") -> RenderableType:
     text = f"KILL SWITCH ON: {where}no close and no cancel is sent ({note.describe()}); `{note.cure}` switches it off"
     return plain(text, BAD)
+
+
+def _build_altered(entries: Sequence[AlteredEntry]) -> list[RenderableType]:
+    return [plain(f"ALTERED: entry {each.seq} ({each.kind}, {each.account}): {each.reason}", BAD) for each in entries]
 
 
 def _build_account(account: AccountStatus, *, is_ledger_read: bool) -> Iterator[RenderableType]:
@@ -198,7 +205,9 @@ def describe_flatten(record: FlattenRecord) -> str:
     """A flatten in words: which, when, by whom, and how it ended."""
     request = record.request
     ending = "no closing row: it still runs, or was killed; look at the positions"
-    if record.closing is not None and record.closed_at is not None:
+    if record.closing is None and record.closed_at is not None:
+        ending = "it has ended, and how cannot be read; look at the positions"
+    elif record.closing is not None and record.closed_at is not None:
         ending = f"{record.closing.result} at {describe_instant(record.closed_at)}: {record.closing.reason}"
     dry = ", dry run" if request.is_dry_run else ""
     asked, configured = request.instruments, record.configured

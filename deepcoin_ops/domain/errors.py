@@ -9,6 +9,7 @@
     │   └── ReadRefused        the exchange refused the read, with a reason (key, clock, throttle)
     ├── SendWithdrawn          the slot came, but stopping was asked for first; nothing was sent
     ├── LedgerError            the record cannot be trusted or written; nothing is sent without it
+    ├── AlertsFailed           a pass over the alerts ended early; an alert of its own says so
     ├── KillSwitchFailed       the kill switch stands as it did; switch it by hand
     └── FlattenFailed          the flatten ended and the account is not proven flat
 
@@ -78,6 +79,10 @@ class SendWithdrawn(DeepcoinOpsError):
 
 class LedgerError(DeepcoinOpsError):
     """The ledger cannot be opened, belongs to another venue, comes from a newer version, or was altered."""
+
+
+class AlertsFailed(DeepcoinOpsError):
+    """A pass over the alerts ended early. Nothing was sent to the exchange; what was found may not have been delivered."""
 
 
 class KillSwitchFailed(DeepcoinOpsError):

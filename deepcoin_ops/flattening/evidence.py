@@ -49,7 +49,7 @@ def collect_evidence(
         GuardRefused: That is no trading day, or it has not begun.
         LedgerError: An answer could not be recorded.
     """
-    own = [each for each in desk.ledger.read_flattens(trading_day) if each.request.account == desk.account.name]
+    own = desk.ledger.read_flattens(trading_day, account=desk.account.name)
     ended_at = max((each.closed_at for each in own if each.closed_at), default=None)
     questions = plan_questions(desk.settings, desk.account, trading_day, clock(), ended_at)
     lock = AccountLock(desk.settings.locks_folder, desk.account.name)

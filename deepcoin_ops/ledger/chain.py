@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ def build_entry_hash(entry: Mapping[str, Any], details: Mapping[str, Sequence[Ma
         tables added by a later version leave old hashes as they are.
     """
     content = {
-        "entry": [entry[name] for name in _ENTRY_FIELDS],
+        "entry": [_build_canonical(entry[name]) for name in _ENTRY_FIELDS],
         "details": {table: [_build_canonical_row(row) for row in rows] for table, rows in details.items() if rows},
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -57,6 +58,8 @@ def _build_canonical_row(row: Mapping[str, Any]) -> dict[str, Any]:
 def _build_canonical(value: Any) -> Any:
     if isinstance(value, bytes):
         return hashlib.sha256(value).hexdigest()
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # never recorded, and JSON has no word for it
     if isinstance(value, float) and value.is_integer():
         # Databases give back 3.0 for a 3 that was put into a column of floats.
         return int(value)

@@ -10,13 +10,13 @@ was recorded later does not exist for them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, select, true
 
 from deepcoin_ops.domain.day import PositionPage
 from deepcoin_ops.domain.errors import LedgerError
@@ -28,7 +28,6 @@ from deepcoin_ops.domain.model import (
     FlattenClosing,
     FlattenRequest,
     InstrumentVerdict,
-    Outcome,
     Position,
     Venue,
 )
@@ -37,8 +36,9 @@ from deepcoin_ops.ledger.check_history import CheckHistory
 from deepcoin_ops.ledger.mark import read_setback
 from deepcoin_ops.ledger.order_history import OrderHistory
 from deepcoin_ops.ledger.queries import Row, Rows, fetch, is_up_to
+from deepcoin_ops.ledger.reading import build_altered
 from deepcoin_ops.ledger.records import AlteredEntry, DayHead, EvidenceRecord, FlattenRecord, LedgerHead, SkippedTick
-from deepcoin_ops.ledger.rows import build_record, build_utc_text
+from deepcoin_ops.ledger.rows import build_utc_text
 from deepcoin_ops.ledger.schema import (
     DETAIL_TABLES,
     close_errors,
@@ -78,6 +78,8 @@ class History(OrderHistory, CheckHistory):
     @classmethod
     def open_existing(cls, path: Path, venue: Venue) -> Self | None:
         """Open a ledger for reading only: it is not created, not migrated, and refuses to record.
+
+        It goes on without an entry that cannot be read, and names it in `unreadable`.
 
         Args:
             path: The SQLite file.
@@ -137,9 +139,12 @@ class History(OrderHistory, CheckHistory):
         found = self._read_flattens(flattens.c.flatten_id == flatten_id)
         return found[0] if found else None
 
-    def read_flattens(self, trading_day: str, up_to_seq: int | None = None) -> list[FlattenRecord]:
-        """The flattens of a trading day, oldest first."""
-        return self._read_flattens(entries.c.trading_day == trading_day, up_to_seq)
+    def read_flattens(
+        self, trading_day: str, up_to_seq: int | None = None, account: str | None = None
+    ) -> list[FlattenRecord]:
+        """The flattens of a trading day, of one account or of all, oldest first."""
+        of_whom = true() if account is None else entries.c.account == account
+        return self._read_flattens(and_(entries.c.trading_day == trading_day, of_whom), up_to_seq)
 
     def read_last_flatten(self, account: str) -> FlattenRecord | None:
         """The account's newest flatten, dry runs included, or None."""
@@ -163,6 +168,10 @@ class History(OrderHistory, CheckHistory):
         """The day's close attempts with their outcomes and error items, in the order in which they were recorded."""
         return self._read_attempts(entries.c.trading_day == trading_day, up_to_seq)
 
+    def read_attempts_of(self, flatten_id: str) -> list[CloseAttempt]:
+        """The close attempts of a flatten, likewise."""
+        return self._read_attempts(entries.c.flatten_id == flatten_id)
+
     def read_open_intents(self, account: str) -> list[CloseAttempt]:
         """The account's attempts without an outcome: what was done for them is not known."""
         return self._read_attempts(and_(entries.c.account == account, close_outcomes.c.seq.is_(None)))
@@ -176,7 +185,7 @@ class History(OrderHistory, CheckHistory):
         newest = select(func.max(entries.c.seq)).join(verdicts, verdicts.c.seq == entries.c.seq)
         newest = newest.where(entries.c.flatten_id == flatten_id, is_up_to(entries, up_to_seq))
         query = select(verdicts).where(verdicts.c.seq == newest.scalar_subquery()).order_by(verdicts.c.item_index)
-        return [build_record(InstrumentVerdict, row) for row in self._read(query)]
+        return list(self._build_each(InstrumentVerdict, self._read(query)))
 
     def read_position_pages(self, flatten_id: str, up_to_seq: int | None = None) -> list[PositionPage]:
         """The pages of the positions reads of a flatten that were complete, with their rows, in the order of the reads."""
@@ -187,16 +196,16 @@ class History(OrderHistory, CheckHistory):
         items = items.join(position_reads, position_reads.c.seq == position_rows.c.seq)
         with self._store.reading() as connection:
             pages = fetch(connection, query.order_by(position_reads.c.seq))
-            rows = defaultdict(list)
+            rows: dict[int, Rows] = defaultdict(list)
             for row in fetch(connection, items.order_by(position_rows.c.seq, position_rows.c.item_index)):
-                rows[row["seq"]].append(build_record(Position, row))
-        return [build_record(PositionPage, page, positions=tuple(rows[page["seq"]])) for page in pages]
+                rows[row["seq"]].append(row)
+        return self._build_pages(PositionPage, pages, "positions", Position, rows)
 
     def read_skipped_ticks(self, trading_day: str, up_to_seq: int | None = None) -> list[SkippedTick]:
         """The day's ticks that launched nothing, oldest first."""
         query = select(entries, skipped_ticks).join(skipped_ticks, skipped_ticks.c.seq == entries.c.seq)
         query = query.where(entries.c.trading_day == trading_day, is_up_to(entries, up_to_seq)).order_by(entries.c.seq)
-        return [build_record(SkippedTick, row) for row in self._read(query)]
+        return list(self._build_each(SkippedTick, self._read(query)))
 
     def read_evidence(self, trading_day: str, up_to_seq: int | None = None) -> list[EvidenceRecord]:
         """What the exchange was asked about a day and answered, oldest first, of every account."""
@@ -210,21 +219,23 @@ class History(OrderHistory, CheckHistory):
                 of_reads = select(table).where(table.c.seq.in_([row["seq"] for row in reads]))
                 for row in fetch(connection, of_reads.order_by(*table.primary_key)):
                     rows[table][row["seq"]].append(row)
-        return [_build_evidence(row, rows[closed_positions][row["seq"]], rows[fills][row["seq"]]) for row in reads]
+        built = (self._build_evidence(row, rows[closed_positions][row["seq"]], rows[fills][row["seq"]]) for row in reads)
+        return [record for record in built if record is not None]
 
     def read_head(self, trading_day: str) -> LedgerHead | None:
         """The newest entry of a day, with each account's newest hash on that day; None when the day has no entry."""
         newest = select(func.max(entries.c.seq)).where(entries.c.trading_day == trading_day).group_by(entries.c.account)
         rows = self._read(select(entries).where(entries.c.seq.in_(newest)).order_by(entries.c.seq))
-        if not rows:
-            return None
-        return build_record(LedgerHead, rows[-1], hashes={row["account"]: row["entry_hash"] for row in rows})
+        named = [row for row in rows if isinstance(row["account"], str)]
+        hashes = {row["account"]: row["entry_hash"] for row in named}
+        heads = [head for row in named if (head := self._build(LedgerHead, row, hashes=hashes)) is not None]
+        return heads[-1] if heads else None
 
     def read_newer_days(self, after_seq: int) -> list[DayHead]:
         """The heads of the days that have an entry newer than `after_seq`, oldest head first."""
         newest = select(func.max(entries.c.seq)).where(entries.c.seq > after_seq).group_by(entries.c.trading_day)
         rows = self._read(select(entries).where(entries.c.seq.in_(newest)).order_by(entries.c.seq))
-        return [build_record(DayHead, row) for row in rows]
+        return list(self._build_each(DayHead, rows))
 
     def read_altered_entry(self, account: str) -> AlteredEntry | None:
         """Walk the account's chain from its beginning.
@@ -233,18 +244,35 @@ class History(OrderHistory, CheckHistory):
             The first entry whose content or link is not what was recorded, or None when the chain is intact. That the
             newest entries are lost does not show: compare with the hashes of a `LedgerHead` that was kept elsewhere.
         """
-        last_seq, last_hash = 0, FIRST_PREVIOUS_HASH
+        return next(self._walk(entries.c.account == account, 0), None)
+
+    def read_altered_entries_since(self, since: datetime) -> list[AlteredEntry]:
+        """Walk all chains from the first entry of `since` or later: each account's first entry that does not fit."""
+        recorded = select(func.min(entries.c.seq)).where(entries.c.recorded_at >= build_utc_text(since)).scalar_subquery()
+        [first] = self._read(select(recorded.label("seq")))
+        found: dict[str, AlteredEntry] = {}
+        if first["seq"] is not None:
+            for altered in self._walk(true(), first["seq"] - 1):
+                found.setdefault(altered.account, altered)
+        return list(found.values())
+
+    def _walk(self, condition: ColumnElement[bool], after_seq: int) -> Iterator[AlteredEntry]:
+        """The entries that do not fit, in their order; each after the account's entry before it as it stands."""
+        hashes: dict[Any, str] = {}
         while True:
             with self._store.reading() as connection:
-                query = select(entries).where(entries.c.account == account, entries.c.seq > last_seq)
-                batch = _fetch_with_details(connection, query.order_by(entries.c.seq).limit(_CHAIN_BATCH))
+                query = select(entries).where(condition, entries.c.seq > after_seq).order_by(entries.c.seq)
+                batch = _fetch_with_details(connection, query.limit(_CHAIN_BATCH))
+                for entry, _details in batch:
+                    if entry["account"] not in hashes:
+                        hashes[entry["account"]] = _fetch_hash_before(connection, entry)
             for entry, details in batch:
-                misfit = build_misfit(entry, details, last_hash)
+                misfit = build_misfit(entry, details, hashes[entry["account"]])
                 if misfit is not None:
-                    return build_record(AlteredEntry, entry, reason=misfit)
-                last_seq, last_hash = entry["seq"], entry["entry_hash"]
+                    yield build_altered(entry, misfit)
+                after_seq, hashes[entry["account"]] = entry["seq"], entry["entry_hash"]
             if len(batch) < _CHAIN_BATCH:
-                return None
+                return
 
     def read_altered_entries_of_day(self, trading_day: str, up_to_seq: int) -> list[AlteredEntry]:
         """Each account's first entry of a day that is not what was recorded; empty when all of them are.
@@ -262,12 +290,8 @@ class History(OrderHistory, CheckHistory):
             for entry, details in _fetch_with_details(connection, query.order_by(entries.c.seq)):
                 misfit = build_misfit(entry, details, entry["hash_before"])
                 if misfit is not None and entry["account"] not in found:
-                    found[entry["account"]] = build_record(AlteredEntry, entry, reason=misfit)
+                    found[entry["account"]] = build_altered(entry, misfit)
         return list(found.values())
-
-    def _read(self, query: Select[Any]) -> Rows:
-        with self._store.reading() as connection:
-            return fetch(connection, query)
 
     def _read_flattens(self, condition: ColumnElement[bool], up_to_seq: int | None = None) -> list[FlattenRecord]:
         query = select(entries, flattens).join(flattens, flattens.c.seq == entries.c.seq)
@@ -276,10 +300,11 @@ class History(OrderHistory, CheckHistory):
         closed = closed.join(flatten_closings, flatten_closings.c.seq == entries.c.seq)
         with self._store.reading() as connection:
             openings = fetch(connection, query)
-            ids = [row["flatten_id"] for row in openings]
+            ids = [row["flatten_id"] for row in openings if isinstance(row["flatten_id"], str)]
             closed = closed.where(flatten_closings.c.flatten_id.in_(ids), is_up_to(entries, up_to_seq))
             closings = {row["flatten_id"]: row for row in fetch(connection, closed)}
-        return [_build_flatten(row, closings.get(row["flatten_id"])) for row in openings]
+        built = (self._build_flatten(row, closings.get(row["flatten_id"])) for row in openings)
+        return [record for record in built if record is not None]
 
     def _read_attempts(self, condition: ColumnElement[bool], up_to_seq: int | None = None) -> list[CloseAttempt]:
         is_outcome = and_(close_outcomes.c.attempt_id == close_intents.c.attempt_id, is_up_to(close_outcomes, up_to_seq))
@@ -290,10 +315,42 @@ class History(OrderHistory, CheckHistory):
         with self._store.reading() as connection:
             rows = fetch(connection, query)
             items = query.with_only_columns(close_errors).join(close_errors, close_errors.c.seq == close_outcomes.c.seq)
-            errors = defaultdict(list)
+            errors: dict[int, Rows] = defaultdict(list)
             for row in fetch(connection, items.order_by(close_errors.c.item_index)):
-                errors[row["seq"]].append(build_record(CloseError, row))
-        return [_build_attempt(row, tuple(errors[row["outcome_seq"]])) for row in rows]
+                errors[row["seq"]].append(row)
+        built = (self._build_close(row, errors) for row in rows)
+        return [attempt for attempt in built if attempt is not None]
+
+    def _build_flatten(self, opening: Row, closing: Row | None) -> FlattenRecord | None:
+        request = self._build(FlattenRequest, opening)
+        if request is None:
+            return None
+        # An ending that cannot be read is none, and `closed_at` says that there was one.
+        closed = self._build(FlattenClosing, closing) if closing is not None else None
+        closed_at = closing["closed_at"] if closing is not None else None
+        moments = {"opened_at": opening["recorded_at"], "closed_at": closed_at}
+        return self._build(FlattenRecord, opening | moments, request=request, closing=closed)
+
+    def _build_close(self, row: Row, errors: dict[int, Rows]) -> CloseAttempt | None:
+        intent = self._build(CloseIntent, row)
+        if intent is None:
+            return None
+        items = tuple(self._build_each(CloseError, errors[row["outcome_seq"]]))
+        return self._build_attempt(CloseAttempt, row, NO_OUTCOME_REASON, intent=intent, close_errors=items)
+
+    def _build_evidence(self, row: Row, closed: Rows, filled: Rows) -> EvidenceRecord | None:
+        closed_rows = tuple(self._build_each(ClosedPosition, closed))
+        fill_rows = tuple(self._build_each(Fill, filled))
+        if not self._is_whole(row["seq"]):
+            return None
+        read = self._build(EvidenceRead, row, closed_positions=closed_rows, fills=fill_rows)
+        return self._build(EvidenceRecord, row, read=read) if read is not None else None
+
+
+def _fetch_hash_before(connection: Connection, entry: Row) -> Any:
+    of_account = select(entries.c.entry_hash).where(entries.c.account == entry["account"], entries.c.seq < entry["seq"])
+    found = connection.execute(of_account.order_by(entries.c.seq.desc()).limit(1)).scalar()
+    return FIRST_PREVIOUS_HASH if found is None else found
 
 
 def _fetch_with_details(connection: Connection, query: Select[Any]) -> list[tuple[Row, Mapping[str, Rows]]]:
@@ -305,35 +362,3 @@ def _fetch_with_details(connection: Connection, query: Select[Any]) -> list[tupl
         for row in fetch(connection, of_entries.order_by(*table.primary_key)):
             details[row["seq"]][table.name].append(row)
     return [(entry, details[entry["seq"]]) for entry in found]
-
-
-def _build_flatten(opening: Row, closing: Row | None) -> FlattenRecord:
-    return build_record(
-        FlattenRecord,
-        opening | {"opened_at": opening["recorded_at"], "closed_at": closing and closing["closed_at"]},
-        request=build_record(FlattenRequest, opening),
-        closing=closing and build_record(FlattenClosing, closing),
-    )
-
-
-def _build_evidence(row: Row, closed: Rows, filled: Rows) -> EvidenceRecord:
-    closed_rows = tuple(build_record(ClosedPosition, each) for each in closed)
-    fill_rows = tuple(build_record(Fill, each) for each in filled)
-    read = build_record(EvidenceRead, row, closed_positions=closed_rows, fills=fill_rows)
-    return build_record(EvidenceRecord, row, read=read)
-
-
-def _build_attempt(row: Row, errors: tuple[CloseError, ...]) -> CloseAttempt:
-    is_open = row["outcome_seq"] is None
-    told = {
-        "intent_at": row["recorded_at"],
-        "outcome": Outcome.UNKNOWN if is_open else row["outcome_outcome"],
-        "reason": NO_OUTCOME_REASON if is_open else row["outcome_reason"],
-        "sent_at": row["outcome_sent_at"],
-        "answered_at": row["outcome_answered_at"],
-        "error_code": row["outcome_error_code"],
-        "http_status": row["outcome_http_status"],
-        "is_throttled": bool(row["outcome_is_throttled"]),
-        "notes": row["outcome_notes"] or "[]",
-    }
-    return build_record(CloseAttempt, row | told, intent=build_record(CloseIntent, row), close_errors=errors)

@@ -11,26 +11,25 @@ from collections import defaultdict
 from sqlalchemy import ColumnElement, and_, select
 
 from deepcoin_ops.domain.day import OrderPage
-from deepcoin_ops.domain.model import Outcome
 from deepcoin_ops.domain.orders import CancelAttempt, CancelError, CancelIntent, Order
 from deepcoin_ops.ledger.orders_schema import cancel_errors, cancel_intents, cancel_outcomes, order_reads, order_rows
-from deepcoin_ops.ledger.queries import Row, fetch, is_up_to
-from deepcoin_ops.ledger.rows import build_record
+from deepcoin_ops.ledger.queries import Row, Rows, fetch, is_up_to
+from deepcoin_ops.ledger.reading import Reading
 from deepcoin_ops.ledger.schema import entries
-from deepcoin_ops.ledger.store import Store
 
 NO_CANCEL_OUTCOME_REASON = "no outcome is on record: the process ended or still waits; the order may have been cancelled"
 
 
-class OrderHistory:
+class OrderHistory(Reading):
     """What the ledger has about waiting orders."""
-
-    def __init__(self, store: Store):
-        self._store = store
 
     def read_cancels(self, trading_day: str, up_to_seq: int | None = None) -> list[CancelAttempt]:
         """The day's cancels with their outcomes and error items, in the order in which they were recorded."""
         return self._read_cancels(entries.c.trading_day == trading_day, up_to_seq)
+
+    def read_cancels_of(self, flatten_id: str) -> list[CancelAttempt]:
+        """The cancels of a flatten, likewise."""
+        return self._read_cancels(entries.c.flatten_id == flatten_id)
 
     def read_open_cancels(self, account: str) -> list[CancelAttempt]:
         """The account's cancels without an outcome: what was done for them is not known."""
@@ -44,10 +43,10 @@ class OrderHistory:
         items = items.join(order_reads, order_reads.c.seq == order_rows.c.seq)
         with self._store.reading() as connection:
             pages = fetch(connection, query.order_by(order_reads.c.seq))
-            rows = defaultdict(list)
+            rows: dict[int, Rows] = defaultdict(list)
             for row in fetch(connection, items.order_by(order_rows.c.seq, order_rows.c.item_index)):
-                rows[row["seq"]].append(build_record(Order, row))
-        return [build_record(OrderPage, page, orders=tuple(rows[page["seq"]])) for page in pages]
+                rows[row["seq"]].append(row)
+        return self._build_pages(OrderPage, pages, "orders", Order, rows)
 
     def _read_cancels(self, condition: ColumnElement[bool], up_to_seq: int | None = None) -> list[CancelAttempt]:
         is_outcome = and_(cancel_outcomes.c.cancel_id == cancel_intents.c.cancel_id, is_up_to(cancel_outcomes, up_to_seq))
@@ -60,23 +59,15 @@ class OrderHistory:
         with self._store.reading() as connection:
             rows = fetch(connection, query)
             items = query.with_only_columns(cancel_errors).join(cancel_errors, cancel_errors.c.seq == cancel_outcomes.c.seq)
-            errors = defaultdict(list)
+            errors: dict[int, Rows] = defaultdict(list)
             for row in fetch(connection, items.order_by(cancel_errors.c.item_index)):
-                errors[row["seq"]].append(build_record(CancelError, row))
-        return [_build_cancel(row, tuple(errors[row["outcome_seq"]])) for row in rows]
+                errors[row["seq"]].append(row)
+        built = (self._build_cancel(row, errors) for row in rows)
+        return [cancel for cancel in built if cancel is not None]
 
-
-def _build_cancel(row: Row, errors: tuple[CancelError, ...]) -> CancelAttempt:
-    is_open = row["outcome_seq"] is None
-    told = {
-        "intent_at": row["recorded_at"],
-        "outcome": Outcome.UNKNOWN if is_open else row["outcome_outcome"],
-        "reason": NO_CANCEL_OUTCOME_REASON if is_open else row["outcome_reason"],
-        "sent_at": row["outcome_sent_at"],
-        "answered_at": row["outcome_answered_at"],
-        "error_code": row["outcome_error_code"],
-        "http_status": row["outcome_http_status"],
-        "is_throttled": bool(row["outcome_is_throttled"]),
-        "notes": row["outcome_notes"] or "[]",
-    }
-    return build_record(CancelAttempt, row | told, intent=build_record(CancelIntent, row), cancel_errors=errors)
+    def _build_cancel(self, row: Row, errors: dict[int, Rows]) -> CancelAttempt | None:
+        intent = self._build(CancelIntent, row)
+        if intent is None:
+            return None
+        items = tuple(self._build_each(CancelError, errors[row["outcome_seq"]]))
+        return self._build_attempt(CancelAttempt, row, NO_CANCEL_OUTCOME_REASON, intent=intent, cancel_errors=items)

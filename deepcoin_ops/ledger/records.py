@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from deepcoin_ops.domain.checks import AccountCheck
 from deepcoin_ops.domain.evidence import EvidenceRead
@@ -15,7 +14,13 @@ from deepcoin_ops.domain.model import FlattenClosing, FlattenRequest
 
 @dataclass(frozen=True)
 class FlattenRecord:
-    """One flatten as the ledger tells it. No closing means that it still runs, or was killed."""
+    """One flatten as the ledger has it.
+
+    No closing means that it still runs, or was killed; with `closed_at`, that it has ended and its ending cannot be read.
+
+    Raises:
+        ValueError: `settings_json` does not hold the accounts of settings.
+    """
 
     seq: int
     request: FlattenRequest
@@ -25,20 +30,29 @@ class FlattenRecord:
     closing: FlattenClosing | None
     closed_at: datetime | None
 
+    def __post_init__(self) -> None:
+        """Refuse settings that nothing can be read from, here and not where they are asked for."""
+        _ = self.configured
+
     @property
     def configured(self) -> tuple[str, ...]:
         """The account's instruments in the settings that it was opened under; at least what it was asked for."""
-        return tuple(dict.fromkeys([*self._account.get("instruments", ()), *self.request.instruments]))
+        return tuple(dict.fromkeys([*self._read_names("instruments"), *self.request.instruments]))
 
     @property
     def expected(self) -> tuple[str, ...]:
         """The instruments whose positions those settings expected to stay open; none in settings older than the key."""
-        return tuple(self._account.get("expected_positions", ()))
+        return self._read_names("expected_positions")
 
-    @property
-    def _account(self) -> Mapping[str, Any]:
-        account: Mapping[str, Any] = json.loads(self.settings_json).get("accounts", {}).get(self.request.account, {})
-        return account
+    def _read_names(self, key: str) -> tuple[str, ...]:
+        try:
+            account = json.loads(self.settings_json).get("accounts", {}).get(self.request.account, {})
+            named = tuple(account.get(key, ()))
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise ValueError("its settings_json holds no settings") from error
+        if not all(isinstance(name, str) for name in named):
+            raise ValueError("its settings_json holds no settings")
+        return named
 
 
 @dataclass(frozen=True)

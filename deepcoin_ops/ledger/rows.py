@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import Enum
 from functools import cache
 from types import UnionType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin, get_type_hints
@@ -28,6 +28,10 @@ Stored = str | int | float | bytes | None
 Row = dict[str, Stored]
 
 RecordT = TypeVar("RecordT", bound="DataclassInstance")
+
+
+class MisfitRow(ValueError):
+    """A row that is not what was recorded: a record cannot be built from it. Says which cell, and not what is in it."""
 
 
 def build_row(record: DataclassInstance, *, without: tuple[str, ...] = ()) -> Row:
@@ -90,10 +94,18 @@ def build_raw_row(raw: RawAnswer | None) -> Row:
 
 
 def build_record(record_type: type[RecordT], row: Mapping[str, Any], **others: object) -> RecordT:
-    """The record a row stands for. Fields in `others` are taken from there; columns that are no field are ignored."""
-    hints = _field_types(record_type)
-    stored = {name: _build_value(row[name], hint) for name, hint in hints.items() if name not in others}
-    return record_type(**stored, **others)
+    """The record a row stands for. Fields in `others` are taken from there; columns that are no field are ignored.
+
+    Raises:
+        MisfitRow: A cell does not hold what its field is made of, or the record refuses the cells together.
+    """
+    stored = {
+        name: _build_value(name, row[name], hint) for name, hint in _field_types(record_type).items() if name not in others
+    }
+    try:
+        return record_type(**stored, **others)
+    except ValueError as error:
+        raise MisfitRow(str(error)) from error
 
 
 def _build_storable_text(text: str) -> str:
@@ -107,17 +119,80 @@ def _field_types(record_type: type[DataclassInstance]) -> dict[str, Any]:
     return get_type_hints(record_type)
 
 
-def _build_value(stored: Any, hint: Any) -> object:
-    if stored is None:
-        return None
-    if get_origin(hint) is UnionType:
+def _build_value(name: str, stored: Any, hint: Any) -> object:
+    """One cell as its field wants it. A cell may hold anything that a tool has written into it."""
+    is_optional = get_origin(hint) is UnionType
+    if is_optional:
         hint = next(option for option in get_args(hint) if option is not type(None))
-    if hint is datetime:
-        return datetime.fromisoformat(stored)
-    origin = get_origin(hint)
-    if origin is not None:
-        items = json.loads(stored)
-        return tuple(items) if origin is tuple else items
-    if hint in (Decimal, bool) or issubclass(hint, Enum):
-        return hint(stored)
+    if stored is None and is_optional:
+        return None
+    wanted = get_origin(hint) or hint
+    try:
+        value: object = _BUILDERS.get(wanted, wanted)(stored)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise MisfitRow(f"its {name} is no {getattr(wanted, '__name__', wanted)}") from error
+    return value
+
+
+def _build_text(stored: Any) -> str:
+    if not isinstance(stored, str):
+        raise TypeError("no text")
     return stored
+
+
+def _build_whole_number(stored: Any) -> int:
+    if not isinstance(stored, int):
+        raise TypeError("no whole number")
+    return stored
+
+
+def _build_seconds(stored: Any) -> float:
+    if not isinstance(stored, int | float) or not math.isfinite(stored):
+        raise ValueError("no number")
+    return stored
+
+
+def _build_yes_or_no(stored: Any) -> bool:
+    if stored not in (0, 1):
+        raise ValueError("neither 0 nor 1")
+    return bool(stored)
+
+
+def _build_amount(stored: Any) -> Decimal:
+    # As it is written above, and no more: an exponent can ask for all memory, and NaN refuses to be compared.
+    if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", _build_text(stored)):
+        raise ValueError("no decimal number")
+    return Decimal(stored)
+
+
+def _build_instant(stored: Any) -> datetime:
+    instant = datetime.fromisoformat(_build_text(stored))
+    if instant.tzinfo is None:
+        raise ValueError("no timezone")
+    return instant
+
+
+def _build_texts(stored: Any) -> tuple[str, ...]:
+    items = json.loads(_build_text(stored))
+    if not isinstance(items, list):
+        raise TypeError("no list")
+    return tuple(_build_text(item) for item in items)
+
+
+def _build_words(stored: Any) -> dict[str, str]:
+    items = json.loads(_build_text(stored))
+    if not isinstance(items, dict):
+        raise TypeError("no mapping")
+    return {name: _build_text(item) for name, item in items.items()}
+
+
+_BUILDERS: dict[Any, Callable[[Any], object]] = {
+    str: _build_text,
+    int: _build_whole_number,
+    float: _build_seconds,
+    bool: _build_yes_or_no,
+    Decimal: _build_amount,
+    datetime: _build_instant,
+    tuple: _build_texts,
+    Mapping: _build_words,
+}

@@ -46,6 +46,7 @@ class Store:
 
     Attributes:
         path: The file.
+        is_read_only: Whether every change is refused.
     """
 
     def __init__(self, path: Path, *, is_read_only: bool = False):
@@ -60,6 +61,7 @@ class Store:
         """
         check_driver(path)
         self.path = path
+        self.is_read_only = is_read_only
         # The log lies next to the file itself, wherever a link to it is.
         self._file = file = path.resolve()
         self._least_bytes = 0
@@ -75,6 +77,7 @@ class Store:
         @event.listens_for(self._engine, "connect")
         def prepare(connection: FileConnection, record: Any) -> None:
             state = read_state(file)
+            connection.text_factory = _decode
             # EXTRA is FULL where the log is on: one sync a commit.
             for pragma in ("synchronous=EXTRA", "foreign_keys=ON", f"query_only={int(is_read_only)}"):
                 connection.execute(f"PRAGMA {pragma}").close()
@@ -255,6 +258,14 @@ def create_file(path: Path) -> None:
             f"The ledger {path} cannot be created: {error.strerror}. Nothing was sent; without a ledger nothing is. "
             f"Name a file in a folder that can be written."
         ) from error
+
+
+def _decode(text: bytes) -> str | bytes:
+    """A text cell; as it is where it is none, since one such cell must not keep every other one from being read."""
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text
 
 
 def describe(error: SQLAlchemyError) -> str:

@@ -162,5 +162,7 @@ def _read_head(ledger: History | None, trading_day: str, due: DueTick | None) ->
     if head is None:
         return judged
     altered = ledger.read_altered_entries_of_day(trading_day, head.seq)
-    told = {each.account: each.describe() for each in altered}
+    # The newest entry of a day may be what cannot be read: the head is an older one then, and does not reach it.
+    altered += [each for each in ledger.unreadable if each.trading_day == trading_day]
+    told = {each.account: each.describe() for each in reversed(altered)}
     return replace(judged, seq=head.seq, hashes=dict(head.hashes), altered=told)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from alert_receiver import TOKEN, AlertReceiver
+from flatten_lab import SETTINGS
 
 from deepcoin_ops.alerts import delivering
 from deepcoin_ops.alerts.alert import Alert, AlertKind
@@ -15,6 +16,7 @@ from deepcoin_ops.alerts.delivering import AlertsReport, deliver_due, find_kept_
 from deepcoin_ops.alerts.outbox import AlertState, OutboxEntry
 from deepcoin_ops.commands.alerts import build_test_letter
 from deepcoin_ops.domain.breaks import Severity
+from deepcoin_ops.domain.errors import AlertsFailed
 from deepcoin_ops.settings import Settings, load_settings
 from deepcoin_ops.settings_alerts import AlertAddresses, parse_alert_urls
 
@@ -172,6 +174,38 @@ def test_a_log_of_the_ledger_that_cannot_be_written_is_found_before_a_flatten_is
     with pytest.raises(OSError, match=r"no permission to write ledger\.sqlite-wal"):
         deliver_due(settings, addresses, NOW, wait_s=0)
     assert receiver.titles[-1] == "[paper] all accounts: the ledger cannot be written: NOTHING WILL BE FLATTENED"
+
+
+def test_a_pass_that_fails_says_so_once_an_hour_and_delivers_what_was_kept(
+    settings: Settings, addresses: AlertAddresses, receiver: AlertReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of this program must not be a night without alerts; what it quotes stays on this machine."""
+    deliver_due(settings, AlertAddresses(), NOW, wait_s=0)
+
+    def fail(_facts: object) -> list[Alert]:
+        raise KeyError("hush")
+
+    monkeypatch.setattr(delivering, "find_alerts", fail)
+    for minutes in (1, 30, 61):
+        with pytest.raises(AlertsFailed, match="KeyError: 'hush'"):
+            deliver_due(settings, addresses, NOW + timedelta(minutes=minutes), wait_s=0)
+    assert receiver.titles == [TITLE, TITLE, *["[paper] all accounts: ALERTS FAIL: no other alert may come"] * 2]
+    assert "a pass over the alerts ended early: KeyError." in receiver.messages[2]["message"]
+    assert "hush" not in str(receiver.messages)
+
+
+def test_a_desk_that_begins_later_is_told_what_is_not_watched(
+    settings_file: Callable[..., dict[str, str]], addresses: AlertAddresses, receiver: AlertReceiver
+) -> None:
+    """Two alerts are off until then."""
+    first = datetime.now(UTC).date() + timedelta(days=20)
+    text = f"{SETTINGS}schedule: {{first_trading_day: {first}}}\n"
+    settings = load_settings(settings_file("http://127.0.0.1:1", text))
+    said = deliver_due(settings, addresses, NOW, wait_s=0).describe()
+    warning = f"Nothing is watched before {first}"
+    assert warning in said
+    assert warning in build_test_letter(settings, NOW).body
+    assert receiver.messages == []
 
 
 def test_a_flatten_counts_as_kept_only_once_its_end_is() -> None:

@@ -150,3 +150,29 @@ def test_only_one_holds_it_and_only_its_owner_reads_it(outbox: Outbox, tmp_path:
         assert not is_held
     [path] = (tmp_path / "alerts").glob("*.json")
     assert (S_IMODE((tmp_path / "alerts").stat().st_mode), S_IMODE(path.stat().st_mode)) == (0o700, 0o600)
+
+
+def test_one_that_cannot_be_written_keeps_no_other_one_from_it(outbox: Outbox, tmp_path: Path) -> None:
+    """Something lies in its place: the others are kept, and the failure is raised."""
+    outbox.record_found([ALERT], NOW)
+    [path] = (tmp_path / "alerts").glob("*.json")
+    path.unlink()
+    (path / "in the way").mkdir(parents=True)
+    with pytest.raises(OSError, match="directory"):
+        outbox.record_found([ALERT, replace(ALERT, key="NOT_FLAT:F1")], NOW)
+    assert [each.key for each in outbox.read_entries()] == ["NOT_FLAT:F1"]
+
+
+def test_what_a_clock_that_ran_ahead_found_is_found_anew_when_its_time_comes(outbox: Outbox) -> None:
+    """Its key is that of the real evening, which would be known already."""
+    tomorrow = NOW + timedelta(days=1)
+    outbox.record_found([ALERT], tomorrow)
+    outbox.prune(NOW)
+    assert [each.key for each in outbox.record_found([ALERT], tomorrow)] == [ALERT.key]
+
+
+def test_a_try_of_a_clock_that_ran_ahead_is_not_waited_for(outbox: Outbox, entry: Callable[[], OutboxEntry]) -> None:
+    """An alert would otherwise be late by as much as the clock was wrong."""
+    outbox.record_found([ALERT], NOW)
+    outbox.record_receipts([Receipt(ALERT.key, FIRST, "gone")], NOW + timedelta(hours=5))
+    assert entry().is_due(FIRST.address_id, NOW + timedelta(seconds=1))

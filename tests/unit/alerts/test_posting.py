@@ -92,6 +92,15 @@ def test_without_the_library_the_extra_is_named(
     assert receiver.tries == 0
 
 
+def test_words_of_the_library_between_the_steps_are_passed_over(
+    receiver: AlertReceiver, address: AlertAddress, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library that prints must not make a delivered letter one that is delivered again and again."""
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.stdout.buffer.write(b'a word \\xff\\n[1]\\n{}\\n')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert failures(post_letters({address: LETTERS})) == {"A:1": None, "A:2": None}
+
+
 def test_nothing_to_carry_starts_nobody() -> None:
     """Every few seconds there is nothing to tell."""
     assert post_letters({}) == []
