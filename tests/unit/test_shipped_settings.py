@@ -10,7 +10,7 @@ from deepcoin_ops.paper.listing import LISTED
 from deepcoin_ops.settings import load_settings
 from deepcoin_ops.settings_model import AccountSection
 
-PAYLOADS = Path(__file__).parents[1] / "payloads"
+HERE = Path(__file__).parent
 
 
 def test_the_shipped_file_loads_and_sells_no_spot() -> None:
@@ -29,7 +29,7 @@ def test_the_shipped_instruments_are_listed() -> None:
 
     The recorded listing names the coin-margined contracts; of the others only the number was recorded.
     """
-    seen = json.loads((PAYLOADS / "listing_of_2026_09_22.json").read_text())
+    seen = json.loads((HERE / "listing_of_2026_09_22.json").read_text())
     shipped = {each for each in load_settings({}).account().instruments if product_group_of(each) is ProductGroup.SWAP}
     on_paper = {each.instrument_id for each in LISTED if each.product_group is ProductGroup.SWAP}
     assert shipped
