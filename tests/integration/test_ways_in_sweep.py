@@ -90,11 +90,12 @@ def write_report(sweep: Sweep) -> str:
 
 
 @pytest.fixture(scope="module")
-def sweep(stack: DagsterStack) -> Iterator[Sweep]:
+def sweep(stack: DagsterStack, request: pytest.FixtureRequest) -> Iterator[Sweep]:
     """One count for all kinds, printed when all of them were tried."""
     counted = Sweep(stack.paper, ACCOUNTS)
     yield counted
-    sys.__stdout__.write(f"\n{write_report(counted)}\n")
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        sys.stdout.write(f"\n{write_report(counted)}\n")
 
 
 @pytest.mark.parametrize("list_ways", IN_PROCESS, ids=lambda each: each.__name__)
