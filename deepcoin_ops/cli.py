@@ -52,7 +52,14 @@ from deepcoin_ops.commands.tables import (
     build_status_tables,
 )
 from deepcoin_ops.domain.checks import CheckPurpose
-from deepcoin_ops.domain.errors import AlertsFailed, DeepcoinOpsError, GuardRefused, LedgerError, SettingsError
+from deepcoin_ops.domain.errors import (
+    AlertsFailed,
+    DeepcoinOpsError,
+    GuardRefused,
+    KillSwitchFailed,
+    LedgerError,
+    SettingsError,
+)
 from deepcoin_ops.domain.model import Venue
 from deepcoin_ops.domain.showing import show_text
 from deepcoin_ops.flattening.desk import Desk, open_desk, open_reading_desk
@@ -255,7 +262,10 @@ def kill(context: click.Context, account: str | None, venue: str | None, reason:
     Running and new flattens obey, by whatever they were launched. Reads and records go on. `resume` switches it off.
     Exit code 1: nothing known is stopped, or a flatten is at work in another state folder; 2: it could not be switched on.
     """
-    switched = kill_switch.kill(account, Venue(venue) if venue else None, reason)
+    try:
+        switched = kill_switch.kill(account, Venue(venue) if venue else None, reason)
+    except KillSwitchFailed as error:
+        raise _Refusal(show_text(str(error), keeps_lines=True)) from error
     _print(show_text(switched.text, keeps_lines=True))
     context.exit(0 if switched.is_as_asked else NOT_FLAT)
 

@@ -191,7 +191,8 @@ class ScheduleSection(_Section):
     @classmethod
     def _is_a_timezone(cls, name: str) -> str:
         if not is_desk_timezone(name):
-            cure = did_you_mean(name, list_desk_timezones())
+            # A name with an offset is like many others, all of them hours off.
+            cure = "" if re.search(r"\d", name) else did_you_mean(name, list_desk_timezones())
             refuse(problem("UTC or an IANA timezone with its region, such as Europe/London", describe(name), cure))
         return name
 

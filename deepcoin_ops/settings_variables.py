@@ -6,6 +6,7 @@ What the settings file says is read elsewhere (`settings_document`), and no cred
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import stat
 from collections.abc import Mapping
@@ -187,17 +188,18 @@ def _parse_path(variable: str, text: str, problems: list[str], what: str) -> Pat
 
     A stop or a lock in another folder than the flatten's looks the same, and holds nothing.
     """
-    expected = f"{what}, written in full from / or ~ on"
+    expected = f"{what}, written in full from / or ~ on, without .."
     try:
         path = Path(text).expanduser()
     except RuntimeError:
         problems.append(f"environment: {variable}: {sentence(expected, describe(text), 'that user has no home folder')}")
         return None
-    if path.is_absolute():
+    # Where a link or a missing folder comes before it, `..` is another place than it looks.
+    if path.is_absolute() and ".." not in path.parts:
         return path
     cure = ""
     with suppress(OSError):  # the working folder itself may be gone
-        cure = f"if you mean the one here, write {path.absolute()}"
+        cure = f"if you mean the one here, write {os.path.normpath(path.absolute())}"
     problems.append(f"environment: {variable}: {sentence(expected, describe(text), cure)}")
     return None
 

@@ -97,6 +97,14 @@ def find_lock_holder(path: Path) -> int | None:
     return None
 
 
+def find_pid_namespace() -> str:
+    """What tells the process numbers here from those of another container; empty where that cannot be known."""
+    try:
+        return str((_PROCESSES / "self" / "ns" / "pid").readlink())
+    except OSError:
+        return ""
+
+
 def describe_process(process_id: int) -> str:
     """A process in words: its number, and name and user where they can be seen. Never its arguments."""
     folder = _PROCESSES / str(process_id)

@@ -174,9 +174,10 @@ def _describe_at_work(state_folder: Path, venue: Venue, switch: KillSwitch | Non
     except OSError as error:
         return [f"Whether a flatten is at work on the {venue} venue cannot be seen: {error.strerror}."]
     lines = []
-    for name, holder in held.items():
+    for name, (holder, is_flatten) in held.items():
         is_stopped = switch is not None and account in (None, name)
-        end = "It stops at its next slot." if is_stopped else "THIS DOES NOT STOP IT."
+        end = "It stops at its next slot." if is_flatten else "If it is a flatten, it stops at its next slot."
+        end = end if is_stopped else "THIS DOES NOT STOP IT."
         lines.append(f"AT WORK: account {name} on the {venue} venue: {holder}. {end}")
     return lines
 
@@ -187,7 +188,7 @@ def _describe_elsewhere(state_folder: Path) -> tuple[list[str], bool]:
     armed = list_armed_state_folders(arming_folder)
     lines, is_any_at_work = [], False
     for folder in sorted({*find_default_state_folders(), *armed}):
-        with suppress(OSError):  # what this user may not look at is not known to be a desk's
+        with suppress(OSError, RuntimeError):  # what this user may not look at, or links in a circle, is no known desk
             if folder.resolve() == state_folder.resolve() or not any(_is_used(folder, each) for each in Venue):
                 continue
             at_work = [line for venue in _VENUES for line in _describe_at_work(folder, venue, None, None)]
@@ -214,7 +215,7 @@ def _describe_unused(state: StateFolder, venues: Sequence[Venue]) -> str:
 
 def _describe_folder(folder: Path) -> str:
     """A folder, and where it really is if links lead to it."""
-    with suppress(OSError):
+    with suppress(OSError, RuntimeError):
         if folder.resolve() != folder:
             return f"{folder} (a link to {folder.resolve()})"
     return str(folder)

@@ -46,7 +46,8 @@ class FindingKind(StrEnum):
     NOTIONAL_UNKNOWN:    a cap is set and what is open cannot be priced.
     NOT_WATCHED:         the first trading day has not come, so that no alert says that a flatten is missing.
 
-    These follow from the plan; a flatten is admitted with them. All but the last two keep it from ending FLAT.
+    These follow from the plan; a flatten is admitted with them. All keep it from ending FLAT, but for OVERSIZED and
+    ODD_LOT, which may, and the last two, which are not its business.
 
     INSTRUMENT_UNLISTED: the exchange's list does not have a configured instrument.
     LISTING_UNREAD:      that list could not be read, so it is not known.
@@ -101,16 +102,22 @@ class FindingKind(StrEnum):
     @property
     def keeps_from_flat(self) -> bool:
         """Whether a flatten that is admitted with it is not expected to end FLAT."""
-        return self in _OF_THE_PLAN - _BESIDE_THE_FLATTEN
+        return self in _OF_THE_PLAN - _NAMED_ONLY
 
 
-_BESIDE_THE_FLATTEN = frozenset({FindingKind.UNCONFIGURED_POSITION, FindingKind.UNCONFIGURED_ORDER})
-_OF_THE_PLAN = _BESIDE_THE_FLATTEN | {
+# What the exchange does with the first two is not documented: a flatten may end FLAT with them.
+_NAMED_ONLY = frozenset(
+    {
+        FindingKind.OVERSIZED,
+        FindingKind.ODD_LOT,
+        FindingKind.UNCONFIGURED_POSITION,
+        FindingKind.UNCONFIGURED_ORDER,
+    }
+)
+_OF_THE_PLAN = _NAMED_ONLY | {
     FindingKind.INSTRUMENT_UNLISTED,
     FindingKind.LISTING_UNREAD,
     FindingKind.NOT_TRADING,
-    FindingKind.OVERSIZED,
-    FindingKind.ODD_LOT,
     FindingKind.COPY_TRADING_LEFT,
     FindingKind.ROW_UNPLACED,
     FindingKind.ORDER_LEFT,

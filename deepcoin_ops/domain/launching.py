@@ -104,13 +104,15 @@ def find_schedule_start(current: SeenSchedule, seen: Iterable[SeenSchedule]) -> 
         seen: What was kept of the same schedule before, of any desk.
 
     Returns:
-        The moment of loading; or an earlier one, where all that was kept of this desk's schedule is what it is now. So a
+        The moment of loading; or an earlier one, where what was kept last of this desk's schedule is what it is now. So a
         restart is no change, and a schedule of which nothing was kept is a new one.
     """
     kept = [each for each in seen if each.desk == current.desk]
-    if not kept or not all(each.is_same(current) for each in kept):
+    # A code location that is gone leaves what it kept behind, so that only the newest counts.
+    newest = [each for each in kept if each.since == max(each.since for each in kept)]
+    if not newest or not all(each.is_same(current) for each in newest):
         return current.since
-    return min(current.since, max(each.since for each in kept), key=datetime.timestamp)
+    return min(current.since, newest[0].since, key=datetime.timestamp)
 
 
 def _count_s(since: datetime, until: datetime) -> float:

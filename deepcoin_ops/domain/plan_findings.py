@@ -13,6 +13,7 @@ from deepcoin_ops.domain.checks import Finding, FindingKind
 from deepcoin_ops.domain.model import ResidualCause, product_group_of
 from deepcoin_ops.domain.planned_orders import PlannedOrders
 from deepcoin_ops.domain.planning import ClosePlan, MarketData, describe_lines
+from deepcoin_ops.domain.showing import CELL, show_text
 
 # A concern that may keep a close from taking an instrument whole, as a finding, with what to do about it. Copy trading is
 # none of them: what the settings leave is a finding of its own, and what they close has been decided.
@@ -187,6 +188,6 @@ def _find_unconfigured(facts: PlanFacts) -> Iterator[tuple[FindingKind, str]]:
 
 def _name(names: Iterable[str]) -> str:
     """Names in a row, at most so many of them."""
-    listed = list(names)
+    listed = [show_text(name, CELL) for name in names]
     more = f" and {len(listed) - _MOST_NAMED} more" if len(listed) > _MOST_NAMED else ""
     return ", ".join(listed[:_MOST_NAMED]) + more

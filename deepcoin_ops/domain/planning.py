@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 
 from deepcoin_ops.domain.model import (
     Instrument,
@@ -21,6 +21,8 @@ from deepcoin_ops.domain.model import (
 from deepcoin_ops.domain.showing import show_figure, show_usdt
 
 # `live` is documented; a client library maps the number as well. An unlisted state is told apart from both by being empty.
+# Digits enough for the remainder of any two sizes that are traded; what needs more has none.
+_WIDE = Context(prec=100, traps=[])
 _TRADING_STATES = frozenset({"live", "2", ""})
 
 
@@ -225,12 +227,19 @@ def _find_concerns(rows: Sequence[Position], instrument: Instrument | None) -> d
         lot = instrument.lot_size
         # What is left of a spot holding below its minimum counts as flat.
         left = instrument.min_size if instrument.product_group is ProductGroup.SPOT else 0
-        if lot and any(row.quantity_contracts % lot > left for row in rows):
+        if lot and any(_has_odd_part(row.quantity_contracts, lot, left) for row in rows):
             concerns[ResidualCause.ODD_LOT] = f"not a multiple of the lot {show_figure(lot)}"
     copied = [row.position_id or "without an id" for row in rows if row.is_of_copy_trading]
     if copied:
         concerns[ResidualCause.COPY_TRADING] = f"copy-trading position(s) {', '.join(copied)}"
     return concerns
+
+
+def _has_odd_part(quantity: Decimal, lot: Decimal, left: Decimal | int) -> bool:
+    """Whether more than `left` of a size is no whole lot; a size of which that cannot be told counts as odd."""
+    with localcontext(_WIDE):
+        rest = quantity % lot
+        return rest.is_nan() or rest > left
 
 
 def _urgency(line: PlanLine) -> tuple[bool, Decimal, str]:

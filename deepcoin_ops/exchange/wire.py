@@ -30,6 +30,7 @@ from deepcoin_ops.exchange.wire_values import (
     notice_values,
     parse_decimal,
     parse_flag,
+    parse_quantity,
     parse_rows,
     parse_side,
     parse_text,
@@ -272,17 +273,17 @@ def parse_instruments(data: Any) -> dict[str, Instrument]:
         instruments[instrument_id] = Instrument(
             instrument_id=instrument_id,
             product_group=group,
-            contract_size=Decimal(1) if is_spot else parse_decimal(row.get("ctVal")),
-            lot_size=parse_decimal(row.get("lotSz")),
-            min_size=parse_decimal(row.get("minSz")) or Decimal(0),
-            max_market_size=parse_decimal(row.get("maxMktSz")),
+            contract_size=Decimal(1) if is_spot else parse_quantity(row.get("ctVal")),
+            lot_size=parse_quantity(row.get("lotSz")),
+            min_size=parse_quantity(row.get("minSz")) or Decimal(0),
+            max_market_size=parse_quantity(row.get("maxMktSz")),
             state=parse_text(row.get("state")) or "",
         )
     return instruments
 
 
 def parse_last_prices(data: Any) -> dict[str, Decimal]:
-    """Last traded price per instrument id; rows without a positive price are passed over.
+    """Last traded price per instrument id; rows without a price that can be one are passed over.
 
     Raises:
         UnreadableAnswer: `data` is not a list of objects.
@@ -291,8 +292,8 @@ def parse_last_prices(data: Any) -> dict[str, Decimal]:
     """
     prices = {}
     for row in parse_rows(data):
-        instrument_id, price = parse_text(row.get("instId")), parse_decimal(row.get("last"))
-        if instrument_id and price is not None and price > 0:
+        instrument_id, price = parse_text(row.get("instId")), parse_quantity(row.get("last"))
+        if instrument_id and price is not None:
             prices[instrument_id] = price
     return prices
 

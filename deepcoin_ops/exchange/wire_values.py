@@ -13,6 +13,9 @@ from deepcoin_ops.domain.model import PositionSide
 
 SIDES = {"long": PositionSide.LONG, "short": PositionSide.SHORT, "0": PositionSide.LONG, "1": PositionSide.SHORT}
 
+# Beyond these nothing is traded: a price or a size outside is a slip, or meant to deceive.
+_LEAST_QUANTITY, _MOST_QUANTITY = Decimal("1e-18"), Decimal("1e18")
+
 
 class UnreadableAnswer(Exception):
     """An answer that is not what the exchange documents; the message says what is wrong with it."""
@@ -71,6 +74,15 @@ def parse_decimal(value: Any) -> Decimal | None:
     except InvalidOperation:
         return None
     return number if number.is_finite() else None
+
+
+def parse_quantity(value: Any) -> Decimal | None:
+    """A number that can be a price or a size of something traded; None for zero, a negative or a senseless one.
+
+    A worthless contract or price would make a notional of nothing, and pass under every cap.
+    """
+    number = parse_decimal(value)
+    return number if number is not None and _LEAST_QUANTITY <= number <= _MOST_QUANTITY else None
 
 
 def parse_flag(value: Any) -> bool | None:

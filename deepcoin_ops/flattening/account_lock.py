@@ -18,6 +18,7 @@ from deepcoin_ops.state_files import (
     build_lock,
     describe_process,
     find_lock_holder,
+    find_pid_namespace,
     make_private_folder,
     write_private_file,
 )
@@ -104,13 +105,10 @@ class AccountLock:
                 self._holder_file.unlink()
         self._lock.release()
 
-    def describe_holder(self) -> str:
-        """Who holds the lock, in words: a flatten by its own note, or what the kernel knows of the process."""
-        return self._find_holder()[0]
-
     def _leave_note(self, holder: str) -> None:
         try:
-            write_private_file(self._holder_file, f"{holder} (process {os.getpid()})".encode())
+            where = f", {namespace}" if (namespace := find_pid_namespace()) else ""
+            write_private_file(self._holder_file, f"{holder} (process {os.getpid()}{where})".encode())
         except OSError as error:
             # The kernel holds the lock; the note only tells who waits for whom.
             logger.warning(
@@ -132,7 +130,7 @@ class AccountLock:
         if is_stopped():
             raise SendWithdrawn(f"stopped while waiting for the flatten lock of account {self._account}; nothing was sent")
         if time.monotonic() > deadline:
-            holder, is_flatten = self._find_holder()
+            holder, is_flatten = self.find_holder()
             if is_flatten:
                 raise LockTimeout(
                     f"account {self._account}: {LockTimeout.IN_WORDS} for {wait_s:.0f} s: {holder}. "
@@ -144,21 +142,29 @@ class AccountLock:
             )
 
     def _describe_wait(self, wait_s: float) -> str:
-        holder, is_flatten = self._find_holder()
+        holder, is_flatten = self.find_holder()
         held = "another flatten holds the lock" if is_flatten else f"its flatten lock {self._lock_file} is held"
         return (
             f"account {self._account}: {held}: {holder}. It is waited for, up to {wait_s:.0f} s in all; nothing is sent "
             "until it ends"
         )
 
-    def _find_holder(self) -> tuple[str, bool]:
-        """Who holds the lock, and whether that is a flatten by its own note; what another process left is no note of it."""
+    def find_holder(self) -> tuple[str, bool]:
+        """Who holds the lock, in words, and whether that is a flatten by its own note.
+
+        What another process left is no note of it. A holder in another container has other numbers there, so that only its
+        note can be gone by.
+        """
         try:
             note = re.sub(r"[^\x20-\x7e]", "?", self._holder_file.read_text(errors="replace"))[:200]
         except OSError:
             note = ""
-        written = re.search(r"\(process (\d+)\)$", note)
+        written = re.search(r"\(process (\d+)(?:, (pid:\S+))?\)$", note)
         noted_id = int(written.group(1)) if written else None
+        namespace = written.group(2) if written else None
+        note = note.replace(f", {namespace})", ")")  # numbers that mean nothing to a person
+        if namespace not in (None, find_pid_namespace()):
+            return f"{note}, in another container", True
         holder_id = find_lock_holder(self._lock_file)
         if noted_id is not None and (holder_id == noted_id or (holder_id is None and _is_alive(noted_id))):
             return note, True
@@ -166,8 +172,8 @@ class AccountLock:
         return f"{who}, which left no note of its own{f'; an earlier holder left: {note}' if note else ''}", False
 
 
-def find_held_locks(folder: Path) -> dict[str, str]:
-    """The accounts at work in a locks folder, each with who works on it; looks by taking each lock for an instant.
+def find_held_locks(folder: Path) -> dict[str, tuple[str, bool]]:
+    """The accounts at work in a locks folder, each with its `find_holder`; looks by taking each lock for an instant.
 
     Raises:
         OSError: The folder or a lock cannot be looked at.
@@ -177,7 +183,7 @@ def find_held_locks(folder: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     locks = {name: AccountLock(folder, name) for name in names}
-    return {name: lock.describe_holder() for name, lock in locks.items() if lock.is_held()}
+    return {name: lock.find_holder() for name, lock in locks.items() if lock.is_held()}
 
 
 def _is_alive(process_id: int) -> bool:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from deepcoin_ops.domain.model import FlattenClosing, FlattenResult, InstrumentVerdict, Position
 from deepcoin_ops.domain.planning import ClosePlan, MarketData, describe_notional, notional_of
-from deepcoin_ops.domain.showing import show_figure
+from deepcoin_ops.domain.showing import CELL, show_figure, show_text
 from deepcoin_ops.domain.verdicts import residual_notional
 from deepcoin_ops.flattening.sending import SendTally
 
@@ -99,7 +99,7 @@ def describe_end(
 
 def describe_beside(unconfigured: Mapping[str, str]) -> str:
     """What is open outside the configured instruments, in words that can end a sentence or stand alone."""
-    listed = ", ".join(f"{instrument_id} {size}" for instrument_id, size in unconfigured.items())
+    listed = ", ".join(f"{show_text(instrument_id, CELL)} {size}" for instrument_id, size in unconfigured.items())
     return f"OPEN AND NOT CONFIGURED, never closed: {listed}"
 
 

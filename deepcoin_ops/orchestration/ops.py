@@ -209,18 +209,21 @@ def _begin(
 
 
 def _find_missing_part(context: dg.OpExecutionContext) -> str:
-    """What is wrong with a first launch of some steps: it would close, and leave out what is asked before or proven after.
+    """What is wrong with a run of some steps: it would close, and prove nothing; or nobody was asked before.
 
-    A re-execution may repeat a part: what it leaves out was done by the run that it repeats.
+    A run that repeats another one may leave out what that one did first. What closes is always proven in the same run.
     """
     run = context.run
     parts = run.step_keys_to_execute or run.resolved_op_selection
-    whole = {plan_closes.name, issue_batch_closes.name, verify_flat.name}
-    if parts is None or run.parent_run_id is not None or issue_batch_closes.name not in parts or whole <= set(parts):
+    needed = {issue_batch_closes.name, verify_flat.name}
+    if run.parent_run_id is None or context.instance.get_run_by_id(run.parent_run_id) is None:
+        needed.add(plan_closes.name)
+    if parts is None or issue_batch_closes.name not in parts or needed <= set(parts):
         return ""
+    missing = ", ".join(sorted(needed - set(parts)))
     return (
-        f"the run was launched without {', '.join(sorted(whole - set(parts)))}. Nothing was sent, and all positions are as "
-        "they were. Launch the whole job flatten_positions."
+        f"the run was launched without {missing}. Nothing was sent, and all positions are as they were. Launch the whole "
+        "job flatten_positions."
     )
 
 

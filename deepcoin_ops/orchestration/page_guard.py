@@ -60,7 +60,7 @@ def find_mutation_objection(name: str) -> str | None:
     Denied are those that write results, materialisations, cursors or limits, or delete runs and histories. A check that
     failed would show as passed otherwise.
     """
-    if name in _TAKEN_MUTATIONS:
+    if name in _TAKEN_MUTATIONS or name == "__typename":
         return None
     return (
         f"Denied, nothing was changed and nothing was sent: {name}. This page takes launches, terminations, backfills and "

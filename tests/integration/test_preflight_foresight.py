@@ -63,7 +63,7 @@ def test_what_keeps_an_instrument_from_being_flat_is_foreseen_by_its_name(tmp_pa
         account: dict[str, Any] = {"instruments": (*TROUBLES, DOT), "cancel_orders": CancelOrders.NONE}
         lab = with_settings(with_account(lab, **account), max_rounds=2)
         found = check(lab)
-        texts = {(finding.kind, name) for finding in found.doubts for name in TROUBLES if name in finding.text}
+        texts = {(finding.kind, name) for finding in found.findings for name in TROUBLES if name in finding.text}
         assert texts == {(kind, name) for name, kind in TROUBLES.items()}
         assert (found.is_passed, found.would_end_flat) == (True, False)
         verdicts = {verdict.instrument_id: verdict.verdict for verdict in lab.flatten().verdicts}

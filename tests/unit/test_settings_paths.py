@@ -18,6 +18,14 @@ def settings_path(tmp_path: Path) -> Path:
     return path
 
 
+def test_a_path_with_a_step_back_is_refused_with_where_it_leads(settings_path: Path, tmp_path: Path) -> None:
+    """Through a folder that is missing, or a link, it leads elsewhere than it looks."""
+    environ = {"DEEPCOIN_OPS_SETTINGS": str(settings_path), "DEEPCOIN_OPS_STATE": f"{tmp_path}/missing/../desk"}
+    with pytest.raises(SettingsError, match=f"without .*write {tmp_path / 'desk'}"):
+        load_settings(environ)
+    assert not (tmp_path / "missing").exists()
+
+
 def test_a_settings_file_in_the_working_folder_is_refused(settings_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another shell would flatten other instruments by another file of that name."""
     monkeypatch.chdir(settings_path.parent)

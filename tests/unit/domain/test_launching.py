@@ -173,6 +173,13 @@ def test_without_proof_that_it_is_the_same_the_schedule_is_as_old_as_its_loading
     assert find_schedule_start(CURRENT, seen) == CURRENT.since
 
 
+def test_what_a_code_location_that_is_gone_left_behind_does_not_count() -> None:
+    """Renamed months ago, with another cron; a restart over tonight's scheduled time is made up for all the same."""
+    left = replace(EARLIER, cron="0 1 * * *", since=EARLIER.since - timedelta(days=90))
+    assert find_schedule_start(CURRENT, [left, EARLIER]) == EARLIER.since
+    assert find_schedule_start(CURRENT, [EARLIER, left]) == EARLIER.since
+
+
 def test_another_desk_of_the_same_dagster_changes_nothing() -> None:
     """Paper and live may stand beside each other."""
     other = replace(CURRENT, desk="another desk", cron="0 1 * * *")

@@ -92,6 +92,7 @@ def sized(state: str = "live", lot: str = "1", largest: str = "100", name: str =
         ("101", sized(), {ResidualCause.OVERSIZED: "larger than one market order of 100"}),
         ("5.5", sized(), {ResidualCause.ODD_LOT: "not a multiple of the lot 1"}),
         ("5.5", sized(lot="0.1"), {}),
+        ("50", sized(lot="1e-18"), {}),
         ("5", sized("suspend"), {ResidualCause.NOT_TRADING: "not trading: state suspend"}),
         ("5", sized("2"), {}),
         ("5", sized(""), {}),
@@ -112,6 +113,12 @@ def test_the_largest_market_order_bounds_each_row_and_not_their_sum() -> None:
     rows = [held("BTC-USDT-SWAP", "60"), held("BTC-USDT-SWAP", "60", SHORT, "2")]
     (line,) = plan_closes(["BTC-USDT-SWAP"], rows, sized()).lines
     assert line.concerns == {}
+
+
+def test_a_size_of_which_no_remainder_can_be_told_counts_as_odd() -> None:
+    """A size of four hundred digits ends no plan."""
+    (line,) = plan_closes(["BTC-USDT-SWAP"], [held("BTC-USDT-SWAP", "1E+400")], sized(largest="1E+18")).lines
+    assert ResidualCause.ODD_LOT in line.concerns
 
 
 @pytest.mark.parametrize(("quantity", "is_odd"), [("4.25", False), ("4.3", False), ("4.29", False)])

@@ -189,6 +189,15 @@ def test_an_instrument_with_an_unknown_spelling_does_not_spoil_the_list() -> Non
     assert list(wire.parse_instruments([{"instId": "BTC-USDT-261225"}, {}, {"instId": "BTC-USDT"}])) == ["BTC-USDT"]
 
 
+@pytest.mark.parametrize("value", ["0", "-0.001", "1e-400", "1E+400", "NaN", "", None])
+def test_a_worthless_contract_or_price_is_unknown_and_passes_under_no_cap(value: Any) -> None:
+    """A notional of nothing would be below every cap, and a negative one would hide others."""
+    row = {"instId": "BTC-USDT-SWAP", "ctVal": value, "lotSz": value, "minSz": value, "maxMktSz": value, "state": "live"}
+    found = wire.parse_instruments([row])["BTC-USDT-SWAP"]
+    assert (found.contract_size, found.lot_size, found.max_market_size, found.min_size) == (None, None, None, 0)
+    assert wire.parse_last_prices([{"instId": "BTC-USDT-SWAP", "last": value}]) == {}
+
+
 def test_prices_that_are_empty_or_zero_are_left_out() -> None:
     """A zero price would make a large position look worthless and close it last."""
     assert wire.parse_last_prices(read_data("tickers")) == {

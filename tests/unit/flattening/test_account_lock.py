@@ -81,6 +81,17 @@ def test_a_holder_without_a_note_is_named_as_a_process_and_no_old_flatten_is_bla
     assert "all positions stay open" in str(refused.value)
 
 
+def test_a_flatten_in_another_container_is_believed_by_its_note(tmp_path: Path) -> None:
+    """Process numbers of two containers cannot be compared, and a healthy flatten must not be ended as a stranger."""
+    lock = AccountLock(tmp_path, "main")
+    (tmp_path / "main.holder").write_text("flatten one, ann@desk (process 1, pid:[1])")
+    with (
+        FileLock(tmp_path / "main.lock"),
+        pytest.raises(LockTimeout, match=r"flatten one, .* \(process 1\), in another container"),
+    ):
+        lock.acquire("flatten two", 0.2, lambda: False)
+
+
 def test_the_note_goes_with_its_flatten_and_a_lock_that_was_never_taken_is_free(tmp_path: Path) -> None:
     """Looking leaves nothing behind, and a note that stays would name a flatten that has ended."""
     lock = AccountLock(tmp_path / "locks", "main")
@@ -88,7 +99,7 @@ def test_the_note_goes_with_its_flatten_and_a_lock_that_was_never_taken_is_free(
     assert find_held_locks(tmp_path / "locks") == {}
     assert list(tmp_path.iterdir()) == []
     lock.acquire("flatten one", 1, lambda: False)
-    assert find_held_locks(tmp_path / "locks") == {"main": f"flatten one (process {os.getpid()})"}
+    assert find_held_locks(tmp_path / "locks") == {"main": (f"flatten one (process {os.getpid()})", True)}
     lock.release()
     lock.release()
     assert not (tmp_path / "locks" / "main.holder").exists()

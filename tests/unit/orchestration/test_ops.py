@@ -12,6 +12,8 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run
 from dagster._core.test_utils import freeze_time
 from flatten_lab import position
 
@@ -199,6 +201,19 @@ def test_a_first_launch_of_a_part_closes_nothing(stage, parts: list[str]) -> Non
     record = only_flatten(stage)
     assert record.closing.result is FlattenResult.REFUSED
     assert "launched without" in record.closing.reason
+
+
+def test_a_part_that_was_denied_is_denied_again_when_it_is_executed_again(stage) -> None:
+    """Neither a parent that was denied nor one that never was makes a run without a proof."""
+    job = build_definitions(settings=stage.settings).resolve_job_def("flatten_positions")
+    part = job.get_subset(op_selection=["plan_closes", "issue_batch_closes"])
+    denied = part.execute_in_process(instance=stage.instance, raise_on_error=False)
+    for parent in (denied.run_id, str(uuid.uuid4())):
+        tags = {"dagster/parent_run_id": parent, "dagster/root_run_id": parent}
+        run = stage.instance.create_run_for_job(part, tags=tags, parent_run_id=parent, root_run_id=parent)
+        assert not execute_run(InMemoryJob(part), run, stage.instance, raise_on_error=False).success
+        assert "launched without verify_flat" in only_flatten(stage).closing.reason
+    assert stage.close_arrivals() == []
 
 
 def test_a_second_worker_of_a_run_never_works_on_the_flatten_of_the_first(stage) -> None:
