@@ -8,7 +8,7 @@ DEV_READY := $(VENV)/.ready-dev
 # Hash mode refuses an editable project, so the locked packages come first and the project after them, alone.
 INSTALL := $(BIN)/python -m pip install --quiet --require-hashes -r
 
-.PHONY: setup demo test dev lint chaos ways-in bench docs lock clean
+.PHONY: setup demo test dev lint chaos ways-in nights bench docs lock clean
 
 setup: $(DEV_READY)
 
@@ -49,6 +49,10 @@ chaos: $(DEV_READY)
 # Tries every way in that can be enumerated and prints how many of them sent; takes a quarter of an hour.
 ways-in: $(DEV_READY)
 	$(BIN)/python -m pytest -q -m chaos tests/integration/test_ways_in_sweep.py
+
+# Plays sixty scripted nights of the paper exchange and compares them with the recorded ones.
+nights: $(DEV_READY)
+	$(BIN)/python -m tests.nights
 
 bench: $(DEV_READY)
 	$(BIN)/python -m tests.bench
