@@ -5,6 +5,7 @@ Amounts are `Decimal`, instants are UTC-aware `datetime`, ids and codes are text
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -143,6 +144,7 @@ class FlattenResult(StrEnum):
     DRY_RUN = "DRY_RUN"
 
 
+@functools.cache
 def product_group_of(instrument_id: str) -> ProductGroup:
     """The product group an instrument id belongs to, by its spelling.
 

@@ -31,7 +31,7 @@ class OrderKind(StrEnum):
     @property
     def order_list(self) -> OrderList:
         """The list that shows such orders."""
-        return OrderList.TRIGGER if self is OrderKind.PROTECTION else OrderList(self.value)
+        return _LIST_OF[self]
 
 
 class OrderList(StrEnum):
@@ -45,6 +45,14 @@ class OrderList(StrEnum):
     RESTING = "RESTING"
     TRIGGER = "TRIGGER"
     TRAILING = "TRAILING"
+
+
+_LIST_OF = {
+    OrderKind.RESTING: OrderList.RESTING,
+    OrderKind.TRIGGER: OrderList.TRIGGER,
+    OrderKind.PROTECTION: OrderList.TRIGGER,
+    OrderKind.TRAILING: OrderList.TRAILING,
+}
 
 
 class CancelOrders(StrEnum):

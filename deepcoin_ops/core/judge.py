@@ -1,0 +1,351 @@
+"""What is proven of each instrument, and when a flatten is over. What closes were answered proves nothing here.
+
+Rules of flat. FLAT takes all of them; ALREADY_FLAT all but F7, as nothing was seen open.
+    F1  A positions read counts only if it began a settle time after the last call of the account was settled.
+    F2  Two counting reads, a gap apart, show no row of the instrument, and neither does any between them or after.
+    F3  A list with a row that cannot be read or placed proves no absence.
+    F4  Lists of resting and of trigger orders that began late enough show no order that can open a position.
+    F5  A list of several answers proves absence once the next one still shows all of it; one that may be cut never does.
+    F6  The last counting read began a settle time after the orders were first seen to be gone.
+    F7  The exchange's history shows closed what was seen open, and how each order ended that could open a position.
+    F8  An instrument that the exchange does not list is never proven.
+Worst first: RESIDUAL and RESTING_ORDER_LEFT, UNVERIFIED, FLAT_UNCONFIRMED (all but F7), FLAT.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, TypeVar, cast
+
+from deepcoin_ops.core.known import NEVER_S, NOTHING, InstrumentState, SeenList, SeenPositions, list_lane, row_key
+from deepcoin_ops.core.state import State
+from deepcoin_ops.domain import facts as f
+from deepcoin_ops.domain.model import InstrumentType, ProductGroup
+from deepcoin_ops.domain.orders import OrderList
+
+_NEEDED_LISTS = (OrderList.RESTING, OrderList.TRIGGER)
+_Found = TypeVar("_Found")
+
+
+def _once(find: Callable[..., _Found]) -> Callable[..., _Found]:
+    """Work out something of an instrument once, until a fact changes it. Only for what depends on no moment."""
+
+    @functools.wraps(find)
+    def found(state: State, *arguments: Any) -> _Found:
+        each = arguments[-1]
+        key = (find, *arguments[:-1])
+        try:
+            return cast(_Found, each.memo[key])
+        except KeyError:
+            value = each.memo[key] = find(state, *arguments)
+            return value
+
+    return found
+
+
+class Proven(StrEnum):
+    """What is proven of one instrument, worst first."""
+
+    RESIDUAL = "RESIDUAL"
+    RESTING_ORDER_LEFT = "RESTING_ORDER_LEFT"
+    UNVERIFIED = "UNVERIFIED"
+    FLAT_UNCONFIRMED = "FLAT_UNCONFIRMED"
+    FLAT = "FLAT"
+    ALREADY_FLAT = "ALREADY_FLAT"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdict on one instrument: `cause` is data, `reason` is for people. Sizes are None where no read counts."""
+
+    instrument_id: str
+    proven: Proven
+    cause: str
+    reason: str
+    quantity_contracts: Decimal | None
+    notional_usdt: Decimal | None
+
+
+def judge(state: State) -> list[Judgement]:
+    """Judge every instrument of the flatten from what is known now."""
+    return [judge_one(state, each) for each in state.instruments.values()]
+
+
+def judge_one(state: State, each: InstrumentState) -> Judgement:
+    """Judge one instrument by the rules above."""
+    counting = f1_counting(state, each.instrument_type)
+    proven, cause, reason = _decide(state, each, counting)
+    quantity = sum((row.quantity_contracts for row in each.rows), NOTHING) if counting else None
+    notional = None if not counting else each.notional_usdt if each.rows else NOTHING
+    return Judgement(each.instrument_id, proven, cause, reason, quantity, notional)
+
+
+def _decide(  # noqa: C901 - the rules of flat, one after the other
+    state: State, each: InstrumentState, counting: list[SeenPositions]
+) -> tuple[Proven, str, str]:
+    if not counting:
+        cause = "SEEN_OPEN" if each.rows else "NOT_READ"
+        return Proven.UNVERIFIED, cause, "no positions read began late enough after the last call"
+    if each.rows:
+        return Proven.RESIDUAL, _find_cause(state, each), "still open in the newest read that counts"
+    if f8_is_unlisted(state, each):
+        return Proven.UNVERIFIED, "UNLISTED", "the exchange does not list it, so a close could be a silent no-op"
+    if f3_is_doubtful(counting):
+        return Proven.UNVERIFIED, "UNREADABLE_ROW", "a row of the positions cannot be read or placed"
+    if not f2_is_absent(state, each, counting):
+        return Proven.UNVERIFIED, "ONE_READ", "one read shows it flat; two are needed"
+    if f4_has_opening_order(state, each):
+        return Proven.RESTING_ORDER_LEFT, "ORDER_LEFT", "no position is open, and an order is left that can open one"
+    for order_list in _NEEDED_LISTS:
+        if is_list_missing(state, order_list, each):
+            return Proven.UNVERIFIED, "LIST_MISSING", f"no list of {order_list.lower()} orders proves anything"
+    if counting[-1].started_s < f6_positions_from_s(state, each):
+        return Proven.UNVERIFIED, "NO_LATER_READ", "no positions read followed the order lists"
+    if not f7_is_shown_closed(state, each):
+        return Proven.FLAT_UNCONFIRMED, "HISTORY", "the exchange's history does not show closed what was seen open"
+    if not each.was_open and not each.owed and each.calls == 0:
+        return Proven.ALREADY_FLAT, "", "two reads show no open position; no close was sent"
+    return Proven.FLAT, "", "two reads after the last call show no open position, and the history shows it closed"
+
+
+def _find_cause(state: State, each: InstrumentState) -> str:
+    if not state.limits.close_copy_trading and all(row.is_of_copy_trading for row in each.rows):
+        return "COPY_TRADING"
+    if each.rejected or each.same_codes >= state.limits.same_code_limit:
+        return each.last_code or "REJECTED"
+    if each.attempts >= state.limits.max_attempts:
+        return "MAX_ATTEMPTS"
+    is_new = all(row.position_id not in each.first_ids for row in each.rows)
+    return "REOPENED" if is_new else "OPEN"
+
+
+# -- positions --------------------------------------------------------------------------------------------------------
+
+
+def f1_counts_from_s(state: State) -> float:
+    """The earliest start of a positions read that counts; infinity while a call is in flight."""
+    return math.inf if state.in_flight else state.settled_s + state.limits.settle_s
+
+
+def f1_counting(state: State, instrument_type: InstrumentType) -> list[SeenPositions]:
+    """The positions reads of a type that count, oldest first."""
+    from_s = f1_counts_from_s(state)
+    return [read for read in state.positions.get(instrument_type, ()) if read.started_s >= from_s]
+
+
+def f2_is_absent(state: State, each: InstrumentState, counting: list[SeenPositions]) -> bool:
+    """Whether two counting reads, a gap apart, show no row, with none between them or after. Dust is no row."""
+    if each.dust:
+        return True
+    clean_s = math.inf
+    for read in counting:
+        clean_s = math.inf if each.instrument_id in read.open_ids else min(clean_s, read.started_s)
+    return counting[-1].started_s - clean_s >= state.limits.read_gap_s
+
+
+def f3_is_doubtful(counting: list[SeenPositions]) -> bool:
+    """Whether a counting read has a row that cannot be read or placed: it may be any instrument of the type."""
+    return any(read.unreadable for read in counting)
+
+
+def f8_is_unlisted(state: State, each: InstrumentState) -> bool:
+    """Whether the exchange's list was read and does not name the instrument; its close could be a silent no-op."""
+    listed = state.listed.get(each.instrument_type)
+    return listed is not None and each.instrument_id not in listed
+
+
+def needs_positions(state: State, instrument_type: InstrumentType) -> bool:
+    """Whether one more counting read may prove an instrument of the type flat that looks flat."""
+    counting = f1_counting(state, instrument_type)
+    if not counting:
+        return True
+    own = (each for each in state.instruments.values() if each.instrument_type is instrument_type)
+    return any(not each.rows and not f2_is_absent(state, each, counting) for each in own)
+
+
+# -- order lists ------------------------------------------------------------------------------------------------------
+
+
+@_once
+def f4_counts_from_s(state: State, order_list: OrderList, each: InstrumentState) -> float:
+    """The earliest start of a list that counts for an instrument; infinity while a call about it is in flight.
+
+    It began a settle time after the flatten opened, after the instrument's own last close, and after the last cancel of
+    such orders of it. A trigger order that fires may leave a resting order: the resting list also follows the trigger list.
+    """
+    if each.in_flight is not None or any(order.in_flight for order in each.orders.values()):
+        return math.inf
+    from_s = max(each.settled_s + state.limits.settle_s, _list_shows_from_s(state, order_list, each))
+    if order_list is OrderList.RESTING:
+        from_s = max(from_s, quiet_since_s(state, OrderList.TRIGGER, each) + state.limits.settle_s)
+    return from_s
+
+
+def _list_shows_from_s(state: State, order_list: OrderList, each: InstrumentState) -> float:
+    """From when a list shows what waited when the flatten opened, and what the last cancel did."""
+    return max(state.opened_s, each.cancelled_s.get(order_list, NEVER_S)) + state.limits.settle_s
+
+
+def _lists_about(state: State, order_list: OrderList, each: InstrumentState) -> list[SeenList]:
+    return state.lists.get((order_list, None if order_list is OrderList.RESTING else each.instrument_id), [])
+
+
+def _counting_lists(state: State, order_list: OrderList, each: InstrumentState) -> list[SeenList]:
+    lists = _lists_about(state, order_list, each)
+    if not lists:
+        return lists
+    from_s = f4_counts_from_s(state, order_list, each)
+    return [seen for seen in lists if seen.started_s >= from_s]
+
+
+def f4_has_opening_order(state: State, each: InstrumentState) -> bool:
+    """Whether the newest list that counts shows an order of the instrument that can open a position."""
+    counting = (_counting_lists(state, order_list, each) for order_list in _NEEDED_LISTS)
+    return any(lists and each.instrument_id in lists[-1].opening for lists in counting)
+
+
+@_once
+def is_list_missing(state: State, order_list: OrderList, each: InstrumentState) -> bool:
+    """Whether no list that counts shows an opening order, or proves that there is none."""
+    counting = _counting_lists(state, order_list, each)
+    if not counting:
+        return True
+    return each.instrument_id not in counting[-1].opening and not f5_is_whole(counting, each)
+
+
+def f5_is_whole(counting: list[SeenList], each: InstrumentState) -> bool:
+    """Whether the newest list can prove that an order is not there: not cut, and of one answer or confirmed.
+
+    An order that leaves a page after it was read moves another one into no page. Where the next list still shows all of a
+    list, none has left while that one was read.
+    """
+    newest, before = counting[-1], counting[-2] if len(counting) > 1 else None
+    is_confirmed = before is not None and each.instrument_id not in before.opening and before.ids <= newest.ids
+    return newest.is_exhaustive and (not newest.ids or is_confirmed)
+
+
+@_once
+def quiet_since_s(state: State, order_list: OrderList, each: InstrumentState) -> float:
+    """The start of the earliest list since which none showed an order that can open; the past where none is quiet."""
+    since_s, from_s = NEVER_S, _list_shows_from_s(state, order_list, each)
+    for seen in reversed(_lists_about(state, order_list, each)):
+        if seen.started_s < from_s or each.instrument_id in seen.opening:
+            break
+        since_s = seen.started_s
+    return since_s
+
+
+@_once
+def f6_positions_from_s(state: State, each: InstrumentState) -> float:
+    """The earliest start of a positions read that shows whatever an order did before it was seen to be gone."""
+    return max(quiet_since_s(state, order_list, each) for order_list in _NEEDED_LISTS) + state.limits.settle_s
+
+
+def positions_from_s(state: State, instrument_type: InstrumentType) -> float:
+    """The same over a type, once its lists are there; infinity while one is missing that can still come."""
+    from_s = NEVER_S
+    for each in state.instruments.values():
+        if each.instrument_type is not instrument_type:
+            continue
+        for order_list in _NEEDED_LISTS:
+            if is_list_missing(state, order_list, each) and not _is_of_no_use(state, order_list, each):
+                return math.inf
+        from_s = max(from_s, f6_positions_from_s(state, each))
+    return from_s
+
+
+def _is_of_no_use(state: State, order_list: OrderList, each: InstrumentState) -> bool:
+    about = "" if order_list is OrderList.RESTING else each.instrument_id
+    failing = state.failing.get(f.Read(lane=list_lane(order_list), order_list=order_list, about=about))
+    return failing is not None and failing.is_final
+
+
+# -- history ----------------------------------------------------------------------------------------------------------
+
+
+@_once
+def f7_is_shown_closed(state: State, each: InstrumentState) -> bool:
+    """Whether the history shows closed all that was seen open, and how each order ended that could open a position.
+
+    What an order opened before it was gone counts as seen open, whether a read ever showed it or not.
+    """
+    ended = [order for order in each.orders.values() if order.order.can_open]
+    if any(order.end is None for order in ended):
+        return False
+    owed = sum(each.owed.values(), NOTHING)
+    filled = [order for order in ended if order.filled_contracts]
+    if filled:
+        before = min(order.owed_before for order in filled)
+        owed = max(owed, before + sum((order.filled_contracts for order in filled), NOTHING))
+    if not owed:
+        return True
+    history = state.history.get(each.instrument_type)
+    closed: dict[str, Decimal] = {}
+    for row in history.rows if history else ():
+        if row.instrument_id == each.instrument_id:
+            closed[row_key(row)] = closed.get(row_key(row), NOTHING) + row.closed_contracts
+    left = sum((row.quantity_contracts for row in each.dust), NOTHING)
+    if each.product_group is ProductGroup.SPOT:
+        return sum(closed.values(), NOTHING) + left >= owed  # fills name no position
+    is_each = all(closed.get(key, NOTHING) >= quantity for key, quantity in each.owed.items())
+    return is_each and sum(closed.values(), NOTHING) >= owed
+
+
+def needs_history(state: State, instrument_type: InstrumentType) -> bool:
+    """Whether a later history may confirm an instrument of the type that looks flat."""
+    own = (each for each in state.instruments.values() if each.instrument_type is instrument_type)
+    return any(
+        not each.rows and each.in_flight is None and (each.owed or each.orders) and not f7_is_shown_closed(state, each)
+        for each in own
+    )
+
+
+# -- the end ----------------------------------------------------------------------------------------------------------
+
+
+def proof_ends_s(state: State) -> float:
+    """When what is unproven stays so: a bounded time after the last call was settled, a short one after a stop."""
+    limits = state.limits
+    if not state.is_read:
+        return min(state.opened_s + limits.sending_time_s, state.stopped_s + limits.interrupt_s)
+    quiet_s = max(state.settled_s, state.first_read_s) + limits.settle_s
+    ends_s = quiet_s + limits.proof_time_s + len(state.instruments) * limits.list_time_s
+    return min(ends_s, max(state.stopped_s, state.settled_s + limits.settle_s) + limits.interrupt_s)
+
+
+def presence_ends_s(state: State) -> float:
+    """When the history was waited for long enough; at once after a stop."""
+    wait_s = 0.0 if state.stopped_s < math.inf else state.limits.presence_s
+    return state.settled_s + state.limits.settle_s + wait_s
+
+
+def is_over(state: State, now_s: float, *, may_act: bool) -> bool:
+    """Whether a flatten ends now: nothing in flight, nothing more to send, nothing more to prove.
+
+    Args:
+        state: What is known.
+        now_s: The moment.
+        may_act: Whether a close or cancel of what is left may still be chosen at some moment (`choose.may_act`).
+    """
+    if state.in_flight or may_act:
+        return False
+    if now_s >= proof_ends_s(state):
+        return True
+    return state.is_read and all(_is_settled(state, each, now_s) for each in state.instruments.values())
+
+
+def _is_settled(state: State, each: InstrumentState, now_s: float) -> bool:
+    """Whether time brings no better verdict on an instrument."""
+    judgement = judge_one(state, each)
+    match judgement.proven:
+        case Proven.FLAT_UNCONFIRMED:
+            return now_s >= presence_ends_s(state)
+        case Proven.UNVERIFIED:
+            return judgement.cause == "UNLISTED"
+        case _:
+            return True

@@ -1,0 +1,83 @@
+"""When a lane may send: windows per lane, and lanes that share. Arithmetic on moments; storing it is the shell's.
+
+A window allows so many sends in so many seconds; a lane may have several that hold at once. A throttle delays the lane that
+was throttled and widens its margin; when a second lane is throttled within the memory of the first, the two share from then
+on, until a day passes without another throttle.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_PUSH_LIMIT_S = 60.0
+_MARGIN_STEP_S = 0.05
+_MARGIN_LIMIT_S = 0.5
+_SUSPICION_S = 10.0  # throttles of two lanes closer together than this say that they share
+_FORGET_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """At most `sends` sends in any `seconds`."""
+
+    sends: int
+    seconds: float
+
+
+@dataclass(slots=True)
+class Pace:
+    """The sends of one account's lanes, on the boot clock.
+
+    Attributes:
+        windows: What each lane may do.
+        margin_s: What is added to every window against jitter on the way; learned upwards by throttles.
+    """
+
+    windows: Mapping[str, tuple[Window, ...]]
+    margin_s: float = 0.06
+    sent: dict[str, list[float]] = field(default_factory=dict)
+    not_before_s: dict[str, float] = field(default_factory=dict)
+    throttled_s: dict[str, float] = field(default_factory=dict)
+    sharing: frozenset[str] = frozenset()
+    shared_s: float = -math.inf
+
+    def due_s(self, lane: str, now_s: float) -> float:
+        """The moment from which a lane may send again; the past when nothing holds it back."""
+        lanes = self.sharing if lane in self.sharing and now_s < self.shared_s + _FORGET_S else frozenset({lane})
+        due_s = max((self.not_before_s.get(each, -math.inf) for each in lanes), default=-math.inf)
+        sent = (
+            self.sent.get(lane, [])
+            if len(lanes) == 1
+            else sorted(at_s for each in lanes for at_s in self.sent.get(each, []))
+        )
+        for window in self._windows_of(lanes):
+            if len(sent) >= window.sends:
+                due_s = max(due_s, sent[-window.sends] + window.seconds + self.margin_s)
+        return due_s
+
+    def note_send(self, lane: str, now_s: float) -> None:
+        """Use up a slot of a lane."""
+        most = max(window.sends for window in self.windows[lane])
+        self.sent[lane] = [*self.sent.get(lane, [])[-most + 1 :], now_s] if most > 1 else [now_s]
+
+    def note_throttle(self, lane: str, now_s: float, retry_after_s: float | None) -> None:
+        """Delay a lane that was throttled; let it share with another one that was throttled a moment ago."""
+        slowest_s = max(window.seconds / window.sends for window in self.windows[lane])
+        until_s = now_s + min(max(retry_after_s or 0.0, 2 * slowest_s), _PUSH_LIMIT_S)
+        self.not_before_s[lane] = max(self.not_before_s.get(lane, -math.inf), until_s)
+        self.margin_s = min(self.margin_s + _MARGIN_STEP_S, max(_MARGIN_LIMIT_S, self.margin_s))
+        near = {each for each, at_s in self.throttled_s.items() if each != lane and now_s - at_s < _SUSPICION_S}
+        if near or lane in self.sharing:
+            self.sharing = self.sharing | near | {lane}
+            self.shared_s = now_s
+        self.throttled_s[lane] = now_s
+
+    def _windows_of(self, lanes: frozenset[str]) -> tuple[Window, ...]:
+        """What holds for lanes together: their own windows, and for those that share the slowest one as a single send."""
+        if len(lanes) == 1:
+            (lane,) = lanes
+            return self.windows[lane]
+        slowest_s = max(window.seconds / window.sends for lane in lanes for window in self.windows[lane])
+        return (Window(1, slowest_s),)

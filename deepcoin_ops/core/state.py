@@ -1,0 +1,400 @@
+"""What is known of one flatten: a fold over its facts, in the order of the ledger. It decides nothing.
+
+An earlier flatten of the account leaves only what may still act or was never proven: calls in flight, when the last one
+was settled, and what was seen open without being proven flat since. Attempts, stops and deadlines begin anew.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
+
+from deepcoin_ops.core.known import (
+    KEPT_LISTS,
+    MAY_HAVE_ACTED,
+    NEVER_S,
+    NOTHING,
+    TOO_SMALL,
+    Failing,
+    InstrumentState,
+    OrderState,
+    SeenList,
+    SeenPositions,
+    list_lane,
+    order_key,
+    row_key,
+)
+from deepcoin_ops.domain import facts as f
+from deepcoin_ops.domain.limits import Limits
+from deepcoin_ops.domain.model import (
+    Instrument,
+    InstrumentType,
+    Outcome,
+    Position,
+    ProductGroup,
+    Refusal,
+    product_group_of,
+)
+from deepcoin_ops.domain.orders import Order, OrderList
+
+_STOPS: dict[type, str] = {f.StopAsked: "INTERRUPTED", f.KillSwitchSeen: "KILL_SWITCH", f.RecordLost: "RECORD_LOST"}
+
+
+@dataclass(slots=True)
+class State:
+    """What is known of one flatten. `apply` takes in a fact; all else only looks.
+
+    Moments are seconds on the flatten's axis. `settled_s` and `acted_s`: when the last call was settled, and the last
+    that may have had an effect. `opened` counts what some read showed open; `ranked` is open now, unknown notionals first.
+    """
+
+    flatten_id: str = ""
+    opened_s: float = 0.0
+    limits: Limits = field(default_factory=Limits)
+    may_send: bool = False
+    is_admitted: bool = False
+    stop: tuple[str, str] | None = None
+    stopped_s: float = math.inf
+    configured: frozenset[str] = frozenset()
+    instruments: dict[str, InstrumentState] = field(default_factory=dict)
+    types: tuple[InstrumentType, ...] = ()
+    listed: dict[InstrumentType, dict[str, Instrument]] = field(default_factory=dict)
+    prices: dict[str, Decimal] = field(default_factory=dict)
+    ranked: list[InstrumentState] = field(default_factory=list)
+    strangers: dict[InstrumentType, tuple[Position, ...]] = field(default_factory=dict)
+    positions: dict[InstrumentType, list[SeenPositions]] = field(default_factory=dict)
+    first_read_s: float = math.inf
+    opened: int = 0
+    lists: dict[tuple[OrderList, str | None], list[SeenList]] = field(default_factory=dict)
+    history: dict[InstrumentType, f.HistoryRead] = field(default_factory=dict)
+    ends_read_s: dict[tuple[InstrumentType, OrderList], float] = field(default_factory=dict)
+    failing: dict[f.Read, Failing] = field(default_factory=dict)
+    in_flight: dict[str, f.CallIntended] = field(default_factory=dict)
+    closes_in_flight: int = 0
+    sends: int = 0
+    settled_s: float = NEVER_S
+    acted_s: float = NEVER_S
+    unknown_streak: int = 0
+    streak_s: float = NEVER_S
+    void_before_s: float = NEVER_S
+
+    @property
+    def is_read(self) -> bool:
+        """Whether every type was read at least once."""
+        return self.first_read_s < math.inf
+
+    @property
+    def deadline_s(self) -> float:
+        """When sending ends, whatever is open; infinity before the first complete read."""
+        time_s = self.limits.sending_time_s + self.opened * self.limits.close_time_s
+        return self.first_read_s + min(time_s, self.limits.max_sending_time_s)
+
+    def newest(self, instrument_type: InstrumentType) -> SeenPositions | None:
+        """The newest positions read of a type."""
+        reads = self.positions.get(instrument_type)
+        return reads[-1] if reads else None
+
+    # -- the fold -----------------------------------------------------------------------------------------------------
+
+    def apply(self, fact: f.AnyFact) -> None:
+        """Take in the next fact of the account, in the order of the ledger."""
+        match fact:
+            case f.CallIntended():
+                self._intend(fact)
+            case f.CallAnswered():
+                self._answer(fact)
+            case f.FlattenOpened():
+                self._open(fact)
+            case _ if fact.flatten_id == self.flatten_id:
+                self._own(fact)
+
+    def _own(self, fact: f.AnyFact) -> None:  # noqa: C901 - one case for each kind
+        match fact:
+            case f.PositionsRead():
+                self._read_positions(fact)
+            case f.OrdersRead():
+                self._read_orders(fact)
+            case f.ReadFailed():
+                count = self.failing[fact.read].count if fact.read in self.failing else 0
+                self.failing[fact.read] = Failing(count + 1, fact.at_s, fact.reason, fact.is_final)
+            case f.HistoryRead():
+                self.history[fact.instrument_type] = fact
+                self._forget(fact.instrument_type)
+                self.failing.pop(f.Read(lane=f.Lane.HISTORY, instrument_type=fact.instrument_type), None)
+            case f.OrderEndsRead():
+                self._end_orders(fact)
+            case f.InstrumentsRead():
+                self.listed[fact.instrument_type] = {each.instrument_id: each for each in fact.instruments}
+                self._value()
+            case f.PricesRead():
+                self.prices.update(fact.prices)
+                self._value()
+            case f.FlattenAdmitted():
+                self.is_admitted = True
+            case f.FlattenDenied():
+                self._stop(fact.code, fact.text, fact.at_s)
+            case f.StopAsked() | f.KillSwitchSeen() | f.RecordLost():
+                self._stop(_STOPS[type(fact)], fact.reason, fact.at_s)
+            case f.SendingEnded():
+                self._stop("SENDING_ENDED", fact.reason, math.inf)
+            case f.SchedulerGap():
+                self.void_before_s = max(self.void_before_s, fact.at_s)
+            case f.VerdictsReached():
+                for name in fact.flat:
+                    self.instruments[name].owed, self.instruments[name].orders = {}, {}
+                    self.instruments[name].memo.clear()
+
+    def _forget(self, instrument_type: InstrumentType | None) -> None:
+        for each in self.instruments.values():
+            if instrument_type in (None, each.instrument_type):
+                each.memo.clear()
+
+    def _stop(self, code: str, reason: str, at_s: float) -> None:
+        if self.stop is None:
+            self.stop = (code, reason)
+        self.stopped_s = min(self.stopped_s, at_s)
+
+    def _open(self, fact: f.FlattenOpened) -> None:
+        earlier = copy.copy(self)
+        fresh = State(
+            flatten_id=fact.flatten_id,
+            opened_s=fact.at_s,
+            limits=fact.limits,
+            may_send=fact.may_send,
+            configured=frozenset(fact.configured),
+            # Reads lag: what was opened a moment ago may not show yet, so no proof begins before this has settled.
+            settled_s=max(earlier.settled_s, fact.at_s),
+            void_before_s=fact.at_s,
+        )
+        for slot in fields(State):
+            setattr(self, slot.name, getattr(fresh, slot.name))
+        for name in fact.instruments:
+            self._track(name)
+        self.types = tuple(dict.fromkeys(each.instrument_type for each in self.instruments.values()))
+        for name, left in earlier.instruments.items():
+            if name in self.instruments:
+                each = self.instruments[name]
+                each.settled_s, each.evidence_from_s = left.settled_s, left.evidence_from_s
+                each.owed, each.shown = dict(left.owed), dict(left.shown)
+                each.orders = {key: order for key, order in left.orders.items() if order.order.can_open and not order.end}
+                for order in each.orders.values():
+                    order.in_flight, order.attempts, order.first_seen_s = None, 0, fact.at_s
+        for intended in earlier.in_flight.values():
+            self._orphan(intended, fact)
+
+    def _orphan(self, intended: f.CallIntended, opened: f.FlattenOpened) -> None:
+        """A call whose process ended before its answer: it may still be executed for a while, and then it is settled."""
+        hold_s = self.limits.unknown_hold_s
+        # A clock that was wrong can only make us wait, and by no more than the rule's own time.
+        settled_s = opened.at_s + min(max(intended.at_s + hold_s - opened.at_s, 0.0), hold_s)
+        self.settled_s = max(self.settled_s, settled_s)
+        self.acted_s = max(self.acted_s, settled_s)
+        for name in intended.call.instrument_ids:
+            if name in self.instruments and intended.call.kind.is_close:
+                each = self.instruments[name]
+                each.settled_s = max(each.settled_s, settled_s)
+                each.evidence_from_s = max(each.evidence_from_s, settled_s + self.limits.settle_s)
+
+    def _track(self, instrument_id: str) -> None:
+        group = product_group_of(instrument_id)
+        self.instruments[instrument_id] = InstrumentState(instrument_id, group, group.instrument_type)
+
+    # -- calls --------------------------------------------------------------------------------------------------------
+
+    def _intend(self, fact: f.CallIntended) -> None:
+        call, is_own = fact.call, fact.flatten_id == self.flatten_id
+        self.in_flight[fact.call_id] = fact
+        self.closes_in_flight += call.kind.is_close
+        self.sends += is_own
+        for name in call.instrument_ids:
+            if name not in self.instruments:
+                self._track(name)
+            each = self.instruments[name]
+            each.memo.clear()
+            if call.kind.is_close:
+                assert each.in_flight is None, f"two closes of {name} are in flight"
+                each.in_flight, each.calls = fact.call_id, each.calls + 1
+            for key in call.ids:
+                if key in each.orders:
+                    each.orders[key].in_flight = fact.call_id
+
+    def _answer(self, fact: f.CallAnswered) -> None:
+        intended = self.in_flight.pop(fact.call_id, None)
+        if intended is None:
+            return  # of an earlier flatten: its call was settled when this one opened
+        call = intended.call
+        self.closes_in_flight -= call.kind.is_close
+        self.settled_s = max(self.settled_s, fact.at_s)
+        if fact.outcome in MAY_HAVE_ACTED:
+            self.acted_s = max(self.acted_s, fact.at_s)
+        if fact.refusal is Refusal.FATAL:
+            self._stop(fact.code or "FATAL", fact.reason, fact.at_s)
+        if call.kind.is_close:
+            self._settle_close(self.instruments[call.instrument_ids[0]], call, fact)
+            self.unknown_streak = self.unknown_streak + 1 if fact.outcome is Outcome.UNKNOWN else 0
+            self.streak_s = fact.at_s
+            return
+        assert call.order_kind is not None
+        for name in call.instrument_ids:
+            each = self.instruments[name]
+            each.memo.clear()
+            each.cancelled_s[call.order_kind.order_list] = fact.at_s
+            for key in call.ids:
+                if key in each.orders:
+                    order = each.orders[key]
+                    order.in_flight, order.settled_s = None, fact.at_s
+                    order.attempts += fact.outcome in MAY_HAVE_ACTED or fact.refusal is Refusal.PARAMETER
+
+    def _settle_close(self, each: InstrumentState, call: f.Call, fact: f.CallAnswered) -> None:
+        each.memo.clear()
+        each.in_flight, each.settled_s, each.last_answer = None, fact.at_s, f"{fact.outcome}, {fact.reason}"
+        if fact.outcome in MAY_HAVE_ACTED:
+            each.attempts += 1
+            each.evidence_from_s = fact.at_s + self.limits.settle_s
+        if fact.outcome is Outcome.NOT_SENT or fact.refusal is Refusal.THROTTLED:
+            return  # it says nothing about the instrument
+        each.same_codes = each.same_codes + 1 if fact.code and fact.code == each.last_code else int(bool(fact.code))
+        each.last_code = fact.code
+        if call.kind is f.CallKind.CLOSE_BY_IDS:
+            # A batch close names less and may still be taken, so that nothing is given up for it.
+            each.may_name_ids = fact.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN)
+            each.names_rows = fact.outcome is Outcome.ACCEPTED
+        else:
+            each.may_name_ids = True
+            each.names_rows = each.names_rows or fact.outcome is Outcome.PARTIAL
+            each.rejected = fact.reason if fact.refusal is Refusal.PARAMETER else ""
+
+    # -- reads --------------------------------------------------------------------------------------------------------
+
+    def _read_positions(self, fact: f.PositionsRead) -> None:
+        self.failing.pop(f.Read(lane=f.Lane.POSITIONS, instrument_type=fact.instrument_type), None)
+        rows: dict[str, list[Position]] = defaultdict(list)
+        strangers = []
+        for row in fact.rows:
+            if row.quantity_contracts == 0:
+                continue
+            if row.instrument_id in self.instruments:
+                rows[row.instrument_id].append(row)
+            elif row.instrument_id not in self.configured:
+                strangers.append(row)
+        self.strangers[fact.instrument_type] = tuple(strangers)
+        for each in self.instruments.values():
+            if each.instrument_type is fact.instrument_type:
+                self._show(each, tuple(rows.get(each.instrument_id, ())))
+        self._value()
+        seen = SeenPositions(fact.started_s, fact.at_s, frozenset(rows), fact.unreadable)
+        kept = [read for read in self.positions.get(fact.instrument_type, ()) if read.started_s >= self.settled_s]
+        self.positions[fact.instrument_type] = [*kept, seen]
+        if not self.is_read and all(each in self.positions for each in self.types):
+            self.first_read_s = fact.at_s
+        if fact.started_s > self.streak_s:
+            self.unknown_streak = 0
+
+    def _show(self, each: InstrumentState, rows: tuple[Position, ...]) -> None:
+        if not rows and not each.shown:
+            each.rows = each.dust = ()
+            return
+        each.memo.clear()
+        shown: dict[str, Decimal] = {}
+        for row in rows:
+            shown[row_key(row)] = shown.get(row_key(row), NOTHING) + row.quantity_contracts
+        for key, quantity in shown.items():
+            # A row that was away and is back counts anew: it was opened again, or the list leaves rows out.
+            more = quantity - each.shown.get(key, NOTHING)
+            if more > 0:
+                each.owed[key] = each.owed.get(key, NOTHING) + more
+        each.shown, each.rows, each.dust = shown, rows, ()
+        self.opened += bool(rows) and not each.was_open
+        each.was_open = each.was_open or bool(rows)
+        if self.sends == 0:
+            each.first_ids |= {row.position_id for row in rows}
+
+    def _value(self) -> None:
+        """Value what is open, take out what is dust, and rank the rest."""
+        self.ranked = []
+        for each in self.instruments.values():
+            rows = each.rows or each.dust
+            if not rows:
+                each.notional_usdt = NOTHING
+                continue
+            each.notional_usdt = self._notional(each, rows)
+            is_dust = self._is_dust(each, rows)
+            each.rows, each.dust = ((), rows) if is_dust else (rows, ())
+            if not is_dust:
+                self.ranked.append(each)
+        self.ranked.sort(key=lambda each: (each.notional_usdt is not None, -(each.notional_usdt or 0), each.instrument_id))
+
+    def _notional(self, each: InstrumentState, rows: tuple[Position, ...]) -> Decimal | None:
+        listed = self.listed.get(each.instrument_type, {}).get(each.instrument_id)
+        if listed is None or listed.contract_size is None:
+            return None
+        quantity = sum((row.quantity_contracts for row in rows), NOTHING) * listed.contract_size
+        if each.product_group is ProductGroup.SWAP:
+            return quantity  # its contract size is in USD
+        price = self.prices.get(each.instrument_id)
+        return None if price is None else quantity * price
+
+    def _is_dust(self, each: InstrumentState, rows: tuple[Position, ...]) -> bool:
+        if each.product_group is not ProductGroup.SPOT:
+            return False
+        listed = self.listed.get(each.instrument_type, {}).get(each.instrument_id)
+        quantity = sum((row.quantity_contracts for row in rows), NOTHING)
+        cannot_be_sold = each.last_code in TOO_SMALL or (listed is not None and quantity < listed.min_size)
+        return cannot_be_sold and each.notional_usdt is not None and each.notional_usdt < self.limits.dust_usdt
+
+    def _read_orders(self, fact: f.OrdersRead) -> None:
+        read = f.Read(lane=list_lane(fact.order_list), order_list=fact.order_list, about=fact.instrument_id or "")
+        self.failing.pop(read, None)
+        opening = frozenset(order.instrument_id for order in fact.orders if order.can_open)
+        ids = frozenset(order_key(order) for order in fact.orders) if fact.pages > 1 else frozenset()
+        seen = SeenList(fact.started_s, fact.at_s, opening, fact.is_exhaustive, ids)
+        key = (fact.order_list, fact.instrument_id)
+        self.lists[key] = [*self.lists.get(key, ())[-KEPT_LISTS + 1 :], seen]
+        if fact.instrument_id is None:
+            self._forget(None)
+        else:
+            self.instruments[fact.instrument_id].memo.clear()
+        shown = set()
+        for order in fact.orders:
+            if order.instrument_id in self.instruments:
+                shown.add(order_key(order))
+                self._show_order(self.instruments[order.instrument_id], order, fact)
+        if not fact.is_exhaustive:
+            return
+        about = self.instruments.values() if fact.instrument_id is None else [self.instruments[fact.instrument_id]]
+        for each in about:
+            for name, state in each.orders.items():
+                if state.order.kind.order_list is fact.order_list and name not in shown:
+                    state.gone_s = min(state.gone_s, fact.started_s)
+
+    def _show_order(self, each: InstrumentState, order: Order, fact: f.OrdersRead) -> None:
+        state = each.orders.get(order_key(order))
+        if state is None:
+            state = each.orders[order_key(order)] = OrderState(order, fact.at_s, fact.started_s)
+        state.order, state.seen_s, state.gone_s = order, fact.started_s, math.inf
+        newest = self.newest(each.instrument_type)
+        if newest is not None and newest.started_s <= fact.started_s:
+            state.owed_before = sum(each.owed.values(), NOTHING)
+
+    def _end_orders(self, fact: f.OrderEndsRead) -> None:
+        key = (fact.instrument_type, fact.order_list)
+        self.failing.pop(f.Read(lane=f.Lane.ORDER_END, instrument_type=key[0], order_list=key[1]), None)
+        self.ends_read_s[key] = fact.started_s
+        ended = {each.order_id: each for each in fact.ended}
+        for each in self.instruments.values():
+            for name, order in each.orders.items():
+                if name in ended and order.end is None:
+                    each.memo.clear()
+                    order.end, order.filled_contracts = ended[name].end, ended[name].filled_contracts
+
+
+def fold(facts: Iterable[f.AnyFact]) -> State:
+    """What is known after these facts of one account, in the order of the ledger."""
+    state = State()
+    for fact in facts:
+        state.apply(fact)
+    return state
