@@ -8,7 +8,7 @@ DEV_READY := $(VENV)/.ready-dev
 # Hash mode refuses an editable project, so the locked packages come first and the project after them, alone.
 INSTALL := $(BIN)/python -m pip install --quiet --require-hashes -r
 
-.PHONY: setup demo test dev lint chaos ways-in nights bench docs lock clean
+.PHONY: setup demo test dev lint chaos ways-in simulate teeth nights bench docs lock clean
 
 setup: $(DEV_READY)
 
@@ -49,6 +49,15 @@ chaos: $(DEV_READY)
 # Tries every way in that can be enumerated and prints how many of them sent; takes a quarter of an hour.
 ways-in: $(DEV_READY)
 	$(BIN)/python -m pytest -q -m chaos tests/integration/test_ways_in_sweep.py
+
+# Nights in virtual time, counted. `python -m deepcoin_ops.simulation --seed N` tells one of them.
+NIGHTS ?= 10000
+simulate: $(READY)
+	$(BIN)/python -m deepcoin_ops.simulation --nights $(NIGHTS)
+
+# Searches, for each rule of the core, a night that goes wrong without it.
+teeth: $(READY)
+	$(BIN)/python -m deepcoin_ops.simulation --teeth --nights 5000
 
 # Plays sixty scripted nights of the paper exchange and compares them with the recorded ones.
 nights: $(DEV_READY)

@@ -1,0 +1,333 @@
+"""What watches a night: an oracle knows the truth of the model, or keeps its own record of the facts, never the core's.
+
+An oracle that fires names itself first, so that nights can be counted by it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from deepcoin_ops.core import judge
+from deepcoin_ops.core.state import State, fold
+from deepcoin_ops.domain import facts as f
+from deepcoin_ops.domain.model import InstrumentType, Outcome, Refusal, product_group_of
+from deepcoin_ops.domain.orders import Order, OrderKind, OrderList
+
+if TYPE_CHECKING:
+    from deepcoin_ops.simulation.exchange import ModelExchange
+    from deepcoin_ops.simulation.script import Script
+
+NAMES = (
+    "false flat", "order left", "blind close", "two in flight", "too many in flight", "sent after stop", "not admitted",
+    "stale close", "blind streak", "too many attempts", "above the cap", "not largest first", "did not wait for cancel",
+    "closed what stays", "closed unlisted", "cancelled what stays", "blind cancel", "exit cancelled early", "hammered",
+    "fold differs", "slot not kept", "does not end", "wrong cause", "not flat", "late", "unrecorded", "law two",
+)  # fmt: skip
+_MAY_HAVE_ACTED = (Outcome.ACCEPTED, Outcome.PARTIAL, Outcome.UNKNOWN)
+_SMOOTH_MARGIN_S = 12.0
+
+
+class _Closes:
+    """What is known of the closes of one instrument from the facts alone."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[str, float] = {}
+        self.blind_until_s = -math.inf
+        self.attempts = 0
+        self.codes: list[str] = []
+
+
+class Oracles:
+    """Takes in every fact and every send of a night. `violations` are names with what was seen."""
+
+    def __init__(self, script: Script, exchange: ModelExchange):
+        self._script, self._exchange, self._limits = script, exchange, script.limits
+        self.violations: list[str] = []
+        self.checked: dict[str, int] = defaultdict(int)
+        self._facts: list[f.AnyFact] = []
+        self._closes: dict[str, _Closes] = defaultdict(_Closes)
+        self._calls: dict[str, f.Call] = {}
+        self._orders: dict[str, tuple[Order, float]] = {}
+        self._cancels: dict[str, float] = {}
+        self._reads: dict[InstrumentType, f.PositionsRead] = {}
+        self._stopped_s = math.inf
+        self._opened_s = 0.0
+        self._first_read_s = math.inf
+        self._is_admitted = False
+        self._gap_s = -math.inf
+        self._streak: list[float] = []
+        self._failed: dict[f.Read, tuple[int, float]] = {}
+        self._slots: dict[f.Lane, float] = {}
+        self._first_ids: set[str] = set()
+        self._was_open: set[str] = set()
+        self._seen_ids: set[str] = set()
+        self._prices: dict[str, Decimal] = {}
+        self._listed: set[InstrumentType] = set()
+
+    def see(self, name: str, what: str, *, is_right: bool) -> None:
+        """Count a check of an oracle; remember it where it is wrong."""
+        self.checked[name] += 1
+        if not is_right:
+            self.violations.append(f"{name}: {what}")
+
+    # -- facts --------------------------------------------------------------------------------------------------------
+
+    def take_in(self, fact: f.AnyFact) -> None:  # noqa: C901 - one case for each kind
+        """Follow the facts."""
+        self._facts.append(fact)
+        match fact:
+            case f.FlattenOpened():
+                self._begin(fact)
+            case f.FlattenAdmitted():
+                self._is_admitted = True
+            case f.StopAsked() | f.KillSwitchSeen() | f.FlattenDenied():
+                self._stopped_s = min(self._stopped_s, fact.at_s)
+            case f.SchedulerGap():
+                self._gap_s = fact.at_s
+            case f.PricesRead():
+                self._prices = fact.prices
+            case f.InstrumentsRead():
+                self._listed.add(fact.instrument_type)
+            case f.PositionsRead():
+                self._reads[fact.instrument_type] = fact
+                types = {product_group_of(name).instrument_type for name in self._script.instruments}
+                if types <= set(self._reads):
+                    self._first_read_s = min(self._first_read_s, fact.at_s)
+                self._was_open |= {row.instrument_id for row in fact.rows}
+                self._seen_ids |= {row.position_id for row in fact.rows}
+                if not self._calls:
+                    self._first_ids |= {row.position_id for row in fact.rows}
+                if self._streak and fact.started_s > self._streak[-1]:
+                    self._streak.clear()
+            case f.OrdersRead():
+                self._list_orders(fact)
+            case f.ReadFailed():
+                count, _last_s = self._failed.get(fact.read, (0, 0.0))
+                self._failed[fact.read] = (count + 1, fact.at_s)
+            case f.CallAnswered():
+                self._answer(fact)
+
+    def _list_orders(self, fact: f.OrdersRead) -> None:
+        kept = {
+            name: each
+            for name, each in self._orders.items()
+            if each[0].kind.order_list is not fact.order_list or fact.instrument_id not in (None, each[0].instrument_id)
+        }
+        self._orders = kept | {order.order_id: (order, fact.started_s) for order in fact.orders}
+
+    def _begin(self, fact: f.FlattenOpened) -> None:
+        hold_s, settle_s = self._limits.unknown_hold_s, self._limits.settle_s
+        for closes in self._closes.values():
+            for at_s in closes.waiting.values():
+                closes.blind_until_s = max(closes.blind_until_s, max(at_s + hold_s, fact.at_s) + settle_s)
+            closes.waiting, closes.attempts, closes.codes = {}, 0, []
+        self._calls, self._cancels, self._reads, self._streak = {}, {}, {}, []
+        self._stopped_s, self._first_read_s, self._opened_s = math.inf, math.inf, fact.at_s
+        self._is_admitted, self._failed, self._first_ids, self._was_open = False, {}, set(), set()
+        self._orders, self._listed = {}, set()
+
+    def _answer(self, fact: f.CallAnswered) -> None:
+        call = self._calls.get(fact.call_id)
+        if call is None:
+            return
+        if fact.refusal is Refusal.FATAL:
+            self._stopped_s = min(self._stopped_s, fact.at_s)
+        if not call.kind.is_close:
+            self._cancels |= dict.fromkeys(call.ids, fact.at_s)
+            return
+        closes = self._closes[call.instrument_ids[0]]
+        closes.waiting.pop(fact.call_id, None)
+        if fact.outcome in _MAY_HAVE_ACTED:
+            closes.blind_until_s = max(closes.blind_until_s, fact.at_s + self._limits.settle_s)
+            closes.attempts += 1
+        if fact.outcome is not Outcome.NOT_SENT and fact.refusal is not Refusal.THROTTLED:
+            closes.codes.append(fact.code)
+        self._streak = [*self._streak, fact.at_s] if fact.outcome is Outcome.UNKNOWN else []
+
+    # -- sends --------------------------------------------------------------------------------------------------------
+
+    def sending(self, call_id: str, call: f.Call, now_s: float) -> None:
+        """Judge a call at the moment at which it leaves; its intent is the newest fact."""
+        newest = self._facts[-1]
+        is_recorded = isinstance(newest, f.CallIntended) and newest.call_id == call_id
+        self.see("unrecorded", f"{call_id} left without an intent", is_right=is_recorded)
+        self.see(
+            "sent after stop", f"{call.kind} at {now_s:.2f}", is_right=now_s < min(self._stopped_s, self._deadline_s())
+        )
+        self.see("not admitted", f"{call.kind} at {now_s:.2f}", is_right=self._is_admitted)
+        if call.kind.is_close:
+            self._judge_close(call, now_s)
+            closes = self._closes[call.instrument_ids[0]]
+            closes.waiting[call_id] = now_s
+        else:
+            self._judge_cancel(call, now_s)
+        self._calls[call_id] = call
+
+    def _deadline_s(self) -> float:
+        time_s = self._limits.sending_time_s + len(self._was_open) * self._limits.close_time_s
+        return self._first_read_s + min(time_s, self._limits.max_sending_time_s)
+
+    def _judge_close(self, call: f.Call, now_s: float) -> None:
+        name = call.instrument_ids[0]
+        closes, read = self._closes[name], self._reads.get(product_group_of(name).instrument_type)
+        shown = read is not None and any(row.instrument_id == name for row in read.rows)
+        self.see("blind close", f"{name} is not in the newest read", is_right=shown)
+        if read is None:
+            return
+        self.see("two in flight", name, is_right=not closes.waiting)
+        in_flight = sum(len(each.waiting) for each in self._closes.values())
+        self.see("too many in flight", f"{in_flight} closes", is_right=in_flight < self._limits.max_in_flight)
+        is_seen = read.started_s >= closes.blind_until_s
+        self.see("blind close", f"{name} at {now_s:.2f}, read at {read.started_s:.2f}", is_right=is_seen)
+        is_fresh = now_s - read.started_s <= self._limits.freshness_s and read.started_s >= self._gap_s
+        self.see("stale close", f"{name} at {now_s:.2f}, read at {read.started_s:.2f}", is_right=is_fresh)
+        self.see("blind streak", f"{name} after {len(self._streak)} unknown", is_right=len(self._streak) < 3)
+        codes = closes.codes[-self._limits.same_code_limit :]
+        is_stuck = len(codes) == self._limits.same_code_limit and codes[0] != "" and len(set(codes)) == 1
+        is_tried = closes.attempts >= self._limits.max_attempts
+        self.see("too many attempts", f"{name}: {closes.attempts}, {codes}", is_right=not is_stuck and not is_tried)
+        is_known = product_group_of(name).instrument_type in self._listed
+        self.see("closed unlisted", name, is_right=name not in self._script.unlisted or not is_known)
+        self._judge_caps()
+        rows = [row for row in read.rows if row.instrument_id == name and (not call.ids or row.position_id in call.ids)]
+        copied = [row for row in rows if row.is_leading and not self._limits.close_copy_trading]
+        newer = [row for row in rows if not self._limits.close_reopened and row.position_id not in self._first_ids]
+        self.see("closed what stays", name, is_right=not copied and not newer)
+        waiting = [
+            order
+            for order, _seen_s in self._orders.values()
+            if order.instrument_id == name and order.kind is OrderKind.RESTING and self._limits.cancel_orders.takes(order)
+        ]
+        is_early = any(order.order_id not in self._cancels for order in waiting) and now_s < self._opened_s + 30.0
+        self.see("did not wait for cancel", name, is_right=not is_early or self._limits.max_attempts < 10)
+
+    def _judge_caps(self) -> None:
+        cap = self._limits.cap_usdt
+        if cap is None:
+            return
+        rows = [row for read in self._reads.values() for row in read.rows if row.instrument_id in self._script.instruments]
+        worth = sum((row.quantity_contracts * self._prices.get(row.instrument_id, Decimal(0)) for row in rows), Decimal(0))
+        self.see("above the cap", f"{worth} of {cap}", is_right=worth <= cap and bool(self._prices))
+
+    def _judge_cancel(self, call: f.Call, now_s: float) -> None:
+        for order_id in call.ids:
+            order, seen_s = self._orders[order_id]
+            is_wanted = order.instrument_id in self._script.instruments and self._limits.cancel_orders.takes(order)
+            self.see("cancelled what stays", order_id, is_right=is_wanted)
+            shows_s = self._cancels.get(order_id, -math.inf) + self._limits.settle_s
+            self.see("blind cancel", f"{order_id} at {now_s:.2f}", is_right=seen_s >= max(shows_s, self._gap_s))
+            if order.kind is OrderKind.PROTECTION:
+                read = self._reads[product_group_of(order.instrument_id).instrument_type]
+                is_open = any(row.instrument_id == order.instrument_id for row in read.rows)
+                closes = self._closes[order.instrument_id]
+                is_late = not is_open and not closes.waiting and seen_s >= closes.blind_until_s
+                self.see("exit cancelled early", order_id, is_right=is_late)
+
+    def took_slot(self, lane: f.Lane, window_s: float, now_s: float) -> None:
+        """Judge the distance of two slots of a lane."""
+        gap_s = now_s - self._slots.get(lane, -math.inf)
+        self.see("slot not kept", f"{lane}: {gap_s:.3f} s", is_right=gap_s >= window_s)
+        self._slots[lane] = now_s
+
+    def reading(self, read: f.Read, now_s: float) -> None:
+        """Judge whether a read that failed is tried again in peace."""
+        count, last_s = self._failed.get(read, (0, -math.inf))
+        self.see("hammered", f"{read.lane} {read.about}", is_right=count == 0 or now_s - last_s > 0.999)
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+
+    def check_fold(self, state: State) -> None:
+        """Compare the running state with the fold of what is recorded."""
+        self.see("fold differs", f"after {len(self._facts)} facts", is_right=fold(self._facts) == state)
+
+    def ended(
+        self, state: State, judgements: list[judge.Judgement], shows: dict[tuple[f.Read, float], float], now_s: float
+    ) -> None:
+        """Judge the verdicts against the truth at the moments that the reads show."""
+        self.check_fold(state)
+        for each in judgements:
+            is_flat = each.proven in (judge.Proven.FLAT, judge.Proven.ALREADY_FLAT)
+            # What lacks the history alone is as flat as that where the exchange keeps its word.
+            if is_flat or (each.proven is judge.Proven.FLAT_UNCONFIRMED and self._script.habits.keeps_word):
+                self._judge_flat(each, shows, now_s)
+            elif each.proven is judge.Proven.RESIDUAL:
+                name = each.instrument_id
+                read = self._reads[product_group_of(name).instrument_type]
+                seen = any(row.instrument_id == name for row in read.rows)
+                self.see("wrong cause", f"{name} is RESIDUAL and in no read", is_right=seen)
+        if self._script.is_undisturbed:
+            self._judge_smooth(judgements, now_s)
+
+    def _judge_law_two(self, name: str, own_type: InstrumentType) -> None:
+        """Two reads without the instrument, a gap apart, both begun after the last answer of any call."""
+        settle_s, gap_s = self._limits.settle_s, self._limits.read_gap_s
+        settled_s, clean_s, is_apart = -math.inf, math.inf, False
+        for fact in self._facts:
+            match fact:
+                case f.CallIntended() | f.CallAnswered() | f.FlattenOpened():
+                    settled_s, clean_s, is_apart = fact.at_s, math.inf, False
+                case f.PositionsRead() if fact.instrument_type is own_type and fact.started_s >= settled_s + settle_s:
+                    rows = [row.quantity_contracts for row in fact.rows if row.instrument_id == name]
+                    is_open = bool(rows) and not self._is_dust(name, sum(rows, Decimal(0)))
+                    clean_s = math.inf if is_open else min(clean_s, fact.started_s)
+                    is_apart = fact.started_s - clean_s >= gap_s
+                case _:
+                    pass
+        self.see("law two", name, is_right=is_apart)
+
+    def _is_dust(self, name: str, quantity: Decimal) -> bool:
+        """Whether a spot rest cannot be sold and is worth little."""
+        is_small = not name.endswith("SWAP") and quantity < self._script.min_size
+        return is_small and quantity * self._prices.get(name, Decimal(0)) < self._limits.dust_usdt
+
+    def _judge_flat(self, each: judge.Judgement, shows: dict[tuple[f.Read, float], float], now_s: float) -> None:
+        name = each.instrument_id
+        own_type = product_group_of(name).instrument_type
+        self._judge_law_two(name, own_type)
+        started_s = self._reads[own_type].started_s
+        shown_s = shows[f.Read(lane=f.Lane.POSITIONS, instrument_type=own_type), started_s]
+        # What a list left out in every read was never known of: no rule can see it.
+        only = None if self._script.habits.keeps_word else self._seen_ids
+        opened = self._exchange.open_at(shown_s, only).get(name)
+        opened = None if opened and self._is_dust(name, opened) else opened
+        self.see("false flat", f"{each.proven} of {name}, open {opened} at {shown_s:.2f}", is_right=not opened)
+        self.see("false flat", f"{name} is unlisted", is_right=name not in self._script.unlisted)
+        for order_list in (OrderList.RESTING, OrderList.TRIGGER):
+            about = "" if order_list is OrderList.RESTING else name
+            read_s = [
+                (at_s, shown)
+                for (read, at_s), shown in shows.items()
+                if (read.order_list, read.about) == (order_list, about)
+            ]
+            known = {
+                fact.started_s for fact in self._facts if isinstance(fact, f.OrdersRead) and fact.order_list is order_list
+            }
+            at_s = max((each for each in read_s if each[0] in known), default=(0.0, now_s))[1]
+            is_left = name in self._exchange.opening_at(at_s, order_list)
+            self.see("order left", f"{name} {order_list} at {at_s:.2f}", is_right=not is_left)
+            has_filled = self._exchange.filled_between(name, shown_s, at_s)
+            self.see("false flat", f"{name}: an order filled after the last positions read", is_right=not has_filled)
+
+    def _judge_smooth(self, judgements: list[judge.Judgement], now_s: float) -> None:
+        limits = self._limits
+        is_bounded = limits.cap_usdt is None and limits.sending_time_s > 100 and limits.cancel_orders.value == "all"
+        if not is_bounded or any(each.can_open and each.kind is OrderKind.TRIGGER for each in self._script.orders):
+            return
+        left = [
+            each.instrument_id for each in judgements if each.proven not in (judge.Proven.FLAT, judge.Proven.ALREADY_FLAT)
+        ]
+        self.see("not flat", f"{left}", is_right=not left)
+        opened = len({name for name, _side, _quantity in self._script.positions})
+        instruments = len(self._script.instruments)
+        bound_s = (
+            2.5 * max(opened, instruments) + _SMOOTH_MARGIN_S + self._script.habits.history_lag_s + limits.settle_s * 3
+        )
+        self.see("late", f"over after {now_s:.1f} s, bound {bound_s:.1f} s", is_right=now_s <= bound_s)
+        closed = [each.call for each in self._facts if isinstance(each, f.CallIntended) and each.call.kind.is_close]
+        firsts = {call.instrument_ids[0]: call for call in reversed(closed)}
+        worth = [call.notional_usdt or Decimal("Infinity") for call in closed if call is firsts[call.instrument_ids[0]]]
+        held = any(each.kind is OrderKind.RESTING for each in self._script.orders)
+        self.see("not largest first", f"{worth}", is_right=held or worth == sorted(worth, reverse=True))

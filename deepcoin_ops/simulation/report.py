@@ -1,0 +1,149 @@
+"""Counting many nights: results, coverage, oracles, speed, and how long the proof takes. Builds text; prints nothing."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+
+from deepcoin_ops.domain import facts as f
+from deepcoin_ops.simulation.night import Night, Result
+from deepcoin_ops.simulation.oracles import NAMES
+from deepcoin_ops.simulation.script import draw
+
+_CHUNK = 250
+_WORST_SHOWN = 10
+
+
+@dataclass
+class Tally:
+    """What is counted over nights. `cpu_s` is the processor time of all workers."""
+
+    nights: int = 0
+    facts: int = 0
+    cpu_s: float = 0.0
+    results: Counter[str] = field(default_factory=Counter)
+    causes: Counter[str] = field(default_factory=Counter)
+    rules: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    checked: Counter[str] = field(default_factory=Counter)
+    violated: Counter[str] = field(default_factory=Counter)
+    wrong: list[tuple[int, str]] = field(default_factory=list)
+    last_close_s: list[float] = field(default_factory=list)
+    proof_s: list[float] = field(default_factory=list)
+
+    def add(self, result: Result) -> None:
+        """Count a night. Coverage counts nights, not events."""
+        self.nights += 1
+        self.facts += len(result.facts)
+        self.results[result.worst] += 1
+        self.causes.update({f"{each.proven} {each.cause}".strip() for each in result.judgements})
+        self.rules.update({fact.call.rule for fact in result.facts if isinstance(fact, f.CallIntended)})
+        self.outcomes.update(set(result.outcomes))
+        self.checked.update(result.checked)
+        for violation in result.violations:
+            self.violated[violation.partition(":")[0]] += 1
+            self.wrong.append((result.script.seed, violation))
+        if result.last_close_s:
+            self.last_close_s.append(result.last_close_s)
+        self.proof_s.append(result.ended_s)
+
+    def merge(self, other: Tally) -> None:
+        """Add what another worker counted."""
+        self.nights += other.nights
+        self.facts += other.facts
+        self.cpu_s += other.cpu_s
+        for name in ("results", "causes", "rules", "outcomes", "checked", "violated"):
+            getattr(self, name).update(getattr(other, name))
+        for name in ("wrong", "last_close_s", "proof_s"):
+            getattr(self, name).extend(getattr(other, name))
+
+
+def play(seeds: Iterable[int]) -> Tally:
+    """Play the nights of some seeds in this process."""
+    tally, began_s = Tally(), time.process_time()
+    for seed in seeds:
+        tally.add(Night(draw(seed)).play())
+    tally.cpu_s = time.process_time() - began_s
+    return tally
+
+
+def play_side_by_side(first_seed: int, nights: int, workers: int) -> Tally:
+    """Play nights in several processes."""
+    chunks = [
+        range(start, min(start + _CHUNK, first_seed + nights)) for start in range(first_seed, first_seed + nights, _CHUNK)
+    ]
+    tally = Tally()
+    if workers == 1:
+        parts: Iterable[Tally] = map(play, chunks)
+        for part in parts:
+            tally.merge(part)
+        return tally
+    with ProcessPoolExecutor(workers) as pool:
+        for part in pool.map(play, chunks):
+            tally.merge(part)
+    return tally
+
+
+def describe(tally: Tally) -> Iterator[str]:
+    """The report, line by line."""
+    speed = f"{tally.facts / tally.cpu_s:,.0f} facts and {tally.nights / tally.cpu_s:,.0f} nights a second and core"
+    yield f"{tally.nights:,} nights, {tally.facts:,} facts; {speed}"
+    yield from _describe_counts("nights by worst verdict", tally.results, tally.nights)
+    yield from _describe_counts("nights with a verdict and cause", tally.causes, tally.nights)
+    yield from _describe_counts("nights with a call by rule", tally.rules, tally.nights)
+    yield from _describe_counts("nights with an outcome", tally.outcomes, tally.nights)
+    yield "oracles: checks, violations"
+    for name in NAMES:
+        yield f"  {name:24} {tally.checked[name]:12,} {tally.violated[name]:6}"
+    for title, values in (("last close", tally.last_close_s), ("over", tally.proof_s)):
+        ordered = sorted(values) or [0.0]
+        p50, p95 = ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.95)]
+        yield f"seconds to {title}: p50 {p50:.1f}, p95 {p95:.1f}, worst {ordered[-1]:.1f}"
+    for seed, violation in tally.wrong[:_WORST_SHOWN]:
+        yield f"WRONG seed {seed}: {violation}"
+    yield f"wrong nights: {len({seed for seed, _violation in tally.wrong})}"
+
+
+def _describe_counts(title: str, counts: Counter[str], nights: int) -> Iterator[str]:
+    yield title
+    for name, count in counts.most_common():
+        yield f"  {name:32} {count:9,} {count / nights:8.2%}"
+
+
+def tell_story(result: Result) -> Iterator[str]:
+    """One night, fact by fact, with its script and what was found wrong."""
+    yield f"{result.script}"
+    for fact in result.facts:
+        yield f"{fact.at_s:9.2f}  {fact.flatten_id:12} {_describe_fact(fact)}"
+    for judgement in result.judgements:
+        yield f"{judgement.instrument_id} {judgement.proven} {judgement.cause}: {judgement.reason}"
+    yield from result.violations or ["nothing wrong"]
+
+
+def _describe_fact(fact: f.AnyFact) -> str:
+    match fact:
+        case f.PositionsRead():
+            rows = ", ".join(f"{row.instrument_id}#{row.position_id} {row.quantity_contracts}" for row in fact.rows)
+            doubt = f", {len(fact.unreadable)} unreadable" if fact.unreadable else ""
+            return f"positions {fact.instrument_type} begun {fact.started_s:.2f}: {rows or 'none'}{doubt}"
+        case f.OrdersRead():
+            orders = ", ".join(f"{each.instrument_id}#{each.order_id}{'+' * each.can_open}" for each in fact.orders)
+            about = fact.instrument_id or "all"
+            return f"{fact.order_list.lower()} orders of {about} begun {fact.started_s:.2f}: {orders or 'none'}"
+        case f.CallIntended():
+            return f"{fact.call_id} {fact.call.kind} {', '.join(fact.call.instrument_ids)} by {fact.call.rule}"
+        case f.CallAnswered():
+            return f"{fact.call_id} {fact.outcome} {fact.code}".rstrip()
+        case f.HistoryRead():
+            closed = ", ".join(f"{row.instrument_id}#{row.position_id} {row.closed_contracts}" for row in fact.rows)
+            return f"history {fact.instrument_type}: {closed or 'nothing closed'}"
+        case f.OrderEndsRead():
+            ended = ", ".join(f"#{each.order_id} {each.end} {each.filled_contracts}" for each in fact.ended)
+            return f"ends of {fact.order_list.lower()} orders: {ended or 'none'}"
+        case f.ReadFailed():
+            return f"no answer to {fact.read.lane} {fact.read.about}: {fact.reason}"
+        case _:
+            return type(fact).__name__

@@ -1,0 +1,236 @@
+"""What happens in a night, drawn from its seed: the exchange's habits, the positions, the people, the process."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import msgspec
+
+from deepcoin_ops.domain.limits import Limits
+from deepcoin_ops.domain.orders import CancelOrders, OrderKind
+
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How the exchange behaves. Chances are per event, durations seconds.
+
+    An exchange keeps its word while what it did shows within the settle time: `fill_s` and `read_lag_s` together stay
+    below it, and no read leaves an open row out (`omit`). `hides_s` is how long a position opened by an order stays out of
+    every read; `throttles_first` how many closes are throttled at first; `ids_useless` that closes by ids find nothing.
+    """
+
+    up_s: Span = (0.01, 0.05)
+    down_s: Span = (0.02, 0.1)
+    fill_s: Span = (0.0, 0.3)
+    read_lag_s: float = 1.5
+    history_lag_s: float = 2.0
+    slow: float = 0.0
+    lost_before: float = 0.0
+    lost_after: float = 0.0
+    garbled: float = 0.0
+    partial: float = 0.0
+    silent: float = 0.0
+    rejected: float = 0.0
+    not_sent: float = 0.0
+    fails_read: float = 0.0
+    omit: float = 0.0
+    fills_on_cancel: float = 0.0
+    shares_limit: bool = False
+    leaves_named: bool = False
+    ids_useless: bool = False
+    throttles_first: int = 0
+    hides_s: float = 0.0
+    page_size: int = 100
+
+    @property
+    def keeps_word(self) -> bool:
+        """Whether reads show within the settle time what was done, and leave nothing out."""
+        return self.omit == 0.0 and self.hides_s == 0.0
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether nothing goes wrong on the way or at the exchange."""
+        chances = (
+            self.slow, self.lost_before, self.lost_after, self.garbled, self.partial, self.silent, self.rejected,
+            self.not_sent, self.fails_read, self.omit, self.fills_on_cancel,
+        )  # fmt: skip
+        return not any(chances) and not self.shares_limit and not self.hides_s
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A waiting order at the beginning of the night."""
+
+    instrument_id: str
+    kind: OrderKind
+    can_open: bool
+
+
+@dataclass(frozen=True)
+class Script:
+    """One night. Instruments and positions are what the account has; people and process act at moments in seconds.
+
+    Attributes:
+        positions: Instrument, side and contracts.
+        copied: Instruments whose rows are of copy trading.
+        unlisted: Instruments that the exchange does not list.
+        unreadable: Instruments whose rows come spelled so that nobody can place them.
+        market_closed: Instruments whose closes are answered with a code, always the same.
+        min_size: The smallest order of a spot instrument.
+        reopens, fires, removals: When others open a position, a trigger order fires, an order of others' goes.
+        kills_s, stop_s, kill_switch_s, freeze: When the process dies, is asked to stop, sees the switch, is frozen.
+        is_denied: A guard denies the flatten.
+    """
+
+    seed: int
+    instruments: tuple[str, ...]
+    positions: tuple[tuple[str, str, Decimal], ...] = ()
+    orders: tuple[Placed, ...] = ()
+    habits: Habits = field(default_factory=Habits)
+    limits: Limits = field(default_factory=Limits)
+    copied: frozenset[str] = frozenset()
+    unlisted: frozenset[str] = frozenset()
+    unreadable: frozenset[str] = frozenset()
+    market_closed: frozenset[str] = frozenset()
+    min_size: Decimal = Decimal(1)
+    reopens: tuple[tuple[float, str], ...] = ()
+    fires: tuple[float, ...] = ()
+    removals: tuple[float, ...] = ()
+    kills_s: tuple[float, ...] = ()
+    stop_s: float | None = None
+    kill_switch_s: float | None = None
+    freeze: Span | None = None
+    is_denied: bool = False
+
+    @property
+    def is_undisturbed(self) -> bool:
+        """Whether nobody and nothing acts but the flatten and an exchange without a fault."""
+        people = (self.reopens, self.fires, self.removals, self.kills_s, self.stop_s, self.kill_switch_s, self.freeze)
+        odd = (self.copied, self.unlisted, self.unreadable, self.market_closed, self.is_denied)
+        return self.habits.is_smooth and not any(people) and not any(odd)
+
+
+def draw(seed: int) -> Script:
+    """Draw the night of a seed. The same seed is the same night."""
+    rng = random.Random(seed)  # noqa: S311 - a night has to be repeatable
+    maybe = rng.random
+    count = rng.choice((1, 1, 2, 2, 3, 3, 4, 6)) if maybe() > 0.05 else rng.randint(40, 60)
+    instruments = [f"C{number:03d}-USDT-SWAP" for number in range(count)]
+    if maybe() < 0.2:
+        instruments.append("SPOTA-USDT")
+    opened = [name for name in instruments if maybe() < 0.7]
+    positions = [
+        (name, side, Decimal(rng.randint(1, 200)))
+        for name in opened
+        for side in ((("long",), ("short",), ("long", "short"))[rng.randrange(3)] if name.endswith("SWAP") else ("",))
+    ]
+    orders = [
+        Placed(rng.choice(instruments), kind, can_open=maybe() < 0.6 and kind is not OrderKind.PROTECTION)
+        for kind, counts in ((OrderKind.RESTING, (0, 0, 0, 1, 3, 30)), (OrderKind.TRIGGER, (0, 0, 1, 2)))
+        for _ in range(rng.choice(counts))
+    ]
+    orders += [Placed(name, OrderKind.PROTECTION, can_open=False) for name in opened[:3] if maybe() < 0.2]
+    if maybe() < 0.15:  # nobody and nothing interferes
+        habits = Habits(read_lag_s=rng.choice((0.0, 1.5)), history_lag_s=rng.choice((0.0, 5.0)), leaves_named=maybe() < 0.2)
+        return Script(seed, tuple(instruments), tuple(positions), tuple(orders), habits)
+
+    def few(share: float) -> frozenset[str]:
+        return frozenset(name for name in instruments if maybe() < share)
+
+    if maybe() < 0.04:
+        return _draw_fired(seed, rng)
+    if maybe() < 0.04:
+        return _draw_crowded(seed, rng, tuple(instruments), tuple(positions))
+    return Script(
+        seed=seed,
+        instruments=tuple(instruments),
+        positions=tuple(positions),
+        orders=tuple(orders),
+        habits=_draw_habits(rng),
+        limits=_draw_limits(rng),
+        copied=few(0.1) if maybe() < 0.2 else frozenset(),
+        unlisted=few(0.1) if maybe() < 0.1 else frozenset(),
+        unreadable=few(0.3) if maybe() < 0.1 else frozenset(),
+        market_closed=few(0.3) if maybe() < 0.1 else frozenset(),
+        reopens=tuple((rng.uniform(0, 25), rng.choice(instruments)) for _ in range(rng.choice((0, 0, 0, 1, 2)))),
+        fires=tuple(rng.uniform(0, rng.choice((4, 20))) for _ in range(rng.choice((0, 0, 1)))),
+        removals=tuple(rng.uniform(0, 20) for _ in range(rng.choice((0, 0, 0, 2)))),
+        kills_s=tuple(sorted(rng.uniform(0, 20) for _ in range(rng.choice((0, 0, 0, 0, 1, 2))))),
+        stop_s=rng.uniform(0, 20) if maybe() < 0.08 else None,
+        kill_switch_s=rng.uniform(0, 20) if maybe() < 0.05 else None,
+        freeze=(rng.uniform(0, 10), rng.uniform(5.5, 70)) if maybe() < 0.08 else None,
+        is_denied=maybe() < 0.02,
+    )
+
+
+def _draw_fired(seed: int, rng: random.Random) -> Script:
+    """Draw a night in which nothing is open and a trigger order fires between two reads."""
+    instruments = tuple(f"C{number:03d}-USDT-SWAP" for number in range(rng.randint(1, 3)))
+    order = Placed(instruments[-1], OrderKind.TRIGGER, can_open=True)
+    habits = Habits(read_lag_s=1.9, history_lag_s=rng.choice((0.0, 5.0)))
+    return Script(seed, instruments, orders=(order,), habits=habits, fires=(rng.uniform(2.5, 4.5),))
+
+
+def _draw_crowded(
+    seed: int, rng: random.Random, instruments: tuple[str, ...], positions: tuple[tuple[str, str, Decimal], ...]
+) -> Script:
+    """Draw a night with lists of several answers, from which others take orders away while they are read."""
+    orders = tuple(
+        Placed(rng.choice(instruments), OrderKind.RESTING, can_open=rng.random() < 0.05) for _ in range(rng.randint(15, 45))
+    )
+    return Script(
+        seed=seed,
+        instruments=instruments,
+        positions=positions,
+        orders=orders,
+        habits=Habits(page_size=10, fails_read=0.1),
+        limits=msgspec.structs.replace(Limits(), cancel_orders=CancelOrders.NONE),
+        removals=tuple(rng.uniform(0, 30) for _ in range(rng.randint(4, 12))),
+    )
+
+
+def _draw_habits(rng: random.Random) -> Habits:
+
+    def rare(*chances: float) -> float:
+        return rng.choice((0.0, 0.0, *chances))
+
+    return Habits(
+        up_s=(0.01, rng.choice((0.04, 0.06))),
+        down_s=(0.02, rng.choice((0.1, 0.3, 2.0))),
+        fill_s=(0.0, rng.choice((0.1, 0.3, 1.0))),
+        read_lag_s=rng.choice((0.0, 0.5, 1.5, 1.9)),
+        history_lag_s=rng.choice((0.0, 1.0, 5.0, 10.0)),
+        slow=rare(0.05),
+        lost_before=rare(0.05, 0.3),
+        lost_after=rare(0.05, 0.3),
+        garbled=rare(0.05),
+        partial=rare(0.2),
+        silent=rare(0.1, 0.3),
+        rejected=rare(0.05),
+        not_sent=rare(0.05),
+        fails_read=rare(0.05, 0.2),
+        omit=rng.choice((0.0,) * 9 + (0.4,)),
+        fills_on_cancel=rare(0.2),
+        shares_limit=rng.random() < 0.1,
+        leaves_named=rng.random() < 0.1,
+        page_size=rng.choice((100, 100, 20)),
+    )
+
+
+def _draw_limits(rng: random.Random) -> Limits:
+    limits = Limits()
+    if rng.random() < 0.1:
+        limits = msgspec.structs.replace(limits, max_attempts=rng.choice((1, 2, 3)))
+    if rng.random() < 0.1:
+        limits = msgspec.structs.replace(limits, close_reopened=False)
+    if rng.random() < 0.1:
+        limits = msgspec.structs.replace(limits, cancel_orders=rng.choice((CancelOrders.OPENING, CancelOrders.NONE)))
+    if rng.random() < 0.1:
+        limits = msgspec.structs.replace(limits, cap_usdt=Decimal(rng.randint(50, 2000)))
+    if rng.random() < 0.05:
+        limits = msgspec.structs.replace(limits, sending_time_s=rng.uniform(2.0, 20.0))
+    return limits
