@@ -209,7 +209,7 @@ def _begin(
 
 
 def _find_missing_part(context: dg.OpExecutionContext) -> str:
-    """What is wrong with a run of some steps: it would close, and prove nothing; or nobody was asked before.
+    """What is wrong with a run of some steps: it would close, and prove nothing; or nothing was recorded before.
 
     A run that repeats another one may leave out what that one did first. What closes is always proven in the same run.
     """

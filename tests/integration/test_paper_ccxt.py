@@ -20,8 +20,8 @@ from deepcoin_ops.paper.server import PaperExchange
 
 @pytest.fixture
 def paper() -> Iterator[PaperExchange]:
-    """The demonstration without faults and with a short period, so that no call has to wait."""
-    limits = LimitSettings(period_s=0.001)
+    """The demonstration without faults and with limits that no client of a test reaches."""
+    limits = LimitSettings(period_s=0.001, private_per_period=1000, market_per_period=1000)
     with PaperExchange(replace(build_demo_scenario(), faults=(), latency_ms=(0.0, 0.0), limits=limits)) as exchange:
         yield exchange
 
