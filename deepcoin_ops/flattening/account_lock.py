@@ -26,6 +26,7 @@ from deepcoin_ops.state_files import (
 logger = logging.getLogger(__name__)
 
 _POLL_S = 0.1
+_LONGEST_NOTE = 400  # characters of it that are shown
 _SILENT_S = 1.0  # a wait that is over by then needs no words
 
 
@@ -156,13 +157,14 @@ class AccountLock:
         note can be gone by.
         """
         try:
-            note = re.sub(r"[^\x20-\x7e]", "?", self._holder_file.read_text(errors="replace"))[:200]
+            note = re.sub(r"[^\x20-\x7e]", "?", self._holder_file.read_text(errors="replace"))
         except OSError:
             note = ""
         written = re.search(r"\(process (\d+)(?:, (pid:\S+))?\)$", note)
         noted_id = int(written.group(1)) if written else None
         namespace = written.group(2) if written else None
-        note = note.replace(f", {namespace})", ")")  # numbers that mean nothing to a person
+        # The number of a container means nothing to a person, and a note that is no flatten's may be of any length.
+        note = (note[: written.start()] + f"(process {noted_id})" if written else note)[:_LONGEST_NOTE]
         if namespace not in (None, find_pid_namespace()):
             return f"{note}, in another container", True
         holder_id = find_lock_holder(self._lock_file)

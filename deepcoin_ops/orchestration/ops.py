@@ -209,9 +209,9 @@ def _begin(
 
 
 def _find_missing_part(context: dg.OpExecutionContext) -> str:
-    """What is wrong with a run of some steps: it would close, and prove nothing; or nothing was recorded before.
+    """Find what is wrong with a run of some steps: what closes is to be proven in the same run.
 
-    A run that repeats another one may leave out what that one did first. What closes is always proven in the same run.
+    A run that repeats another one may leave out what that one did first.
     """
     run = context.run
     parts = run.step_keys_to_execute or run.resolved_op_selection

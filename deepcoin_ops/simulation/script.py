@@ -78,7 +78,7 @@ class Script:
         positions: Instrument, side and contracts.
         copied: Instruments whose rows are of copy trading.
         unlisted: Instruments that the exchange does not list.
-        unreadable: Instruments whose rows come spelled so that nobody can place them.
+        unreadable: Instruments whose rows come in a spelling that cannot be placed.
         market_closed: Instruments whose closes are answered with a code, always the same.
         min_size: The smallest order of a spot instrument.
         reopens, fires, removals: When others open a position, a trigger order fires, an order of others' goes.
@@ -108,7 +108,7 @@ class Script:
 
     @property
     def is_undisturbed(self) -> bool:
-        """Whether nobody and nothing acts but the flatten and an exchange without a fault."""
+        """Whether the flatten acts alone, on an exchange without a fault."""
         people = (self.reopens, self.fires, self.removals, self.kills_s, self.stop_s, self.kill_switch_s, self.freeze)
         odd = (self.copied, self.unlisted, self.unreadable, self.market_closed, self.is_denied)
         return self.habits.is_smooth and not any(people) and not any(odd)
@@ -134,7 +134,7 @@ def draw(seed: int) -> Script:
         for _ in range(rng.choice(counts))
     ]
     orders += [Placed(name, OrderKind.PROTECTION, can_open=False) for name in opened[:3] if maybe() < 0.2]
-    if maybe() < 0.15:  # nobody and nothing interferes
+    if maybe() < 0.15:  # nothing interferes
         habits = Habits(read_lag_s=rng.choice((0.0, 1.5)), history_lag_s=rng.choice((0.0, 5.0)), leaves_named=maybe() < 0.2)
         return Script(seed, tuple(instruments), tuple(positions), tuple(orders), habits)
 

@@ -1,0 +1,98 @@
+"""What single facts do to what is known, where no drawn night brings them about."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from deepcoin_ops.core import choose, judge, rules
+from deepcoin_ops.core.state import State, fold
+from deepcoin_ops.domain import facts as f
+from deepcoin_ops.domain.limits import Limits
+from deepcoin_ops.domain.model import InstrumentType, Outcome, Position, PositionSide, ProductGroup
+
+A = "BTC-USDT-SWAP"
+OWN = {"flatten_id": "one"}
+ROW = Position(A, ProductGroup.SWAP_U, "1", PositionSide.LONG, Decimal(5), "cross", "split", None, "USDT")
+OPENED = f.FlattenOpened(**OWN, at_s=0.0, instruments=(A,), configured=(A,), limits=Limits())
+
+
+def read(started_s: float, *rows: Position) -> f.PositionsRead:
+    """A positions read that took a tenth of a second."""
+    return f.PositionsRead(
+        **OWN, at_s=started_s + 0.1, started_s=started_s, instrument_type=InstrumentType.SWAP, rows=tuple(rows)
+    )
+
+
+def open_state(*facts: f.AnyFact) -> State:
+    """A flatten that is admitted and saw one position open."""
+    return fold([OPENED, read(1.0, ROW), f.FlattenAdmitted(**OWN, at_s=1.2), *facts])
+
+
+@pytest.mark.parametrize(
+    ("fact", "code"),
+    [
+        (f.RecordLost(**OWN, at_s=5.0, reason="the disk is full"), "RECORD_LOST"),
+        (f.SendingEnded(**OWN, at_s=5.0, reason="nothing is left to send"), "SENDING_ENDED"),
+        (f.StopAsked(**OWN, at_s=5.0, reason="Ctrl-C"), "INTERRUPTED"),
+        (f.KillSwitchSeen(**OWN, at_s=5.0, reason="on"), "KILL_SWITCH"),
+        (f.FlattenDenied(**OWN, at_s=5.0, code="NOT_ARMED", text="not armed"), "NOT_ARMED"),
+    ],
+)
+def test_each_reason_to_stop_ends_sends_and_the_first_one_is_named(fact: f.AnyFact, code: str) -> None:
+    """Also of what was chosen before it and did not leave yet."""
+    state = open_state()
+    call = choose.next_call(state, f.Lane.CLOSE, 5.0)
+    assert isinstance(call, f.Call)
+    assert choose.may_still_send(state, call, 5.0)
+    state.apply(fact)
+    state.apply(f.StopAsked(**OWN, at_s=6.0, reason="later"))
+    assert not choose.may_still_send(state, call, 6.0)
+    assert not isinstance(choose.next_call(state, f.Lane.CLOSE, 6.0), f.Call)
+    stop = rules.s1_find_stop(state, 6.0)
+    assert stop is not None
+    assert stop[0] == code
+
+
+def test_what_was_chosen_does_not_leave_on_a_read_that_grew_old_or_after_it_is_gone() -> None:
+    """It is asked at the last moment, with what came in since."""
+    state = open_state()
+    call = choose.next_call(state, f.Lane.CLOSE, 5.0)
+    assert isinstance(call, f.Call)
+    assert choose.may_still_send(state, call, 1.0 + state.limits.freshness_s)
+    assert not choose.may_still_send(state, call, 1.1 + state.limits.freshness_s)
+    state.apply(read(6.0))
+    assert not choose.may_still_send(state, call, 6.5)
+
+
+def test_what_was_proven_flat_owes_nothing_to_the_next_flatten_and_what_was_not_does() -> None:
+    """Seen open and gone without a history: the next flatten of the account has to see it closed."""
+    again = replace_opened("two")
+    for proven, owed in (((A,), {}), ((), {"1": Decimal(5)})):
+        state = open_state(read(2.0), f.VerdictsReached(**OWN, at_s=3.0, flat=proven), again)
+        assert state.instruments[A].owed == owed
+
+
+def test_an_answer_that_was_awaited_by_an_earlier_flatten_does_not_settle_the_next_one_sooner() -> None:
+    """Its close may still be carried out for a while."""
+    call = choose.next_call(open_state(), f.Lane.CLOSE, 5.0)
+    assert isinstance(call, f.Call)
+    state = open_state(f.CallIntended(**OWN, at_s=5.0, call_id="c", call=call), replace_opened("two"))
+    assert state.settled_s == 5.0 + Limits().unknown_hold_s
+    assert state.instruments[A].evidence_from_s == state.settled_s + Limits().settle_s
+    state.apply(f.CallAnswered(**OWN, at_s=8.0, call_id="c", outcome=Outcome.ACCEPTED, reason=""))
+    assert state.settled_s == 5.0 + Limits().unknown_hold_s
+    assert judge.f1_counts_from_s(state) == state.settled_s + Limits().settle_s
+
+
+def test_a_row_that_was_away_and_is_back_is_owed_anew() -> None:
+    """Either it was opened again, or the list leaves rows out."""
+    state = open_state(read(2.0), read(3.0, ROW), read(4.0, replace(ROW, quantity_contracts=Decimal(7))))
+    assert state.instruments[A].owed == {"1": Decimal(12)}
+
+
+def replace_opened(flatten_id: str) -> f.FlattenOpened:
+    """Another flatten of the same account, six seconds after the first."""
+    return f.FlattenOpened(flatten_id=flatten_id, at_s=6.0, instruments=(A,), configured=(A,), limits=Limits())
