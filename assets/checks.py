@@ -20,6 +20,8 @@ from deepcoin_ops.orchestration.day_resources import DayTables, LedgerDays
 from deepcoin_ops.orchestration.shown import build_frame_markdown
 from deepcoin_ops.orchestration.tables import StoredTable
 
+# The tag by which Dagster names the partition of a run.
+_PARTITION_TAG = "dagster/partition"
 _SHOWN_ROWS = 20
 _SHOWN_DAYS = 10
 _SHOWN = ["account", "instrument_id", "position_side", "break_type", "severity", "reason", "what_to_do"]
@@ -173,9 +175,9 @@ def days_with_open_breaks(day_tables: DayTables, ledger_days: LedgerDays) -> dg.
     asset=RECONCILIATION.name,
     description="Whether every entry of the ledger is what was recorded and follows the one before it, for each account.",
 )
-def ledger_chain_intact(ledger_days: LedgerDays) -> dg.AssetCheckResult:
-    """Walk the hash chain of every account."""
-    altered = ledger_days.find_altered_entries()
+def ledger_chain_intact(context: dg.AssetCheckExecutionContext, ledger_days: LedgerDays) -> dg.AssetCheckResult:
+    """Walk the hash chain of every account from where it was last found good, and the run's own day."""
+    altered = ledger_days.find_altered_entries(context.run.tags.get(_PARTITION_TAG))
     told = [each.describe() for each in altered]
     cure = "Keep the file, compare the day's head hashes with a backup, and trust no table of these accounts until then."
     return dg.AssetCheckResult(

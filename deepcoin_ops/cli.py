@@ -40,6 +40,7 @@ from deepcoin_ops.commands.documents import (
 from deepcoin_ops.commands.flatten import FlattenEnding, HandFlatten
 from deepcoin_ops.commands.interrupts import interrupted_once
 from deepcoin_ops.commands.ledger_copy import copy_ledger
+from deepcoin_ops.commands.ledger_verify import verify_ledger
 from deepcoin_ops.commands.parameters import LAST_PORT, Whole, parse_day_argument, parse_usdt
 from deepcoin_ops.commands.progress import show_progress
 from deepcoin_ops.commands.reports import fetch_plan_report, read_day_report, read_status_report
@@ -177,10 +178,11 @@ def flatten(
 
 @main.group()
 def ledger() -> None:
-    """Read or copy what was recorded."""
+    """Read, copy or verify what was recorded."""
 
 
 ledger.add_command(copy_ledger)
+ledger.add_command(verify_ledger)
 
 
 @ledger.command()

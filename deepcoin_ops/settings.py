@@ -20,6 +20,7 @@ from deepcoin_ops.domain.checks import Finding
 from deepcoin_ops.domain.day import DueTick
 from deepcoin_ops.domain.due import find_unwatched, plan_due
 from deepcoin_ops.domain.errors import SettingsError
+from deepcoin_ops.domain.limits import Limits
 from deepcoin_ops.domain.model import Venue
 from deepcoin_ops.domain.orders import CancelOrders, CancelTriggers
 from deepcoin_ops.domain.paper_credentials import paper_credentials
@@ -188,6 +189,26 @@ class Settings:
             cure = did_you_mean(name, self.accounts) if name else "name the account"
             raise settings_error([f"{self.source_path}: accounts: {sentence(f'one of {known}', describe(name), cure)}"])
         return self.accounts[name]
+
+    def build_limits(self, account: AccountSettings) -> Limits:
+        """Build what bounds a flatten of the account."""
+        flatten = self.flatten
+        return Limits(
+            settle_s=flatten.settle_s,
+            read_gap_s=flatten.read_gap_s,
+            max_attempts=flatten.max_rounds,
+            max_in_flight=flatten.max_in_flight,
+            unknown_hold_s=flatten.unknown_hold_s,
+            max_sending_time_s=flatten.max_deadline_s,
+            interrupt_s=flatten.interrupt_read_s,
+            cancel_orders=account.cancel_orders,
+            close_copy_trading=account.close_copy_trading,
+            close_reopened=account.close_reopened,
+            cap_usdt=account.cap_notional_usdt,
+            cap_instrument_usdt=account.cap_instrument_notional_usdt,
+            cap_open_instruments=account.cap_open_instruments,
+            on_cap=account.on_cap,
+        )
 
     def as_public_json(self) -> str:
         """What the ledger keeps of the settings of a flatten: nothing secret, keys in a fixed order."""

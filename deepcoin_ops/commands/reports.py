@@ -222,7 +222,7 @@ def _read_day(ledger: History, empty: DayReport, head_seq: int, hashes: Mapping[
     day = empty.trading_day
     flattens = tuple(row for row in ledger.read_flattens(day, head_seq) if row.request.account in hashes)
     flatten_ids = [row.request.flatten_id for row in flattens]
-    checked = [ledger.read_altered_entry(name) for name in hashes]
+    checked = ledger.read_altered_entries_of_day(day, head_seq)
     read = replace(
         empty,
         head_seq=head_seq,
@@ -233,8 +233,7 @@ def _read_day(ledger: History, empty: DayReport, head_seq: int, hashes: Mapping[
         verdicts={flatten_id: tuple(ledger.read_verdicts(flatten_id, head_seq)) for flatten_id in flatten_ids},
         skipped_ticks=tuple(row for row in ledger.read_skipped_ticks(day, head_seq) if row.account in hashes),
     )
-    # Read first, so that what could not be read is known; the rest of what was altered is found in the chain.
-    found = {each.seq: each for each in (*checked, *ledger.unreadable) if each is not None and each.account in hashes}
+    found = {each.seq: each for each in (*checked, *ledger.unreadable) if each.account in hashes}
     return replace(read, altered=tuple(found[seq] for seq in sorted(found)))
 
 
@@ -286,11 +285,12 @@ def _read_accounts(settings: Settings, ledger: History | None) -> tuple[AccountS
             arming_findings=findings,
             last_check=ledger.read_last_check(name) if ledger else None,
             last_flatten=ledger.read_last_flatten(name) if ledger else None,
-            open_intents=tuple(ledger.read_open_intents(name)) if ledger else (),
-            open_cancels=tuple(ledger.read_open_cancels(name)) if ledger else (),
+            open_intents=tuple(open_closes),
+            open_cancels=tuple(open_cancels),
         )
         for name, account in settings.accounts.items()
         for arming, findings in [_find_arming(settings, name)]
+        for open_closes, open_cancels in [ledger.read_open_calls(name) if ledger else ([], [])]
     )
 
 

@@ -1,20 +1,37 @@
 """Everything that happens, as facts: frozen, typed, each with its moment. What is known is a fold over them.
 
-Moments are seconds on one axis, the boot clock of the process that opened the flatten; a fact of another boot or host is
-placed on it before it is folded. Every moment that a rule uses is in the fact. A fact has no opinion: what it means is
-decided in `core`.
+Moments that rules use are seconds on one axis, the boot clock of the process that opened the flatten; a fact of another
+boot or host is placed on it before it is folded. Instants (UTC) are for people and tables. A fact has no opinion: what it
+means is decided in `core`.
+
+The ledger keeps each fact as JSON under its kind, `name/version`. A released kind never changes: a new field, or another
+default, is a new version, and older versions are read for ever.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
 import msgspec
 
+from deepcoin_ops.domain.checks import AccountCheck
+from deepcoin_ops.domain.evidence import EvidenceRead
 from deepcoin_ops.domain.limits import Limits
-from deepcoin_ops.domain.model import Instrument, InstrumentType, Outcome, Position, Refusal
-from deepcoin_ops.domain.orders import Order, OrderKind, OrderList
+from deepcoin_ops.domain.model import (
+    CloseError,
+    FlattenClosing,
+    FlattenRequest,
+    Instrument,
+    InstrumentType,
+    InstrumentVerdict,
+    Outcome,
+    Position,
+    Refusal,
+    Venue,
+)
+from deepcoin_ops.domain.orders import CancelError, Order, OrderKind, OrderList
 
 
 class Lane(StrEnum):
@@ -78,19 +95,87 @@ class Read(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    """What all facts have: the flatten that it belongs to, and when it became known (seconds on the flatten's axis)."""
+    """What all facts have.
+
+    `flatten_id` is empty for a fact of no flatten. `at_s` is when it became known, in seconds of the boot `boot_id`; `at`
+    is the same moment by the wall clock, which places it for another boot or host.
+    """
 
     flatten_id: str
     at_s: float
+    boot_id: str = ""
+    at: datetime | None = None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """One answer of the exchange, whose bytes are kept beside the fact.
+
+    `length` counts the bytes received, `kept` those that are kept; `is_truncated` says that more came. `query` is what was
+    asked for, where a fact has several answers.
+    """
+
+    http_status: int | None
+    length: int
+    kept: int
+    is_truncated: bool = False
+    query: str = ""
+
+
+class ReadNotes(msgspec.Struct, frozen=True, kw_only=True):
+    """What people want to know about a read and no rule uses.
+
+    `purpose` is `snapshot`, `round` or `verify`; `round_number` counts from 1, 0 before the first close. `notes` is what
+    the parser noticed and did not need.
+    """
+
+    purpose: str
+    round_number: int
+    started_at: datetime
+    finished_at: datetime
+    notes: tuple[str, ...] = ()
+    answers: tuple[Answer, ...] = ()
+
+
+class LedgerCreated(Fact, frozen=True, kw_only=True, tag="ledger_created/1"):
+    """The first fact of a ledger: what tells it from any other, and the venue that it is of."""
+
+    ledger_id: str
+    venue: Venue
+
+
+class TickSkipped(Fact, frozen=True, kw_only=True, tag="tick_skipped/1"):
+    """A scheduled time launched nothing, and why."""
+
+    scheduled_at: datetime
+    reason: str
+
+
+class CheckMade(Fact, frozen=True, kw_only=True, tag="check_made/1"):
+    """An account was checked: whether closes may be sent, as far as this check looked."""
+
+    check: AccountCheck
+
+
+class HistoryCollected(Fact, frozen=True, kw_only=True, tag="history_collected/1"):
+    """What the exchange's own history says of a trading day, or why it does not."""
+
+    history: EvidenceRead
+    answers: tuple[Answer, ...] = ()
 
 
 class FlattenOpened(Fact, frozen=True, kw_only=True, tag="flatten_opened/1"):
-    """A flatten begins. `may_send` is False for a plan, a dry run and a verification."""
+    """A flatten begins. `may_send` is False for a plan, a dry run and a verification.
+
+    `request` says who asked for it; `settings_json` are the settings in force, without secrets.
+    """
 
     instruments: tuple[str, ...]
     configured: tuple[str, ...]
     limits: Limits
     may_send: bool = True
+    request: FlattenRequest | None = None
+    settings_json: str = ""
+    tool_version: str = ""
 
 
 class FlattenAdmitted(Fact, frozen=True, kw_only=True, tag="flatten_admitted/1"):
@@ -134,6 +219,7 @@ class PositionsRead(Fact, frozen=True, kw_only=True, tag="positions_read/1"):
     started_s: float
     rows: tuple[Position, ...]
     unreadable: tuple[UnreadableRow, ...] = ()
+    of_read: ReadNotes | None = None
 
 
 class OrdersRead(Fact, frozen=True, kw_only=True, tag="orders_read/1"):
@@ -149,6 +235,7 @@ class OrdersRead(Fact, frozen=True, kw_only=True, tag="orders_read/1"):
     orders: tuple[Order, ...]
     is_exhaustive: bool = True
     pages: int = 1
+    of_read: ReadNotes | None = None
 
 
 class ClosedRow(msgspec.Struct, frozen=True):
@@ -197,20 +284,28 @@ class ReadFailed(Fact, frozen=True, kw_only=True, tag="read_failed/1"):
     reason: str
     is_final: bool = False
     is_throttled: bool = False
+    of_read: ReadNotes | None = None
 
 
 class CallIntended(Fact, frozen=True, kw_only=True, tag="call_intended/1"):
-    """A call is about to be sent. Its answer, or the lack of one, is a later fact with the same `call_id`."""
+    """A call is about to be sent. Its answer, or the lack of one, is a later fact with the same `call_id`.
+
+    `send_number` counts the account's sends of the flatten from 1. `endpoint` and `request_body` are what leaves.
+    """
 
     call_id: str
     call: Call
+    round_number: int = 0
+    send_number: int = 0
+    endpoint: str = ""
+    request_body: str = ""
 
 
 class CallAnswered(Fact, frozen=True, kw_only=True, tag="call_answered/1"):
     """What became of a call. `at_s` is when the answer, the error or the timeout arrived.
 
     `code` is the exchange's code for the call, or of its first error item; `failed_ids` are the orders or positions that
-    the answer says were left.
+    the answer says were left. `error_code` is the exchange's code for the call alone. `sent_at` is None when no byte left.
     """
 
     call_id: str
@@ -220,6 +315,14 @@ class CallAnswered(Fact, frozen=True, kw_only=True, tag="call_answered/1"):
     code: str = ""
     failed_ids: tuple[str, ...] = ()
     retry_after_s: float | None = None
+    is_throttled: bool = False
+    error_code: str | None = None
+    sent_at: datetime | None = None
+    answered_at: datetime | None = None
+    close_errors: tuple[CloseError, ...] = ()
+    cancel_errors: tuple[CancelError, ...] = ()
+    notes: tuple[str, ...] = ()
+    answers: tuple[Answer, ...] = ()
 
 
 class StopAsked(Fact, frozen=True, kw_only=True, tag="stop_asked/1"):
@@ -256,10 +359,21 @@ class VerdictsReached(Fact, frozen=True, kw_only=True, tag="verdicts_reached/1")
     """What was proven. What is proven flat owes the exchange's history nothing any more."""
 
     flat: tuple[str, ...]
+    verdicts: tuple[InstrumentVerdict, ...] = ()
+
+
+class FlattenEnded(Fact, frozen=True, kw_only=True, tag="flatten_ended/1"):
+    """A flatten is over. It ends once."""
+
+    closing: FlattenClosing
 
 
 AnyFact = (
-    FlattenOpened
+    LedgerCreated
+    | TickSkipped
+    | CheckMade
+    | HistoryCollected
+    | FlattenOpened
     | FlattenAdmitted
     | FlattenDenied
     | InstrumentsRead
@@ -277,4 +391,5 @@ AnyFact = (
     | SchedulerGap
     | SendingEnded
     | VerdictsReached
+    | FlattenEnded
 )

@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
 from typing import Final, Protocol
 
-# BOOTTIME goes on while the machine is suspended, as the exchange's window does. Where it is missing MONOTONIC is as
-# safe: it can only make a wait longer.
-BOOT_CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+from deepcoin_ops.boot_clock import boot_now_s, read_boot_id
 
 
 class PaceClock(Protocol):
@@ -37,11 +33,11 @@ class SystemClock:
 
     def boot_id(self) -> str:
         """The kernel's boot id, or a constant where there is none."""
-        return _read_boot_id()
+        return read_boot_id()
 
     def now_s(self) -> float:
         """Seconds of the boot clock."""
-        return time.clock_gettime(BOOT_CLOCK)
+        return boot_now_s()
 
     def sleep(self, seconds: float) -> None:
         """Sleep."""
@@ -53,13 +49,3 @@ class SystemClock:
 
 
 SYSTEM_CLOCK: Final = SystemClock()
-
-
-@cache
-def _read_boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        # Without a boot id a reboot shows as a stamp in the future (wait one spacing) or as an old one, which is true:
-        # booting takes longer than a spacing.
-        return "unknown"

@@ -50,5 +50,6 @@ def open_flatten(
         run_id=run_id,
         parent_flatten_id=parent_flatten_id,
     )
-    desk.ledger.record_flatten(request, desk.settings.as_public_json())
+    limits = desk.settings.build_limits(desk.account)
+    desk.ledger.record_flatten(request, desk.settings.as_public_json(), limits)
     return request

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from deepcoin_ops.domain.day import AccountDay, DayFlatten, DueTick, OrderPage, PositionPage
-from deepcoin_ops.domain.model import CloseAttempt
-from deepcoin_ops.domain.orders import CancelAttempt
+from deepcoin_ops.ledger import folds
 from deepcoin_ops.ledger.history import History
-from deepcoin_ops.ledger.records import FlattenRecord
+from deepcoin_ops.ledger.records import FlattenRecord, Recorded
 
 
 def read_account_days(
@@ -31,12 +31,12 @@ def read_account_days(
         due: What was due on that day, for every configured account.
         ends_at: When the day's window ends, aware.
     """
-    records = ledger.read_flattens(trading_day, up_to_seq) if ledger else []
-    ticks = ledger.read_skipped_ticks(trading_day, up_to_seq) if ledger else []
-    attempts = ledger.read_attempts(trading_day, up_to_seq) if ledger else []
-    cancels = ledger.read_cancels(trading_day, up_to_seq) if ledger else []
-    evidence = ledger.read_evidence(trading_day, up_to_seq) if ledger else []
-    flattens = [_read_flatten(ledger, record, attempts, cancels, up_to_seq) for record in records] if ledger else []
+    recorded = ledger.read(trading_day=trading_day, up_to_seq=up_to_seq) if ledger else []
+    ticks, evidence = folds.fold_ticks(recorded), folds.fold_histories(recorded)
+    of_flatten: dict[str, list[Recorded]] = defaultdict(list)
+    for each in recorded:
+        of_flatten[each.flatten_id].append(each)
+    flattens = [_fold_flatten(record, of_flatten[record.request.flatten_id]) for record in folds.fold_flattens(recorded)]
     named = {*configured, *(flatten.request.account for flatten in flattens), *(tick.account for tick in ticks)}
     days = []
     for account in sorted(named):
@@ -57,32 +57,25 @@ def read_account_days(
     return days
 
 
-def _read_flatten(
-    ledger: History,
-    record: FlattenRecord,
-    attempts: Iterable[CloseAttempt],
-    cancels: Iterable[CancelAttempt],
-    up_to_seq: int,
-) -> DayFlatten:
-    request = record.request
-    pages = ledger.read_position_pages(request.flatten_id, up_to_seq)
-    lists = ledger.read_order_pages(request.flatten_id, up_to_seq)
+def _fold_flatten(record: FlattenRecord, recorded: Sequence[Recorded]) -> DayFlatten:
+    pages = folds.fold_position_pages(recorded)
+    lists = folds.fold_order_pages(recorded)
     notes = dict.fromkeys(
         note for notes in [page.notes for page in pages] + [page.notes for page in lists] for note in notes
     )
     return DayFlatten(
-        request=request,
+        request=record.request,
         opened_at=record.opened_at,
         closing=record.closing,
         closed_at=record.closed_at,
         configured=record.configured,
         expected=record.expected,
-        verdicts=tuple(ledger.read_verdicts(request.flatten_id, up_to_seq)),
-        attempts=tuple(attempt for attempt in attempts if attempt.flatten_id == request.flatten_id),
+        verdicts=tuple(folds.fold_verdicts(recorded)),
+        attempts=tuple(folds.fold_attempts(recorded)),
         before=_find_last_pages([page for page in pages if page.purpose == "snapshot"]),
         after=_find_last_pages(pages),
         notes=tuple(notes),
-        cancels=tuple(cancel for cancel in cancels if cancel.flatten_id == request.flatten_id),
+        cancels=tuple(folds.fold_cancels(recorded)),
         orders_after=_find_last_lists(lists),
     )
 

@@ -1,70 +1,73 @@
-"""Everything that reads the ledger: flattens, attempts, verdicts, heads of days, and whether the chain holds.
+"""Everything that reads the ledger. One function reads facts, and what they add up to is folded from them (`folds`).
 
-What is about waiting orders is read by `order_history`, checks of accounts by `check_history`; `History` is all three.
+Reads of a day take `up_to_seq`, so that tables built one after the other are all of one moment; whatever was recorded later
+does not exist for them. What is read costs what it is about, however much else the ledger has.
 
-Writes nothing. State is a fold over entries: an intent without an outcome reads as UNKNOWN, a flatten without a closing
-as still open. Reads of a day take `up_to_seq`, so that tables built one after the other are all of one moment; whatever
-was recorded later does not exist for them.
+Any tool can open the ledger's file and write anything into a cell. A fact that is not what was recorded is not believed. A
+ledger opened for reading goes on without it and names it in `unreadable`; one opened for writing raises, as nothing is sent
+on half a record.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, func, select, true
-
-from deepcoin_ops.domain.day import PositionPage
+from deepcoin_ops.domain.checks import CheckPurpose
+from deepcoin_ops.domain.day import OrderPage, PositionPage
 from deepcoin_ops.domain.errors import LedgerError
-from deepcoin_ops.domain.evidence import ClosedPosition, EvidenceRead, Fill
-from deepcoin_ops.domain.model import (
-    CloseAttempt,
-    CloseError,
-    CloseIntent,
-    FlattenClosing,
-    FlattenRequest,
-    InstrumentVerdict,
-    Position,
-    Venue,
+from deepcoin_ops.domain.facts import (
+    CallAnswered,
+    CallIntended,
+    CheckMade,
+    Fact,
+    FlattenEnded,
+    FlattenOpened,
+    HistoryCollected,
+    OrdersRead,
+    PositionsRead,
+    TickSkipped,
+    VerdictsReached,
 )
-from deepcoin_ops.ledger.chain import FIRST_PREVIOUS_HASH, build_misfit
-from deepcoin_ops.ledger.check_history import CheckHistory
+from deepcoin_ops.domain.model import CloseAttempt, FlattenResult, InstrumentVerdict, Venue
+from deepcoin_ops.domain.orders import CancelAttempt
+from deepcoin_ops.ledger import folds
+from deepcoin_ops.ledger.chain import describe_misfit
+from deepcoin_ops.ledger.encoding import kind_of, read_row
+from deepcoin_ops.ledger.identity import read_identity
 from deepcoin_ops.ledger.mark import read_setback
-from deepcoin_ops.ledger.order_history import OrderHistory
-from deepcoin_ops.ledger.queries import Row, Rows, fetch, is_up_to
-from deepcoin_ops.ledger.reading import build_altered
-from deepcoin_ops.ledger.records import AlteredEntry, DayHead, EvidenceRecord, FlattenRecord, LedgerHead, SkippedTick
-from deepcoin_ops.ledger.rows import build_utc_text
-from deepcoin_ops.ledger.schema import (
-    DETAIL_TABLES,
-    close_errors,
-    close_intents,
-    close_outcomes,
-    closed_positions,
-    entries,
-    evidence_reads,
-    fills,
-    flatten_closings,
-    flattens,
-    ledger_identity,
-    position_reads,
-    position_rows,
-    skipped_ticks,
-    verdicts,
+from deepcoin_ops.ledger.queries import (
+    Selection,
+    fetch,
+    fetch_account_heads,
+    fetch_accounts,
+    fetch_day_heads,
+    fetch_day_with_links,
+    fetch_days,
+    fetch_hash_before,
+)
+from deepcoin_ops.ledger.records import (
+    AlteredEntry,
+    CheckRecord,
+    DayHead,
+    EvidenceRecord,
+    FlattenRecord,
+    LedgerHead,
+    Recorded,
+    SkippedTick,
 )
 from deepcoin_ops.ledger.store import Store
 
-NO_OUTCOME_REASON = "no outcome is on record: the process ended or still waits; the close may have happened"
-
 # A read transaction keeps the log from starting anew, so that a long walk is done in short ones.
 _CHAIN_BATCH = 200
+_FLATTENS = (FlattenOpened, FlattenEnded)
+_CALLS = (CallIntended, CallAnswered)
 
 
-class History(OrderHistory, CheckHistory):
+class History:
     """The ledger as something to read. Open it with `open_existing` where nothing is to be written.
 
     Attributes:
@@ -72,8 +75,9 @@ class History(OrderHistory, CheckHistory):
     """
 
     def __init__(self, store: Store):
-        super().__init__(store)
         self.path = store.path
+        self._store = store
+        self._unreadable: dict[int, AlteredEntry] = {}
 
     @classmethod
     def open_existing(cls, path: Path, venue: Venue) -> Self | None:
@@ -104,8 +108,13 @@ class History(OrderHistory, CheckHistory):
             raise
         return cls(store)
 
+    @property
+    def unreadable(self) -> tuple[AlteredEntry, ...]:
+        """The entries that could not be read so far, in their order; every answer is without them."""
+        return tuple(self._unreadable[seq] for seq in sorted(self._unreadable))
+
     def read_setback(self) -> str | None:
-        """What is wrong with this ledger by the mark beside it: that it is an old copy. None when nothing is."""
+        """Say what is wrong with this ledger by the mark beside it: that it is an old copy. None when nothing is."""
         return read_setback(self.path, self._store)
 
     def copy(self, target: Path) -> None:
@@ -126,239 +135,243 @@ class History(OrderHistory, CheckHistory):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    def read(self, *fact_types: type[Fact], is_tolerant: bool = False, **selected: Any) -> list[Recorded]:
+        """Read facts, the oldest first: the one way in which anything is read.
+
+        Args:
+            fact_types: Of which types; all of them when none is named.
+            is_tolerant: Go on without what cannot be read, where something is about to be sent too.
+            selected: Which of them; the fields of `queries.Selection`.
+
+        Returns:
+            What was recorded. A fact that cannot be read is there without its content, and is noted in `unreadable`.
+
+        Raises:
+            LedgerError: One of them cannot be read, and this ledger is open for writing.
+        """
+        kinds = tuple(kind_of(each) for each in fact_types)
+        with self._store.reading() as connection:
+            rows = fetch(connection, Selection(kinds=kinds, **selected))
+        found = [read_row(row) for row in rows]
+        for each in found:
+            if each.problem:
+                self._note(each, is_tolerant=is_tolerant)
+        return found
+
     def read_ledger_id(self) -> str:
-        """What tells this ledger from any other, a later one at the same path too."""
-        return str(self._read(select(ledger_identity.c.ledger_id))[0]["ledger_id"])
+        """Read what tells this ledger from any other, a later one at the same path too."""
+        with self._store.reading() as connection:
+            identity = read_identity(connection)
+        return identity.ledger_id if identity is not None else ""
+
+    def find_missing_triggers(self) -> list[str]:
+        """Name what should keep the file append-only and is not there."""
+        return self._store.find_missing_triggers()
 
     def read_accounts(self) -> list[str]:
-        """The accounts that have an entry, by name."""
-        return [row["account"] for row in self._read(select(entries.c.account).distinct().order_by(entries.c.account))]
+        """Name the accounts that have an entry."""
+        with self._store.reading() as connection:
+            return fetch_accounts(connection)
+
+    def read_days(self) -> list[str]:
+        """Name the trading days that have an entry, oldest first."""
+        with self._store.reading() as connection:
+            return fetch_days(connection)
 
     def read_flatten(self, flatten_id: str) -> FlattenRecord | None:
-        """The flatten of this id, or None."""
-        found = self._read_flattens(flattens.c.flatten_id == flatten_id)
+        """Read the flatten of this id; None when there is none."""
+        found = folds.fold_flattens(self.read(*_FLATTENS, flatten_id=flatten_id))
         return found[0] if found else None
 
     def read_flattens(
         self, trading_day: str, up_to_seq: int | None = None, account: str | None = None
     ) -> list[FlattenRecord]:
-        """The flattens of a trading day, of one account or of all, oldest first."""
-        of_whom = true() if account is None else entries.c.account == account
-        return self._read_flattens(and_(entries.c.trading_day == trading_day, of_whom), up_to_seq)
+        """Read the flattens of a trading day, of one account or of all, oldest first."""
+        return folds.fold_flattens(self.read(*_FLATTENS, trading_day=trading_day, account=account, up_to_seq=up_to_seq))
 
     def read_last_flatten(self, account: str) -> FlattenRecord | None:
-        """The account's newest flatten, dry runs included, or None."""
-        newest = select(func.max(entries.c.seq)).join(flattens, flattens.c.seq == entries.c.seq)
-        found = self._read_flattens(entries.c.seq == newest.where(entries.c.account == account).scalar_subquery())
-        return found[0] if found else None
+        """Read the account's newest flatten, dry runs included; None when there is none."""
+        return next(self._walk_flattens(account), None)
 
     def read_last_closed_flatten(self, account: str) -> FlattenRecord | None:
-        """The account's newest flatten that has its closing row and was no dry run, or None."""
-        newest = select(func.max(entries.c.seq)).join(flattens, flattens.c.seq == entries.c.seq)
-        newest = newest.join(flatten_closings, flatten_closings.c.flatten_id == flattens.c.flatten_id)
-        newest = newest.where(entries.c.account == account, flattens.c.is_dry_run == 0)
-        found = self._read_flattens(entries.c.seq == newest.scalar_subquery())
-        return found[0] if found else None
+        """Read the account's newest flatten that has its ending and was no dry run; None when there is none."""
+        return next((each for each in self._walk_flattens(account) if each.closing and not each.request.is_dry_run), None)
 
     def has_unclosed_flatten(self, trading_day: str) -> bool:
         """Whether a flatten of the day still runs, or was killed before it could close."""
         return any(flatten.closing is None for flatten in self.read_flattens(trading_day))
 
     def read_attempts(self, trading_day: str, up_to_seq: int | None = None) -> list[CloseAttempt]:
-        """The day's close attempts with their outcomes and error items, in the order in which they were recorded."""
-        return self._read_attempts(entries.c.trading_day == trading_day, up_to_seq)
+        """Read the day's closes with their answers and error items, in the order in which they were recorded."""
+        return folds.fold_attempts(self.read(*_CALLS, trading_day=trading_day, up_to_seq=up_to_seq))
 
     def read_attempts_of(self, flatten_id: str) -> list[CloseAttempt]:
-        """The close attempts of a flatten, likewise."""
-        return self._read_attempts(entries.c.flatten_id == flatten_id)
-
-    def read_open_intents(self, account: str) -> list[CloseAttempt]:
-        """The account's attempts without an outcome: what was done for them is not known."""
-        return self._read_attempts(and_(entries.c.account == account, close_outcomes.c.seq.is_(None)))
+        """Read the closes of a flatten, likewise."""
+        return folds.fold_attempts(self.read(*_CALLS, flatten_id=flatten_id))
 
     def read_attempts_since(self, account: str, since: datetime) -> list[CloseAttempt]:
-        """The account's attempts whose intents were recorded at `since` or later, in order."""
-        return self._read_attempts(and_(entries.c.account == account, entries.c.recorded_at >= build_utc_text(since)))
+        """Read the account's closes whose intents were recorded at `since` or later, in order."""
+        return folds.fold_attempts(self.read(*_CALLS, account=account, since=since))
+
+    def read_cancels(self, trading_day: str, up_to_seq: int | None = None) -> list[CancelAttempt]:
+        """Read the day's cancels with their answers and error items, in the order in which they were recorded."""
+        return folds.fold_cancels(self.read(*_CALLS, trading_day=trading_day, up_to_seq=up_to_seq))
+
+    def read_cancels_of(self, flatten_id: str) -> list[CancelAttempt]:
+        """Read the cancels of a flatten, likewise."""
+        return folds.fold_cancels(self.read(*_CALLS, flatten_id=flatten_id))
+
+    def read_open_calls(self, account: str) -> tuple[list[CloseAttempt], list[CancelAttempt]]:
+        """Read the account's closes and cancels without an answer since it was last proven flat as a whole.
+
+        What was done for them is not known. An older one is settled by that proof.
+        """
+        after_seq = 0
+        for flatten in self._walk_flattens(account):
+            is_whole = set(flatten.configured) == set(flatten.request.instruments)
+            if flatten.closing is not None and flatten.closing.result is FlattenResult.FLAT and is_whole:
+                after_seq = flatten.seq
+                break
+        recorded = self.read(*_CALLS, account=account, after_seq=after_seq)
+        closes = [each for each in folds.fold_attempts(recorded) if each.answered_at is None]
+        return closes, [each for each in folds.fold_cancels(recorded) if each.answered_at is None]
 
     def read_verdicts(self, flatten_id: str, up_to_seq: int | None = None) -> list[InstrumentVerdict]:
-        """The newest verdicts recorded for a flatten, in the order given; empty when there are none."""
-        newest = select(func.max(entries.c.seq)).join(verdicts, verdicts.c.seq == entries.c.seq)
-        newest = newest.where(entries.c.flatten_id == flatten_id, is_up_to(entries, up_to_seq))
-        query = select(verdicts).where(verdicts.c.seq == newest.scalar_subquery()).order_by(verdicts.c.item_index)
-        return list(self._build_each(InstrumentVerdict, self._read(query)))
+        """Read the newest verdicts recorded for a flatten, in the order given; empty when there are none."""
+        return folds.fold_verdicts(self.read(VerdictsReached, flatten_id=flatten_id, up_to_seq=up_to_seq))
 
     def read_position_pages(self, flatten_id: str, up_to_seq: int | None = None) -> list[PositionPage]:
-        """The pages of the positions reads of a flatten that were complete, with their rows, in the order of the reads."""
-        wanted = [entries.c.flatten_id == flatten_id, position_reads.c.is_complete == 1, is_up_to(entries, up_to_seq)]
-        columns = [column for column in position_reads.c if column.name != "body"]
-        query = select(*columns).join(entries, entries.c.seq == position_reads.c.seq).where(*wanted)
-        items = select(position_rows).join(entries, entries.c.seq == position_rows.c.seq).where(*wanted)
-        items = items.join(position_reads, position_reads.c.seq == position_rows.c.seq)
-        with self._store.reading() as connection:
-            pages = fetch(connection, query.order_by(position_reads.c.seq))
-            rows: dict[int, Rows] = defaultdict(list)
-            for row in fetch(connection, items.order_by(position_rows.c.seq, position_rows.c.item_index)):
-                rows[row["seq"]].append(row)
-        return self._build_pages(PositionPage, pages, "positions", Position, rows)
+        """Read the positions reads of a flatten that were complete, with their rows, in the order of the reads."""
+        return folds.fold_position_pages(self.read(PositionsRead, flatten_id=flatten_id, up_to_seq=up_to_seq))
+
+    def read_order_pages(self, flatten_id: str, up_to_seq: int | None = None) -> list[OrderPage]:
+        """Read the order lists that a flatten read whole, each with its orders, in the order of the reads."""
+        return folds.fold_order_pages(self.read(OrdersRead, flatten_id=flatten_id, up_to_seq=up_to_seq))
 
     def read_skipped_ticks(self, trading_day: str, up_to_seq: int | None = None) -> list[SkippedTick]:
-        """The day's ticks that launched nothing, oldest first."""
-        query = select(entries, skipped_ticks).join(skipped_ticks, skipped_ticks.c.seq == entries.c.seq)
-        query = query.where(entries.c.trading_day == trading_day, is_up_to(entries, up_to_seq)).order_by(entries.c.seq)
-        return list(self._build_each(SkippedTick, self._read(query)))
+        """Read the day's scheduled times that launched nothing, oldest first."""
+        return folds.fold_ticks(self.read(TickSkipped, trading_day=trading_day, up_to_seq=up_to_seq))
 
     def read_evidence(self, trading_day: str, up_to_seq: int | None = None) -> list[EvidenceRecord]:
-        """What the exchange was asked about a day and answered, oldest first, of every account."""
-        query = select(entries, evidence_reads).join(evidence_reads, evidence_reads.c.seq == entries.c.seq)
-        query = query.where(entries.c.trading_day == trading_day, is_up_to(entries, up_to_seq)).order_by(entries.c.seq)
-        with self._store.reading() as connection:
-            reads = fetch(connection, query)
-            rows: dict[Table, dict[int, Rows]] = {}
-            for table in (closed_positions, fills):
-                rows[table] = defaultdict(list)
-                of_reads = select(table).where(table.c.seq.in_([row["seq"] for row in reads]))
-                for row in fetch(connection, of_reads.order_by(*table.primary_key)):
-                    rows[table][row["seq"]].append(row)
-        built = (self._build_evidence(row, rows[closed_positions][row["seq"]], rows[fills][row["seq"]]) for row in reads)
-        return [record for record in built if record is not None]
+        """Read what the exchange was asked about a day and answered, oldest first, of every account."""
+        return folds.fold_histories(self.read(HistoryCollected, trading_day=trading_day, up_to_seq=up_to_seq))
+
+    def read_checks_since(self, since: datetime) -> list[CheckRecord]:
+        """Read the checks of all accounts that were recorded at `since` or later, oldest first."""
+        return folds.fold_checks(self.read(CheckMade, since=since))
+
+    def read_last_check(self, account: str, *purposes: CheckPurpose) -> CheckRecord | None:
+        """Read the account's newest check for one of these purposes, or for any when none is named."""
+        found = (each for each in self._walk_checks(account) if not purposes or each.check.purpose in purposes)
+        return next(found, None)
+
+    def read_admitted_check(self, account: str) -> CheckRecord | None:
+        """Read the check by which the account's newest admitted flatten was admitted; None when none ever was.
+
+        One that cannot be read is passed over, for a sending flatten too: the account that an older one names is held
+        against the key just as well, and a cell must not keep an account open for ever.
+        """
+        for each in self._walk_checks(account):
+            if each.check.purpose is CheckPurpose.FLATTEN and each.check.is_passed and each.check.uid is not None:
+                return each
+        return None
 
     def read_head(self, trading_day: str) -> LedgerHead | None:
-        """The newest entry of a day, with each account's newest hash on that day; None when the day has no entry."""
-        newest = select(func.max(entries.c.seq)).where(entries.c.trading_day == trading_day).group_by(entries.c.account)
-        rows = self._read(select(entries).where(entries.c.seq.in_(newest)).order_by(entries.c.seq))
-        named = [row for row in rows if isinstance(row["account"], str)]
-        hashes = {row["account"]: row["entry_hash"] for row in named}
-        heads = [head for row in named if (head := self._build(LedgerHead, row, hashes=hashes)) is not None]
-        return heads[-1] if heads else None
+        """Read the newest entry of a day, with each account's newest hash on that day; None when the day has no entry."""
+        with self._store.reading() as connection:
+            heads = [read_row(row) for row in fetch_account_heads(connection, trading_day)]
+        named = [head for head in heads if head.account]
+        hashes = {head.account: head.fact_hash for head in named}
+        for head in reversed(named):
+            if not head.problem:
+                return LedgerHead(head.trading_day, head.seq, head.recorded_at, hashes)
+            self._note(head, is_tolerant=True)
+        return None
 
     def read_newer_days(self, after_seq: int) -> list[DayHead]:
-        """The heads of the days that have an entry newer than `after_seq`, oldest head first."""
-        newest = select(func.max(entries.c.seq)).where(entries.c.seq > after_seq).group_by(entries.c.trading_day)
-        rows = self._read(select(entries).where(entries.c.seq.in_(newest)).order_by(entries.c.seq))
-        return list(self._build_each(DayHead, rows))
+        """Read the heads of the days that have an entry newer than `after_seq`, oldest head first."""
+        with self._store.reading() as connection:
+            heads = [read_row(row) for row in fetch_day_heads(connection, after_seq)]
+        return [DayHead(head.trading_day, head.seq, head.recorded_at) for head in heads if head.trading_day]
 
-    def read_altered_entry(self, account: str) -> AlteredEntry | None:
-        """Walk the account's chain from its beginning.
+    def read_altered_entry(self, account: str, after_seq: int = 0, up_to_seq: int | None = None) -> AlteredEntry | None:
+        """Walk the account's chain from its beginning, or onward from an entry; up to the newest, or to another one.
 
         Returns:
             The first entry whose content or link is not what was recorded, or None when the chain is intact. That the
             newest entries are lost does not show: compare with the hashes of a `LedgerHead` that was kept elsewhere.
         """
-        return next(self._walk(entries.c.account == account, 0), None)
+        return next(self._walk(after_seq, account=account, up_to_seq=up_to_seq), None)
 
     def read_altered_entries_since(self, since: datetime) -> list[AlteredEntry]:
         """Walk all chains from the first entry of `since` or later: each account's first entry that does not fit."""
-        recorded = select(func.min(entries.c.seq)).where(entries.c.recorded_at >= build_utc_text(since)).scalar_subquery()
-        [first] = self._read(select(recorded.label("seq")))
+        with self._store.reading() as connection:
+            first = fetch(connection, Selection(since=since, limit=1))
         found: dict[str, AlteredEntry] = {}
-        if first["seq"] is not None:
-            for altered in self._walk(true(), first["seq"] - 1):
+        if first:
+            for altered in self._walk(first[0]["seq"] - 1):
                 found.setdefault(altered.account, altered)
         return list(found.values())
 
-    def _walk(self, condition: ColumnElement[bool], after_seq: int) -> Iterator[AlteredEntry]:
-        """The entries that do not fit, in their order; each after the account's entry before it as it stands."""
-        hashes: dict[Any, str] = {}
-        while True:
-            with self._store.reading() as connection:
-                query = select(entries).where(condition, entries.c.seq > after_seq).order_by(entries.c.seq)
-                batch = _fetch_with_details(connection, query.limit(_CHAIN_BATCH))
-                for entry, _details in batch:
-                    if entry["account"] not in hashes:
-                        hashes[entry["account"]] = _fetch_hash_before(connection, entry)
-            for entry, details in batch:
-                misfit = build_misfit(entry, details, hashes[entry["account"]])
-                if misfit is not None:
-                    yield build_altered(entry, misfit)
-                after_seq, hashes[entry["account"]] = entry["seq"], entry["entry_hash"]
-            if len(batch) < _CHAIN_BATCH:
-                return
-
     def read_altered_entries_of_day(self, trading_day: str, up_to_seq: int) -> list[AlteredEntry]:
-        """Each account's first entry of a day that is not what was recorded; empty when all of them are.
+        """Find each account's first entry of a day that is not what was recorded; empty when all of them are.
 
         Looks at the day's entries and the links before them alone, so that it costs a day and not a history: the whole
         chain is walked by `read_altered_entry`.
         """
-        older = entries.alias()
-        before = select(older.c.entry_hash).where(older.c.account == entries.c.account, older.c.seq < entries.c.seq)
-        before = before.order_by(older.c.seq.desc()).limit(1).correlate(entries)
-        previous = func.coalesce(before.scalar_subquery(), FIRST_PREVIOUS_HASH).label("hash_before")
-        query = select(entries, previous).where(entries.c.trading_day == trading_day, entries.c.seq <= up_to_seq)
         found: dict[str, AlteredEntry] = {}
         with self._store.reading() as connection:
-            for entry, details in _fetch_with_details(connection, query.order_by(entries.c.seq)):
-                misfit = build_misfit(entry, details, entry["hash_before"])
-                if misfit is not None and entry["account"] not in found:
-                    found[entry["account"]] = build_altered(entry, misfit)
+            rows = fetch_day_with_links(connection, trading_day, up_to_seq)
+        for row, previous in rows:
+            misfit = describe_misfit(row, previous)
+            if misfit is not None and row["account"] not in found:
+                found[row["account"]] = build_altered(read_row(row), misfit)
         return list(found.values())
 
-    def _read_flattens(self, condition: ColumnElement[bool], up_to_seq: int | None = None) -> list[FlattenRecord]:
-        query = select(entries, flattens).join(flattens, flattens.c.seq == entries.c.seq)
-        query = query.where(condition, is_up_to(entries, up_to_seq)).order_by(entries.c.seq)
-        closed = select(entries.c.recorded_at.label("closed_at"), flatten_closings)
-        closed = closed.join(flatten_closings, flatten_closings.c.seq == entries.c.seq)
-        with self._store.reading() as connection:
-            openings = fetch(connection, query)
-            ids = [row["flatten_id"] for row in openings if isinstance(row["flatten_id"], str)]
-            closed = closed.where(flatten_closings.c.flatten_id.in_(ids), is_up_to(entries, up_to_seq))
-            closings = {row["flatten_id"]: row for row in fetch(connection, closed)}
-        built = (self._build_flatten(row, closings.get(row["flatten_id"])) for row in openings)
-        return [record for record in built if record is not None]
+    def _walk(self, after_seq: int, **selected: Any) -> Iterator[AlteredEntry]:
+        """Walk entries and yield those that do not fit; each comes after the account's entry before it as it stands."""
+        hashes: dict[Any, str] = {}
+        while True:
+            with self._store.reading() as connection:
+                batch = fetch(connection, Selection(after_seq=after_seq, limit=_CHAIN_BATCH, **selected))
+                for row in batch:
+                    if row["account"] not in hashes:
+                        hashes[row["account"]] = fetch_hash_before(connection, row["account"], row["seq"])
+            for row in batch:
+                misfit = describe_misfit(row, hashes[row["account"]])
+                if misfit is not None:
+                    yield build_altered(read_row(row), misfit)
+                after_seq, hashes[row["account"]] = row["seq"], row["fact_hash"]
+            if len(batch) < _CHAIN_BATCH:
+                return
 
-    def _read_attempts(self, condition: ColumnElement[bool], up_to_seq: int | None = None) -> list[CloseAttempt]:
-        is_outcome = and_(close_outcomes.c.attempt_id == close_intents.c.attempt_id, is_up_to(close_outcomes, up_to_seq))
-        outcome_columns = [column.label(f"outcome_{column.name}") for column in close_outcomes.c if column.name != "body"]
-        query = select(entries, close_intents, *outcome_columns)
-        query = query.join(close_intents, close_intents.c.seq == entries.c.seq).outerjoin(close_outcomes, is_outcome)
-        query = query.where(condition, is_up_to(entries, up_to_seq)).order_by(entries.c.seq)
-        with self._store.reading() as connection:
-            rows = fetch(connection, query)
-            items = query.with_only_columns(close_errors).join(close_errors, close_errors.c.seq == close_outcomes.c.seq)
-            errors: dict[int, Rows] = defaultdict(list)
-            for row in fetch(connection, items.order_by(close_errors.c.item_index)):
-                errors[row["seq"]].append(row)
-        built = (self._build_close(row, errors) for row in rows)
-        return [attempt for attempt in built if attempt is not None]
+    def _walk_flattens(self, account: str) -> Iterator[FlattenRecord]:
+        """Walk the account's flattens from the newest back."""
+        for opened in self._walk_back(FlattenOpened, account):
+            yield from folds.fold_flattens(self.read(*_FLATTENS, flatten_id=opened.flatten_id))
 
-    def _build_flatten(self, opening: Row, closing: Row | None) -> FlattenRecord | None:
-        request = self._build(FlattenRequest, opening)
-        if request is None:
-            return None
-        # An ending that cannot be read is none, and `closed_at` says that there was one.
-        closed = self._build(FlattenClosing, closing) if closing is not None else None
-        closed_at = closing["closed_at"] if closing is not None else None
-        moments = {"opened_at": opening["recorded_at"], "closed_at": closed_at}
-        return self._build(FlattenRecord, opening | moments, request=request, closing=closed)
+    def _walk_checks(self, account: str) -> Iterator[CheckRecord]:
+        """Walk the account's checks from the newest back; what cannot be read is passed over."""
+        for each in self._walk_back(CheckMade, account):
+            yield from folds.fold_checks([each])
 
-    def _build_close(self, row: Row, errors: dict[int, Rows]) -> CloseAttempt | None:
-        intent = self._build(CloseIntent, row)
-        if intent is None:
-            return None
-        items = tuple(self._build_each(CloseError, errors[row["outcome_seq"]]))
-        return self._build_attempt(CloseAttempt, row, NO_OUTCOME_REASON, intent=intent, close_errors=items)
+    def _walk_back(self, fact_type: type[Fact], account: str) -> Iterator[Recorded]:
+        up_to_seq: int | None = None
+        while found := self.read(fact_type, is_tolerant=True, account=account, up_to_seq=up_to_seq, newest=1):
+            yield found[0]
+            up_to_seq = found[0].seq - 1
 
-    def _build_evidence(self, row: Row, closed: Rows, filled: Rows) -> EvidenceRecord | None:
-        closed_rows = tuple(self._build_each(ClosedPosition, closed))
-        fill_rows = tuple(self._build_each(Fill, filled))
-        if not self._is_whole(row["seq"]):
-            return None
-        read = self._build(EvidenceRead, row, closed_positions=closed_rows, fills=fill_rows)
-        return self._build(EvidenceRecord, row, read=read) if read is not None else None
+    def _note(self, each: Recorded, *, is_tolerant: bool) -> None:
+        altered = build_altered(each, each.problem)
+        if not (is_tolerant or self._store.is_read_only):
+            raise LedgerError(
+                f"The ledger {self.path} has an entry that cannot be read: {altered.describe()}. Nothing is sent on "
+                "half a record. Look at the positions at the exchange; docs/runbook.md says how to go on, under 'Ledger "
+                "altered'."
+            )
+        self._unreadable.setdefault(each.seq, altered)
 
 
-def _fetch_hash_before(connection: Connection, entry: Row) -> Any:
-    of_account = select(entries.c.entry_hash).where(entries.c.account == entry["account"], entries.c.seq < entry["seq"])
-    found = connection.execute(of_account.order_by(entries.c.seq.desc()).limit(1)).scalar()
-    return FIRST_PREVIOUS_HASH if found is None else found
-
-
-def _fetch_with_details(connection: Connection, query: Select[Any]) -> list[tuple[Row, Mapping[str, Rows]]]:
-    """Entries with their detail rows by table name, in the order of their index."""
-    found = fetch(connection, query)
-    details: dict[int, dict[str, Rows]] = defaultdict(lambda: defaultdict(list))
-    for table in DETAIL_TABLES:
-        of_entries = select(table).where(table.c.seq.in_([entry["seq"] for entry in found]))
-        for row in fetch(connection, of_entries.order_by(*table.primary_key)):
-            details[row["seq"]][table.name].append(row)
-    return [(entry, details[entry["seq"]]) for entry in found]
+def build_altered(each: Recorded, reason: str) -> AlteredEntry:
+    """Build what is wrong with an entry."""
+    return AlteredEntry(each.seq, each.account, each.trading_day, each.kind, reason)

@@ -1,4 +1,4 @@
-"""Everything that writes to the ledger. One call is one transaction is one entry with its details.
+"""Everything that writes to the ledger: `append` takes facts, and the `record_` methods build them.
 
 `Ledger` is what the other rooms hold: it writes, and reads as `history.History` does. Nothing is ever changed. It may
 be shared by threads, and any number of processes may write to the same file. A failure to record is a LedgerError,
@@ -8,19 +8,33 @@ because without a record nothing may be sent.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Self
 
-from sqlalchemy import Column, Connection, Table, func, select
 from sqlalchemy.exc import IntegrityError
 
+from deepcoin_ops.boot_clock import boot_now_s, read_boot_id
 from deepcoin_ops.domain.checks import AccountCheck
 from deepcoin_ops.domain.errors import LedgerError
 from deepcoin_ops.domain.evidence import EvidencePage, EvidenceRead
+from deepcoin_ops.domain.facts import (
+    AnyFact,
+    CallIntended,
+    CheckMade,
+    FlattenAdmitted,
+    FlattenEnded,
+    FlattenOpened,
+    Read,
+    ReadNotes,
+    TickSkipped,
+)
+from deepcoin_ops.domain.limits import Limits
 from deepcoin_ops.domain.model import (
     CloseAnswer,
     CloseIntent,
@@ -33,12 +47,13 @@ from deepcoin_ops.domain.model import (
     Venue,
 )
 from deepcoin_ops.domain.orders import CancelAnswer, CancelIntent, OrderList, OrdersRead
-from deepcoin_ops.ledger import checks_schema, orders_schema, schema
-from deepcoin_ops.ledger.chain import FIRST_PREVIOUS_HASH, build_entry_hash
+from deepcoin_ops.ledger import building
+from deepcoin_ops.ledger.building import Moment
+from deepcoin_ops.ledger.encoding import build_intent_key, build_opening_key, kind_of
 from deepcoin_ops.ledger.history import History
-from deepcoin_ops.ledger.mark import MARKED_KINDS, LedgerMark, Mark, check_mark
-from deepcoin_ops.ledger.rows import Row, build_raw_row, build_row, build_stored, build_utc_text
-from deepcoin_ops.ledger.schema import EntryKind
+from deepcoin_ops.ledger.mark import LedgerMark, check_mark, is_marked
+from deepcoin_ops.ledger.queries import append
+from deepcoin_ops.ledger.records import NewFact
 from deepcoin_ops.ledger.store import Store, create_file, describe
 
 
@@ -47,13 +62,14 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True)
-class _Owner:
-    """Whose entry it is: the fields that the spine repeats for each entry."""
+@dataclass
+class _Waiting:
+    """Facts of one call of `append` that wait for the writer."""
 
-    account: str
-    trading_day: str
-    flatten_id: str | None = None
+    new_facts: Sequence[NewFact]
+    seqs: list[int] = field(default_factory=list)
+    error: LedgerError | None = None
+    is_done: bool = False
 
 
 class Ledger(History):
@@ -67,7 +83,8 @@ class Ledger(History):
         super().__init__(store)
         self._clock = clock
         self._mark = mark
-        self._owners: dict[str, _Owner] = {}
+        self._owners: dict[str, tuple[str, str]] = {}
+        self._waiting: SimpleQueue[_Waiting] = SimpleQueue()
         # Threads queue here in order; SQLite's own wait polls, up to 100 ms late.
         self._one_writer = threading.Lock()
 
@@ -100,29 +117,48 @@ class Ledger(History):
             raise
         return cls(store, clock, mark)
 
-    def record_flatten(self, request: FlattenRequest, settings_json: str) -> int:
+    def append(self, new_facts: Sequence[NewFact]) -> list[int]:
+        """Record facts, all of them or none. They are durable when this returns, and only then may a byte leave.
+
+        Facts that wait for the writer share one commit; each caller waits for its own.
+
+        Returns:
+            Their seqs.
+
+        Raises:
+            LedgerError: They could not be recorded, or what may be on record once is on record already.
+        """
+        mine = _Waiting(new_facts)
+        self._waiting.put(mine)
+        with self._one_writer:
+            if not mine.is_done:
+                self._commit_each(self._take())
+        if mine.error is not None:
+            raise mine.error
+        return mine.seqs
+
+    def record_flatten(self, request: FlattenRequest, settings_json: str, limits: Limits | None = None) -> int:
         """Open a flatten: who asked for what, under which settings.
 
         Args:
             request: What was asked for.
             settings_json: The settings in force, as JSON text without secrets.
+            limits: What bounds it.
 
         Returns:
-            The entry's seq, as each `record_` method does.
+            The fact's seq, as each `record_` method does.
 
         Raises:
             LedgerError: It could not be recorded, or a flatten of this id is on record already. Each `record_` method
-                raises it; nothing of the entry is then in the ledger.
+                raises it; nothing of the fact is then in the ledger.
         """
-        owner = _Owner(request.account, request.trading_day, request.flatten_id)
-        opening = build_row(request, without=("account", "trading_day"))
-        opening |= {"settings_json": build_stored(settings_json), "tool_version": version("deepcoin-ops")}
-        return self._record(EntryKind.FLATTEN, owner, {schema.flattens: [opening]})
+        fact = building.build_opening(request, settings_json, limits or Limits(), self._now())
+        return self._record(request.account, request.trading_day, fact)
 
     def record_skipped_tick(self, account: str, trading_day: str, scheduled_at: datetime, reason: str) -> int:
-        """Record that a tick of the schedule launched nothing, so that the day does not look forgotten."""
-        tick: Row = {"scheduled_at": build_stored(scheduled_at), "reason": build_stored(reason)}
-        return self._record(EntryKind.SKIPPED_TICK, _Owner(account, trading_day), {schema.skipped_ticks: [tick]})
+        """Record that a scheduled time launched nothing, so that the day does not look forgotten."""
+        fact = TickSkipped(flatten_id="", **self._now()._asdict(), scheduled_at=scheduled_at, reason=reason)
+        return self._record(account, trading_day, fact)
 
     def record_read(self, flatten_id: str, purpose: str, round_number: int, read: PositionsRead) -> int:
         """Record a complete positions read: its rows and the raw answer.
@@ -133,13 +169,10 @@ class Ledger(History):
             round_number: The round it ended; 0 before the first.
             read: The read.
         """
-        details = build_row(read, without=("positions", "started_monotonic_s", "raw"))
-        details |= {"purpose": build_stored(purpose), "round_number": round_number, "is_complete": 1}
-        rows = {
-            schema.position_reads: [details | build_raw_row(read.raw)],
-            schema.position_rows: [{"item_index": i} | build_row(row) for i, row in enumerate(read.positions)],
-        }
-        return self._record(EntryKind.POSITION_READ, self._owner(flatten_id), rows)
+        moment = self._now()
+        started_s = _place(read.started_monotonic_s, moment)
+        fact, raw = building.build_positions_read(flatten_id, purpose, round_number, read, started_s, moment)
+        return self._record(*self._owner(flatten_id), fact, raw)
 
     def record_failed_read(
         self,
@@ -153,31 +186,18 @@ class Ledger(History):
         raw: RawAnswer | None,
     ) -> int:
         """Record a positions read that proves nothing, with why and with whatever was received."""
-        values = {
-            "purpose": purpose,
-            "round_number": round_number,
-            "instrument_type": instrument_type,
-            "started_at": started_at,
-            "finished_at": finished_at,
-            "is_complete": False,
-            "failure": reason,
-            "notes": (),
-        }
-        details = {name: build_stored(value) for name, value in values.items()} | build_raw_row(raw)
-        return self._record(EntryKind.POSITION_READ, self._owner(flatten_id), {schema.position_reads: [details]})
+        notes = ReadNotes(purpose=purpose, round_number=round_number, started_at=started_at, finished_at=finished_at)
+        return self._record_failure(flatten_id, building.of_positions(instrument_type), reason, notes, raw)
 
     def record_intent(self, flatten_id: str, intent: CloseIntent) -> int:
-        """Record a close that is about to be sent. It is durable when this returns, and only then may a byte leave."""
-        return self._record(EntryKind.CLOSE_INTENT, self._owner(flatten_id), {schema.close_intents: [build_row(intent)]})
+        """Record a close that is about to be sent."""
+        return self._record(*self._owner(flatten_id), building.build_close_intent(flatten_id, intent, self._now()))
 
     def record_outcome(self, attempt_id: str, answer: CloseAnswer) -> int:
-        """Record what became of an attempt, its error items with it. A second outcome of an attempt is refused."""
-        outcome = build_row(answer, without=("close_errors", "raw")) | {"attempt_id": attempt_id}
-        rows = {
-            schema.close_outcomes: [outcome | build_raw_row(answer.raw)],
-            schema.close_errors: [build_row(item) for item in answer.close_errors],
-        }
-        return self._record(EntryKind.CLOSE_OUTCOME, self._owner_of_close(attempt_id), rows)
+        """Record what became of a close, its error items with it. A second outcome of an attempt is refused."""
+        flatten_id = self._find_flatten(attempt_id, "close", "positions")
+        fact, raw = building.build_answer(flatten_id, attempt_id, answer, self._now())
+        return self._record(*self._owner(flatten_id), fact, raw)
 
     def record_orders_read(self, flatten_id: str, purpose: str, read: OrdersRead) -> int:
         """Record a read of an order list that was answered whole: its orders and the raw pages.
@@ -187,13 +207,10 @@ class Ledger(History):
             purpose: What it was for, as with a positions read.
             read: The read.
         """
-        details = build_row(read, without=("orders", "started_monotonic_s", "pages"))
-        rows: dict[Table, list[Row]] = {
-            orders_schema.order_reads: [details | {"purpose": build_stored(purpose), "is_complete": 1}],
-            orders_schema.order_pages: [{"item_index": i} | build_raw_row(raw) for i, raw in enumerate(read.pages)],
-            orders_schema.order_rows: [{"item_index": i} | build_row(order) for i, order in enumerate(read.orders)],
-        }
-        return self._record(EntryKind.ORDER_READ, self._owner(flatten_id), rows)
+        moment = self._now()
+        started_s = _place(read.started_monotonic_s, moment)
+        fact, raw = building.build_orders_read(flatten_id, purpose, read, started_s, moment)
+        return self._record(*self._owner(flatten_id), fact, raw)
 
     def record_failed_orders_read(
         self,
@@ -207,46 +224,27 @@ class Ledger(History):
         raw: RawAnswer | None,
     ) -> int:
         """Record a read of an order list that proves nothing, with why and with the answer that it failed at."""
-        values = {
-            "purpose": purpose,
-            "order_list": order_list,
-            "instrument_id": instrument_id,
-            "started_at": started_at,
-            "finished_at": finished_at,
-            "is_complete": False,
-            "is_exhaustive": False,
-            "failure": reason,
-            "notes": (),
-        }
-        rows: dict[Table, list[Row]] = {
-            orders_schema.order_reads: [{name: build_stored(value) for name, value in values.items()}],
-            orders_schema.order_pages: [{"item_index": 0} | build_raw_row(raw)] if raw is not None else [],
-        }
-        return self._record(EntryKind.ORDER_READ, self._owner(flatten_id), rows)
+        notes = ReadNotes(purpose=purpose, round_number=0, started_at=started_at, finished_at=finished_at)
+        return self._record_failure(flatten_id, building.of_orders(order_list, instrument_id), reason, notes, raw)
 
     def record_cancel_intent(self, flatten_id: str, intent: CancelIntent) -> int:
-        """Record a cancel that is about to be sent, durable when this returns, like the intent of a close."""
-        rows = {orders_schema.cancel_intents: [build_row(intent)]}
-        return self._record(EntryKind.CANCEL_INTENT, self._owner(flatten_id), rows)
+        """Record a cancel that is about to be sent."""
+        return self._record(*self._owner(flatten_id), building.build_cancel_intent(flatten_id, intent, self._now()))
 
     def record_cancel_outcome(self, cancel_id: str, answer: CancelAnswer) -> int:
         """Record what became of a cancel, its error items with it. A second outcome of a cancel is refused."""
-        outcome = build_row(answer, without=("cancel_errors", "raw")) | {"cancel_id": cancel_id}
-        rows = {
-            orders_schema.cancel_outcomes: [outcome | build_raw_row(answer.raw)],
-            orders_schema.cancel_errors: [build_row(item) for item in answer.cancel_errors],
-        }
-        return self._record(EntryKind.CANCEL_OUTCOME, self._owner_of_cancel(cancel_id), rows)
+        flatten_id = self._find_flatten(cancel_id, "cancel", "order lists")
+        fact, raw = building.build_answer(flatten_id, cancel_id, answer, self._now())
+        return self._record(*self._owner(flatten_id), fact, raw)
 
     def record_verdicts(self, flatten_id: str, verdicts: Sequence[InstrumentVerdict]) -> int:
         """Record what was proven about each configured instrument. Recorded again, the newest set counts."""
-        rows = [{"item_index": i} | build_row(verdict) for i, verdict in enumerate(verdicts)]
-        return self._record(EntryKind.VERDICTS, self._owner(flatten_id), {schema.verdicts: rows})
+        return self._record(*self._owner(flatten_id), building.build_verdicts(flatten_id, verdicts, self._now()))
 
     def record_closing(self, closing: FlattenClosing) -> int:
         """Close a flatten with its result. A flatten is closed once; a second closing is refused."""
-        rows = {schema.flatten_closings: [build_row(closing)]}
-        return self._record(EntryKind.FLATTEN_CLOSING, self._owner(closing.flatten_id), rows)
+        fact = FlattenEnded(flatten_id=closing.flatten_id, **self._now()._asdict(), closing=closing)
+        return self._record(*self._owner(closing.flatten_id), fact)
 
     def record_evidence(self, account: str, trading_day: str, read: EvidenceRead, pages: Sequence[EvidencePage]) -> int:
         """Record what asking the exchange for its own account of a day brought, with every page as it came.
@@ -257,19 +255,11 @@ class Ledger(History):
             read: What was asked and what came of it, complete or not.
             pages: The requests and their bytes, in the order in which they were answered.
         """
-        rows: dict[Table, list[Row]] = {
-            schema.evidence_reads: [build_row(read, without=("closed_positions", "fills"))],
-            schema.evidence_pages: [
-                {"item_index": i, "query": build_stored(page.query), **build_raw_row(page.raw)}
-                for i, page in enumerate(pages)
-            ],
-            schema.closed_positions: [{"item_index": i} | build_row(row) for i, row in enumerate(read.closed_positions)],
-            schema.fills: [{"item_index": i} | build_row(row) for i, row in enumerate(read.fills)],
-        }
-        return self._record(EntryKind.EVIDENCE, _Owner(account, trading_day), rows)
+        fact, raw = building.build_history(read, pages, self._now())
+        return self._record(account, trading_day, fact, raw)
 
     def record_check(self, account: str, trading_day: str, check: AccountCheck, flatten_id: str | None = None) -> int:
-        """Record a check of an account with its findings.
+        """Record a check of an account with its findings. One that lets a flatten pass admits it.
 
         Args:
             account: Whose.
@@ -277,87 +267,92 @@ class Ledger(History):
             check: What was found.
             flatten_id: The flatten that it decided about, if any.
         """
-        rows: dict[Table, list[Row]] = {
-            checks_schema.account_checks: [build_row(check, without=("findings",))],
-            checks_schema.check_findings: [{"item_index": i} | build_row(each) for i, each in enumerate(check.findings)],
-        }
-        return self._record(EntryKind.ACCOUNT_CHECK, _Owner(account, trading_day, flatten_id), rows)
+        moment = self._now()._asdict()
+        new = [NewFact(account, trading_day, CheckMade(flatten_id=flatten_id or "", **moment, check=check))]
+        if flatten_id is not None and check.is_passed:
+            new.append(NewFact(account, trading_day, FlattenAdmitted(flatten_id=flatten_id, **moment)))
+        return self.append(new)[0]
 
-    def _record(self, kind: EntryKind, owner: _Owner, details: Mapping[Table, Sequence[Row]]) -> int:
-        with self._one_writer:
-            seq, mark = self._commit(kind, owner, details)
-            if self._mark is not None and mark is not None:
-                self._mark.write(mark)
-            return seq
+    def _record_failure(self, flatten_id: str, wanted: Read, reason: str, notes: ReadNotes, raw: RawAnswer | None) -> int:
+        moment = self._now()
+        started_s = moment.at_s - (moment.at - notes.started_at).total_seconds()
+        fact, packed = building.build_failed_read(flatten_id, wanted, reason, notes, raw, started_s, moment)
+        return self._record(*self._owner(flatten_id), fact, packed)
 
-    def _commit(self, kind: EntryKind, owner: _Owner, details: Mapping[Table, Sequence[Row]]) -> tuple[int, Mark | None]:
-        """Append in a transaction of its own; the entry's seq, and what marks it if it is of a kind that is marked."""
+    def _record(self, account: str, trading_day: str, fact: AnyFact, raw: bytes | None = None) -> int:
+        return self.append([NewFact(account, trading_day, fact, raw)])[0]
+
+    def _now(self) -> Moment:
+        return Moment(boot_now_s(), read_boot_id(), self._clock())
+
+    def _take(self) -> list[_Waiting]:
+        """Take everything that waits now, in its order."""
+        taken = []
+        with suppress(Empty):
+            while True:
+                taken.append(self._waiting.get_nowait())
+        return taken
+
+    def _commit_each(self, taken: Sequence[_Waiting]) -> None:
+        """Commit what waits, in one transaction where all of it can be recorded."""
+        try:
+            self._commit(taken)
+        except LedgerError as error:
+            if len(taken) == 1:
+                taken[0].error = error
+            else:
+                # What one of them may not record must not cost the others their record.
+                for each in taken:
+                    self._commit_each([each])
+        for each in taken:
+            each.is_done = True
+
+    def _commit(self, taken: Sequence[_Waiting]) -> None:
+        new_facts = [new for each in taken for new in each.new_facts]
+        is_to_mark = any(is_marked(new.fact) for new in new_facts)
+        mark = None
         with self._store.writing() as connection:
             try:
-                if self._mark is None or kind not in MARKED_KINDS:
-                    return self._append(connection, kind, owner, details)[0], None
-                # Somebody may have put an old copy in this file's place while this process has it open.
-                self._mark.check(connection, self.path)
-                seq, entry_hash, recorded_at = self._append(connection, kind, owner, details)
-                return seq, self._mark.build(connection, seq, entry_hash, recorded_at)
+                if self._mark is not None and is_to_mark:
+                    # An old copy may have been put in this file's place while this process has it open.
+                    self._mark.check(connection, self.path)
+                rows = append(connection, new_facts, self._clock())
+                if self._mark is not None and is_to_mark:
+                    mark = self._mark.build(connection, rows[-1])
             except IntegrityError as error:
+                named = "; ".join(f"{kind_of(type(n.fact))} of {n.fact.flatten_id}, account {n.account}" for n in new_facts)
                 raise LedgerError(
-                    f"The ledger {self.path} refused a {kind} entry of flatten {owner.flatten_id}, account "
-                    f"{owner.account}: {describe(error)}. It is on record already, or what it belongs to is not. "
-                    f"Nothing was written; what is on record stands. Run `deepcoin-ops status` before flattening again."
+                    f"The ledger {self.path} did not record {named}: {describe(error)}. It is on record already. Nothing "
+                    "was written; what is on record stands. Run `deepcoin-ops status` before flattening again."
                 ) from error
+        if self._mark is not None and mark is not None:
+            self._mark.write(mark)
+        seqs = iter(row["seq"] for row in rows)
+        for each in taken:
+            each.seqs = [next(seqs) for _ in each.new_facts]
 
-    def _append(
-        self, connection: Connection, kind: EntryKind, owner: _Owner, details: Mapping[Table, Sequence[Row]]
-    ) -> tuple[int, str, str]:
-        """Append one entry with its details; its seq, its hash, and when it was recorded."""
-        # The write lock is held from here on: neither the next seq nor the previous hash can be taken by anybody else.
-        entries = schema.entries.c
-        seq = (connection.execute(select(func.max(entries.seq))).scalar() or 0) + 1
-        recorded_at = build_utc_text(self._clock())
-        newest = select(entries.entry_hash).where(entries.account == owner.account).order_by(entries.seq.desc()).limit(1)
-        entry: Row = {
-            "seq": seq,
-            "kind": kind.value,
-            "account": owner.account,
-            "trading_day": owner.trading_day,
-            "flatten_id": owner.flatten_id,
-            "recorded_at": recorded_at,
-            "previous_hash": connection.execute(newest).scalar() or FIRST_PREVIOUS_HASH,
-        }
-        rows = {table: [{"seq": seq} | row for row in rows] for table, rows in details.items() if rows}
-        entry["entry_hash"] = entry_hash = build_entry_hash(entry, {table.name: rows[table] for table in rows})
-        connection.execute(schema.entries.insert().values(entry))
-        for table, table_rows in rows.items():
-            connection.execute(table.insert(), table_rows)
-        return seq, entry_hash, recorded_at
-
-    def _owner(self, flatten_id: str) -> _Owner:
+    def _owner(self, flatten_id: str) -> tuple[str, str]:
         if flatten_id not in self._owners:
-            opening = self.read_flatten(flatten_id)
-            if opening is None:
+            opening = self.read(FlattenOpened, once_keys=(build_opening_key(flatten_id),))
+            if not opening:
                 raise LedgerError(
                     f"The ledger {self.path} has no flatten {flatten_id}. Nothing was written, and nothing is sent "
                     f"for a flatten that was not opened. Start a new flatten."
                 )
-            self._owners[flatten_id] = _Owner(opening.request.account, opening.request.trading_day, flatten_id)
+            self._owners[flatten_id] = opening[0].account, opening[0].trading_day
         return self._owners[flatten_id]
 
-    def _owner_of_close(self, attempt_id: str) -> _Owner:
-        cure = "Whatever was sent for it may have happened. Read the positions."
-        return self._owner_of(schema.close_intents.c.attempt_id, attempt_id, "close", cure)
-
-    def _owner_of_cancel(self, cancel_id: str) -> _Owner:
-        cure = "Whatever was sent for it may have happened. Read the order lists."
-        return self._owner_of(orders_schema.cancel_intents.c.cancel_id, cancel_id, "cancel", cure)
-
-    def _owner_of(self, id_column: Column[str], sent_id: str, what: str, cure: str) -> _Owner:
-        """Whose intent it was, by its id."""
-        query = select(schema.entries.c.flatten_id).join(id_column.table, id_column.table.c.seq == schema.entries.c.seq)
-        with self._store.reading() as connection:
-            flatten_id = connection.execute(query.where(id_column == sent_id)).scalar()
-        if flatten_id is None:
+    def _find_flatten(self, call_id: str, what: str, where: str) -> str:
+        """Find whose intent it was, by its id."""
+        found = self.read(CallIntended, once_keys=(build_intent_key(call_id),))
+        if not found:
             raise LedgerError(
-                f"The ledger {self.path} has no {what} intent {sent_id}, so its outcome was not written. {cure}"
+                f"The ledger {self.path} has no {what} intent {call_id}, so its outcome was not written. Whatever was sent "
+                f"for it may have happened. Read the {where}."
             )
-        return self._owner(flatten_id)
+        return found[0].flatten_id
+
+
+def _place(monotonic_s: float, moment: Moment) -> float:
+    """Place a moment of this process's monotonic clock on the boot clock."""
+    return moment.at_s - (time.monotonic() - monotonic_s)

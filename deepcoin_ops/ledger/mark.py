@@ -16,19 +16,23 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, inspect, select, true
+from sqlalchemy import Connection, inspect, select
 
 from deepcoin_ops.domain.errors import LedgerError
-from deepcoin_ops.ledger.schema import EntryKind, entries, ledger_identity
+from deepcoin_ops.domain.facts import AnyFact, CallIntended, FlattenEnded, FlattenOpened
+from deepcoin_ops.ledger.identity import read_identity
+from deepcoin_ops.ledger.schema import facts
 from deepcoin_ops.ledger.store import Store
 
 logger = logging.getLogger(__name__)
 
 # After these a send may follow, or a flatten is said to be over.
-MARKED_KINDS = frozenset({EntryKind.FLATTEN, EntryKind.CLOSE_INTENT, EntryKind.CANCEL_INTENT, EntryKind.FLATTEN_CLOSING})
+_MARKED = (FlattenOpened, CallIntended, FlattenEnded)
 # One size and one write within a page: a kill cannot tear it, and a shorter mark leaves nothing of a longer one.
 _MARK_BYTES = 512
 _LOOKS = 3
@@ -41,7 +45,7 @@ class Mark:
 
     ledger_id: str
     seq: int
-    entry_hash: str
+    fact_hash: str
     recorded_at: str
 
 
@@ -103,12 +107,10 @@ class LedgerMark:
                     error.strerror,
                 )
 
-    def build(self, connection: Connection, seq: int, entry_hash: str, recorded_at: str) -> Mark:
-        """What marks an entry that is being appended; to be written once it is durable."""
-        ledger_id = self.known.ledger_id if self.known else None
-        if ledger_id is None:
-            ledger_id = connection.execute(select(ledger_identity.c.ledger_id)).scalar_one()
-        return Mark(ledger_id, seq, entry_hash, recorded_at)
+    def build(self, connection: Connection, row: Mapping[str, Any]) -> Mark | None:
+        """Build what marks a row that is being appended; to be written once it is durable."""
+        ledger_id = self.known.ledger_id if self.known else _read_ledger_id(connection)
+        return Mark(ledger_id, row["seq"], row["fact_hash"], row["recorded_at"]) if ledger_id is not None else None
 
     def check(self, connection: Connection, path: Path) -> None:
         """Refuse to append to a ledger that does not have the entry that this process saw in it.
@@ -168,13 +170,22 @@ def _find_setback(mark: LedgerMark, store: Store | None) -> str | None:
     if mark.known is None or store is None:
         return mark.describe_setback(None)
     with store.reading() as connection:
-        return mark.describe_setback(connection if inspect(connection).has_table(entries.name) else None)
+        return mark.describe_setback(connection if inspect(connection).has_table(facts.name) else None)
+
+
+def is_marked(fact: AnyFact) -> bool:
+    """Whether a mark follows such a fact."""
+    return isinstance(fact, _MARKED)
 
 
 def _has_entry(connection: Connection, mark: Mark) -> bool:
-    query = select(ledger_identity.c.ledger_id, entries.c.entry_hash).where(entries.c.seq == mark.seq)
-    found = connection.execute(query.select_from(entries.join(ledger_identity, true()))).first()
-    return found is not None and tuple(found) == (mark.ledger_id, mark.entry_hash)
+    found = connection.execute(select(facts.c.fact_hash).where(facts.c.seq == mark.seq)).scalar()
+    return found == mark.fact_hash and _read_ledger_id(connection) == mark.ledger_id
+
+
+def _read_ledger_id(connection: Connection) -> str | None:
+    identity = read_identity(connection)
+    return identity.ledger_id if identity is not None else None
 
 
 def _parse(content: bytes) -> Mark | None:

@@ -9,7 +9,39 @@ from datetime import datetime
 
 from deepcoin_ops.domain.checks import AccountCheck
 from deepcoin_ops.domain.evidence import EvidenceRead
+from deepcoin_ops.domain.facts import AnyFact
 from deepcoin_ops.domain.model import FlattenClosing, FlattenRequest
+
+
+@dataclass(frozen=True)
+class NewFact:
+    """A fact that is to be recorded. `raw` are the bytes of its answers, compressed."""
+
+    account: str
+    trading_day: str
+    fact: AnyFact
+    raw: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A fact as the ledger has it.
+
+    `fact` is None where the row is not what was recorded, or cannot be read; `problem` says which. Cells that cannot be
+    read are empty then.
+    """
+
+    seq: int
+    account: str
+    trading_day: str
+    flatten_id: str
+    kind: str
+    recorded_at: datetime
+    once_key: str
+    fact_hash: str
+    fact: AnyFact | None
+    raw: bytes | None
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -17,9 +49,6 @@ class FlattenRecord:
     """One flatten as the ledger has it.
 
     No closing means that it still runs, or was killed; with `closed_at`, that it has ended and its ending cannot be read.
-
-    Raises:
-        ValueError: `settings_json` does not hold the accounts of settings.
     """
 
     seq: int
@@ -30,29 +59,16 @@ class FlattenRecord:
     closing: FlattenClosing | None
     closed_at: datetime | None
 
-    def __post_init__(self) -> None:
-        """Refuse settings that nothing can be read from, here and not where they are asked for."""
-        _ = self.configured
-
     @property
     def configured(self) -> tuple[str, ...]:
         """The account's instruments in the settings that it was opened under; at least what it was asked for."""
-        return tuple(dict.fromkeys([*self._read_names("instruments"), *self.request.instruments]))
+        named = read_names(self.settings_json, self.request.account, "instruments")
+        return tuple(dict.fromkeys([*named, *self.request.instruments]))
 
     @property
     def expected(self) -> tuple[str, ...]:
         """The instruments whose positions those settings expected to stay open; none in settings older than the key."""
-        return self._read_names("expected_positions")
-
-    def _read_names(self, key: str) -> tuple[str, ...]:
-        try:
-            account = json.loads(self.settings_json).get("accounts", {}).get(self.request.account, {})
-            named = tuple(account.get(key, ()))
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise ValueError("its settings_json holds no settings") from error
-        if not all(isinstance(name, str) for name in named):
-            raise ValueError("its settings_json holds no settings")
-        return named
+        return read_names(self.settings_json, self.request.account, "expected_positions")
 
 
 @dataclass(frozen=True)
@@ -122,3 +138,12 @@ class AlteredEntry:
     def describe(self) -> str:
         """Which entry of whom, and what is wrong with it, in words."""
         return f"account {self.account}, entry {self.seq} ({self.kind}, {self.trading_day}): {self.reason}"
+
+
+def read_names(settings_json: str, account: str, key: str) -> tuple[str, ...]:
+    """Read the instruments that an account's settings name under a key; none where they are no settings."""
+    try:
+        named = tuple(json.loads(settings_json).get("accounts", {}).get(account, {}).get(key, ()))
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return ()
+    return named if all(isinstance(name, str) for name in named) else ()

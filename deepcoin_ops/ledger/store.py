@@ -8,10 +8,10 @@ reads cannot be outdated when it commits.
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from sqlite3 import Connection as FileConnection
 from typing import Any
@@ -20,13 +20,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, QueuePool, create_engine, event, inspect, select
+from sqlalchemy import Connection, QueuePool, create_engine, event, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from deepcoin_ops.domain.errors import LedgerError
 from deepcoin_ops.domain.model import Venue
-from deepcoin_ops.ledger.rows import build_utc_text
-from deepcoin_ops.ledger.schema import ledger_identity
+from deepcoin_ops.ledger.identity import create_identity, read_identity
 from deepcoin_ops.ledger.sqlite_file import (
     check_driver,
     connect,
@@ -38,6 +37,7 @@ from deepcoin_ops.ledger.sqlite_file import (
 )
 from deepcoin_ops.state_files import create_private_file, make_private_folder
 
+_TRIGGERS = text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -137,6 +137,12 @@ class Store:
         with self.reading() as connection:
             return bool(inspect(connection).get_table_names())
 
+    def find_missing_triggers(self) -> list[str]:
+        """Name the triggers that keep the table append-only and are not in the file."""
+        with self.reading() as connection:
+            found = {name for (name,) in connection.execute(_TRIGGERS)}
+        return sorted({"facts_no_update", "facts_no_delete"} - found)
+
     def migrate(self, venue: Venue, now: datetime) -> None:
         """Bring the file to this version's schema, and stamp a new one with its venue. All of it or nothing.
 
@@ -169,8 +175,7 @@ class Store:
             configuration.attributes["connection"] = connection
             command.upgrade(configuration, "head")
             if revision is None:
-                stamp = {"ledger_id": uuid.uuid4().hex, "venue": venue.value, "created_at": build_utc_text(now)}
-                connection.execute(ledger_identity.insert().values(stamp))
+                create_identity(connection, venue, now)
 
     def check(self, venue: Venue) -> None:
         """Refuse a file that this version cannot read, or that belongs to another venue.
@@ -219,11 +224,16 @@ class Store:
         )
 
     def _check_venue(self, connection: Connection, venue: Venue) -> None:
-        stamped = connection.execute(select(ledger_identity.c.venue)).scalar()
-        if stamped != venue.value:
+        identity = read_identity(connection)
+        if identity is None:
             raise LedgerError(
-                f"The ledger {self.path} belongs to the venue {stamped!r}, and this process works on {venue.value!r}. "
-                f"Nothing was sent or written. Keep a ledger file for each venue."
+                f"The ledger {self.path} does not say which venue it is of: its first entry is missing or is not what was "
+                "recorded. Nothing was sent or written. docs/runbook.md says how to go on, under 'Ledger altered'."
+            )
+        if identity.venue is not venue:
+            raise LedgerError(
+                f"The ledger {self.path} belongs to the venue {identity.venue.value!r}, and this process works on "
+                f"{venue.value!r}. Nothing was sent or written. Keep a ledger file for each venue."
             )
 
     def _read_revision(self, connection: Connection) -> str | None:
@@ -232,8 +242,7 @@ class Store:
             raise LedgerError(
                 f"The file {self.path} is a database, but not a ledger. Nothing was sent or written. Name another file."
             )
-        known = {script.revision for script in _scripts().walk_revisions()}
-        if revision is not None and revision not in known:
+        if revision is not None and revision not in _known_revisions():
             raise LedgerError(
                 f"The ledger {self.path} was written by a newer version (its schema is {revision!r}). Nothing was sent "
                 f"or written. Install that version, or name another ledger."
@@ -273,8 +282,14 @@ def describe(error: SQLAlchemyError) -> str:
     return str(getattr(error, "orig", None) or error)
 
 
+@cache
 def _head_revision() -> str | None:
     return _scripts().get_current_head()
+
+
+@cache
+def _known_revisions() -> frozenset[str]:
+    return frozenset(script.revision for script in _scripts().walk_revisions())
 
 
 def _scripts() -> ScriptDirectory:

@@ -16,6 +16,7 @@ from pydantic import PrivateAttr
 from deepcoin_ops.domain.day import AccountDay, DueTick
 from deepcoin_ops.domain.table_head import TableHead
 from deepcoin_ops.domain.trading_day import list_days
+from deepcoin_ops.ledger.checked import verify_onward
 from deepcoin_ops.ledger.days import read_account_days
 from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.journal import utc_now
@@ -95,13 +96,21 @@ class LedgerDays(dg.ConfigurableResource):  # type: ignore[type-arg]
             self._days[trading_day, up_to_seq] = [replace(day, altered=altered.get(day.account, "")) for day in days]
         return self._days[trading_day, up_to_seq]
 
-    def find_altered_entries(self) -> list[AlteredEntry]:
-        """The first entry of each account's chain that is not what was recorded; empty when the ledger is intact."""
+    def find_altered_entries(self, trading_day: str | None) -> list[AlteredEntry]:
+        """Find the first entry of each account that is not what was recorded; empty when the ledger is intact.
+
+        The chains are walked from where they were last found good, so that the check costs what is new.
+
+        Args:
+            trading_day: A day that is checked whole, though it was found good before.
+        """
         ledger = self._ledger
         if ledger is None:
             return []
-        found = (ledger.read_altered_entry(account) for account in ledger.read_accounts())
-        return [altered for altered in found if altered is not None]
+        head = ledger.read_head(trading_day) if trading_day is not None else None
+        of_day = ledger.read_altered_entries_of_day(head.trading_day, head.seq) if head is not None else []
+        found = {each.account: each for each in (*of_day, *verify_onward(ledger))}
+        return [found[account] for account in sorted(found)]
 
     def list_owed_days(self, first_day: str | None) -> list[str]:
         """The ended trading days that have to have tables, oldest first.
@@ -112,8 +121,7 @@ class LedgerDays(dg.ConfigurableResource):  # type: ignore[type-arg]
         Args:
             first_day: The first day with a table, if there is any.
         """
-        heads = self._ledger.read_newer_days(0) if self._ledger else []
-        recorded = {head.trading_day for head in heads}
+        recorded = set(self._ledger.read_days()) if self._ledger else set()
         calendar, since = self._settings.calendar, self._settings.schedule.first_trading_day.isoformat()
         running = calendar.day_of(self._now)
         known = [day for day in (*recorded, *([first_day] if first_day else [])) if day >= since]

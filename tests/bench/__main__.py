@@ -21,6 +21,7 @@ from tests.bench.degraded import measure_degraded
 from tests.bench.figures import Figures
 from tests.bench.launch import measure_direct_launch, measure_queued_launch
 from tests.bench.ledger_cost import measure_ledger_cost
+from tests.bench.ledger_reads import measure_ledger_reads
 from tests.bench.scale import measure_sweeps
 from tests.bench.stage import BenchFailed, open_folder
 
@@ -41,11 +42,19 @@ def _measure(*, is_quick: bool) -> Figures:
     for way, measure in ways.items():
         _say(f"launch to first close, {way}, {_LAUNCHES} times")
         launches[way] = [measure(period_s) for _ in range(_LAUNCHES)]
-    ledger = _measure_ledger(is_quick=is_quick).ledger
+    ledger = _measure_ledger(is_quick=is_quick)
     sweeps = measure_sweeps(period_s, _say)
     degraded = measure_degraded(period_s, _say)
     figures = _measure_backfill(is_quick=is_quick)
-    return replace(figures, load=load, launches=launches, sweeps=sweeps, degraded=degraded, ledger=ledger)
+    return replace(
+        figures,
+        load=load,
+        launches=launches,
+        sweeps=sweeps,
+        degraded=degraded,
+        ledger=ledger.ledger,
+        ledger_reads=ledger.ledger_reads,
+    )
 
 
 def _measure_backfill(*, is_quick: bool) -> Figures:
@@ -62,7 +71,9 @@ def _measure_ledger(*, is_quick: bool) -> Figures:
     load, period_s = os.getloadavg()[0], _QUICK_PERIOD_S if is_quick else _FULL_PERIOD_S
     _say("ledger time per send")
     with open_folder() as folder:
-        return Figures(period_s, load, ledger=measure_ledger_cost(folder))
+        costs = measure_ledger_cost(folder)
+        _say("what reading costs, by the size of the ledger")
+        return Figures(period_s, load, ledger=costs, ledger_reads=measure_ledger_reads(folder))
 
 
 _PARTS = {"all": _measure, "backfill": _measure_backfill, "degraded": _measure_degraded, "ledger": _measure_ledger}

@@ -29,6 +29,7 @@ class Figures:
         sweeps: 40 open of 200 configured instruments, each side once.
         degraded: The sides of the degraded exchange, the one that the others are compared with first.
         ledger: The cost of sends in the ledger, and in others to compare it with, the one a desk has first.
+        ledger_reads: Milliseconds of the processor by question, by the number of flattens in the ledger.
         backfill: A year's backfill.
     """
 
@@ -38,6 +39,7 @@ class Figures:
     sweeps: list[Sweep] = field(default_factory=list)
     degraded: list[DegradedSide] = field(default_factory=list)
     ledger: dict[str, LedgerCost] = field(default_factory=dict)
+    ledger_reads: dict[int, dict[str, float]] = field(default_factory=dict)
     backfill: Backfill | None = None
 
     def describe_machine(self) -> str:
@@ -56,6 +58,7 @@ class Figures:
             "sweeps": [asdict(sweep) | {"mean_exposure_s": sweep.mean_exposure_s} for sweep in self.sweeps],
             "degraded": [_degraded_document(side, self.degraded[0]) for side in self.degraded],
             "ledger_per_send": {name: _ledger_document(cost, self.ledger) for name, cost in self.ledger.items()},
+            "ledger_reads_ms": self.ledger_reads,
             "backfill": asdict(self.backfill) | {"days_per_s": self.backfill.days_per_s} if self.backfill else None,
         }
 
@@ -66,6 +69,7 @@ class Figures:
             *([_build_sweep_table(self.sweeps)] if self.sweeps else []),
             *([_build_degraded_table(self.degraded)] if self.degraded else []),
             *([_build_ledger_table(self.ledger)] if self.ledger else []),
+            *([_build_reads_table(self.ledger_reads)] if self.ledger_reads else []),
             *([_build_backfill_table(self.backfill)] if self.backfill else []),
         ]
 
@@ -82,6 +86,17 @@ def _build_ledger_table(costs: dict[str, LedgerCost]) -> Table:
             times = (f"{spread[column]:.2f}" for column in ("median_ms", "p95_ms", "max_ms"))
             table.add_row(f"{name}: {part}", *times, f"{ratio:.2f}", f"{cost.log_mib:.1f}" if part == "send" else "")
         table.add_section()
+    return table
+
+
+def _build_reads_table(reads: dict[int, dict[str, float]]) -> Table:
+    """Questions below each other, sizes beside each other."""
+    sizes = list(reads)
+    names = [f"{size:,} flattens, ms" for size in sizes]
+    table = _table("Reading the newest day's ten flattens, processor time", "", *names, "last / first")
+    for question in reads[sizes[0]]:
+        took = [reads[size][question] for size in sizes]
+        table.add_row(question, *(f"{each:.1f}" for each in took), f"{took[-1] / took[0]:.2f}")
     return table
 
 

@@ -29,7 +29,8 @@ def tear(path: Path) -> None:
     connection.execute("BEGIN")
     for seq in range(100, 300):
         connection.execute(
-            "INSERT INTO entries VALUES (?, 'main', '2026-03-01', 'verdicts', NULL, ?, '', '')", (seq, "x" * 5000)
+            "INSERT INTO facts VALUES (?, 'main', '2026-03-01', NULL, 'check_made/1', '', NULL, ?, NULL, '', '')",
+            (seq, "x" * 5000),
         )
     wait_to_be_killed()
 

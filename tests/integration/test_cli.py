@@ -381,7 +381,7 @@ def test_ledger_show_exits_with_1_when_an_entry_was_altered(environ: tuple[Paper
         triggers = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
         for (name,) in triggers:
             connection.execute(f"DROP TRIGGER {name}")
-        connection.execute("UPDATE flattens SET launched_by = 'somebody else'")
+        connection.execute("UPDATE facts SET body = replace(body, 'launched_by', 'launched_at') WHERE seq = 2")
     shown = run(variables, "ledger", "show", "today")
     assert shown.returncode == 1
     assert "ALTERED" in shown.stdout

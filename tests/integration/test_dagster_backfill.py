@@ -17,7 +17,9 @@ from filelock import FileLock
 from replayed_days import RecordedFlatten, replay_days
 from waiting import wait_for
 
+from deepcoin_ops.domain.facts import CallAnswered, CallIntended
 from deepcoin_ops.domain.tables import CANCEL_ATTEMPTS, CLOSE_ATTEMPTS, CLOSE_ERRORS, RECONCILIATION, TABLES
+from deepcoin_ops.ledger.records import Recorded
 from deepcoin_ops.orchestration.reports import FLATTEN_REPORT
 from deepcoin_ops.orchestration.tables import TableStore
 
@@ -62,12 +64,19 @@ class Past:
         assert len(shown) == len(self.kinds)
         return {each.partition: each for each in shown}
 
-    def count(self, day: str, method: str, of_each: str | None = None) -> int:
-        """How many entries of a kind were recorded on a day, or how many items they hold, of all accounts."""
+    def count_closes(self, day: str) -> int:
+        """Count the closes that were sent on a day, of all accounts."""
+        calls = [each.fact for each in self._facts(day) if isinstance(each.fact, CallIntended)]
+        return len(ACCOUNTS) * sum(each.call.kind.is_close for each in calls)
+
+    def count_errors(self, day: str) -> int:
+        """Count the error items of closes that were returned on a day, of all accounts."""
+        answers = [each.fact for each in self._facts(day) if isinstance(each.fact, CallAnswered)]
+        return len(ACCOUNTS) * sum(len(each.close_errors) for each in answers)
+
+    def _facts(self, day: str) -> tuple[Recorded, ...]:
         kind = self.kinds[day]
-        steps = self.evenings[kind].steps if kind in self.evenings else ()
-        found = [step.arguments[-1] for step in steps if step.method == method]
-        return len(ACCOUNTS) * (sum(len(getattr(each, of_each)) for each in found) if of_each else len(found))
+        return self.evenings[kind].facts if kind in self.evenings else ()
 
 
 @pytest.fixture(
@@ -119,12 +128,9 @@ def test_every_day_of_every_table_is_there_and_shows_its_own_truth(past: Past, t
 
 def test_the_rows_of_every_day_are_what_was_sent_and_returned_that_evening(past: Past) -> None:
     """Counted in the recordings of the flattens, which know nothing of tables."""
-    for table, method, items in (
-        (CLOSE_ATTEMPTS, "record_intent", None),
-        (CLOSE_ERRORS, "record_outcome", "close_errors"),
-    ):
+    for table, count in ((CLOSE_ATTEMPTS, past.count_closes), (CLOSE_ERRORS, past.count_errors)):
         counted = {day: each.metadata["row_count"] for day, each in past.list_shown(table.name).items()}
-        assert counted == {day: past.count(day, method, items) for day in past.kinds}
+        assert counted == {day: count(day) for day in past.kinds}
         assert sum(counted.values()) > len(past.kinds) / 2
 
 
@@ -151,7 +157,7 @@ def test_the_folder_of_a_table_reads_as_one_frame_with_empty_days_in_it(past: Pa
     folder = past.store.path(CLOSE_ERRORS, next(iter(past.kinds))).parent
     together = pd.read_parquet(folder)
     assert list(together.columns) == [column.name for column in CLOSE_ERRORS.columns]
-    assert len(together) == sum(past.count(day, "record_outcome", "close_errors") for day in past.kinds)
+    assert len(together) == sum(past.count_errors(day) for day in past.kinds)
 
 
 def test_a_year_of_good_days_does_not_turn_the_check_over_all_days_green(past: Past) -> None:

@@ -13,12 +13,12 @@ import pytest
 from flatten_lab import SETTINGS, Lab, build_scenario, open_lab, position, stubborn, wait_for, with_settings
 
 from deepcoin_ops.domain.errors import GuardRefused, LockTimeout, SettingsError
+from deepcoin_ops.domain.facts import PositionsRead
 from deepcoin_ops.domain.model import CloseIntent, FlattenResult, Outcome, ProductGroup, Verdict
 from deepcoin_ops.exchange.pace_clock import SYSTEM_CLOCK
 from deepcoin_ops.flattening.account_lock import AccountLock
 from deepcoin_ops.flattening.controller import Flatten
 from deepcoin_ops.flattening.progress import Progress
-from deepcoin_ops.ledger.sqlite_file import driver
 from deepcoin_ops.paper.faults import Fault, FaultAction
 
 POSITIONS = (position("BTC-USDT-SWAP", "PAPER-1", "500"), position("ETH-USDT-SWAP", "PAPER-2", "90.5", "short"))
@@ -300,7 +300,7 @@ def test_the_ledger_keeps_every_read_and_an_intact_chain(tmp_path: Path) -> None
         lab.flatten()
         assert lab.desk.ledger.read_altered_entry("main") is None
         reads = [each for each in lab.exchange.arrivals() if each.path.endswith("account/positions")]
-        assert _count_rows(lab, "position_reads") == len(reads)
+        assert len(lab.desk.ledger.read(PositionsRead)) == len(reads)
 
 
 def test_a_flatten_that_is_released_early_still_records_its_answers(tmp_path: Path) -> None:
@@ -313,11 +313,3 @@ def test_a_flatten_that_is_released_early_still_records_its_answers(tmp_path: Pa
         flatten.release()
         attempts = lab.desk.ledger.read_attempts(request.trading_day)
         assert [attempt.outcome for attempt in attempts] == [Outcome.ACCEPTED, Outcome.ACCEPTED]
-
-
-def _count_rows(lab: Lab, table: str) -> int:
-    connection = driver.connect(lab.desk.settings.ledger_path)
-    try:
-        return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-    finally:
-        connection.close()

@@ -38,7 +38,7 @@ def test_four_processes_that_create_and_write_one_ledger_make_one_chain(tmp_path
         attempts = ledger.read_attempts(DAY)
         assert len(attempts) == 4 * 25
         assert {attempt.outcome for attempt in attempts} == {Outcome.ACCEPTED}
-        assert ledger.read_head(DAY).seq == 4 * (1 + 2 * 25)
+        assert ledger.read_head(DAY).seq == 1 + 4 * (1 + 2 * 25)
         assert ledger.read_altered_entry("main") is None
 
 
@@ -47,7 +47,7 @@ def test_a_process_killed_after_its_intent_leaves_an_unknown_attempt(tmp_path: P
     path = tmp_path / "ledger.sqlite"
     _kill_when_ready(_start("intend", path, "F1"))
     with Ledger.open(path, Venue.PAPER) as ledger:
-        [attempt] = ledger.read_open_intents("main")
+        [attempt], _cancels = ledger.read_open_calls("main")
         assert (attempt.intent.attempt_id, attempt.outcome) == ("F1-0", Outcome.UNKNOWN)
         assert ledger.has_unclosed_flatten(DAY)
         assert ledger.read_altered_entry("main") is None
@@ -59,6 +59,6 @@ def test_a_process_killed_inside_a_transaction_leaves_what_was_committed(tmp_pat
     _kill_when_ready(_start("tear", path, "F1"))
     assert path.with_name("ledger.sqlite-wal").stat().st_size > 100 * 5000
     with Ledger.open_existing(path, Venue.PAPER) as ledger:
-        assert ledger.read_head(DAY).seq == 2
-        assert [attempt.intent.attempt_id for attempt in ledger.read_open_intents("main")] == ["F1-0"]
+        assert ledger.read_head(DAY).seq == 3
+        assert [attempt.intent.attempt_id for attempt in ledger.read_open_calls("main")[0]] == ["F1-0"]
         assert ledger.read_altered_entry("main") is None

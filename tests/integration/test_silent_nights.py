@@ -108,17 +108,17 @@ def state_deleted(night: Night) -> None:
 
 def cell_unreadable(night: Night) -> None:
     night.flatten("main", "hedge")
-    night.sql("UPDATE verdicts SET verdict = 'FLATT' WHERE seq = 2")
+    night.sql("UPDATE facts SET body = replace(body, 'FLAT', 'FLATT') WHERE seq = 3")
 
 
 def cell_changed(night: Night) -> None:
     night.flatten("main", "hedge")
-    night.sql("UPDATE flatten_closings SET reason = 'all is well' WHERE flatten_id = 'F-main'")
+    night.sql("UPDATE facts SET body = replace(body, '\"flat\"', '\"well\"') WHERE seq = 4")
 
 
 def entry_deleted(night: Night) -> None:
     night.flatten("main", "hedge")
-    night.sql("DELETE FROM entries WHERE seq = 2")
+    night.sql("DELETE FROM facts WHERE seq = 3")
 
 
 def ledger_deleted(night: Night) -> None:
@@ -151,7 +151,7 @@ def ledger_locked(night: Night) -> None:
 
 def ledger_table_dropped(night: Night) -> None:
     night.flatten("main", "hedge")
-    night.sql("DROP TABLE verdicts")
+    night.sql("DROP TABLE facts")
 
 
 def flatten_killed(night: Night) -> None:
@@ -296,7 +296,7 @@ def test_a_flatten_that_hangs_is_heard_of_once_it_should_have_ended(
 def test_one_bad_cell_of_one_account_leaves_the_alert_of_the_other(night: Night) -> None:
     """On the wire, in one pass."""
     night.flatten("main")
-    night.sql("UPDATE verdicts SET verdict = 'FLATT' WHERE seq = 2")
+    night.sql("UPDATE facts SET body = replace(body, 'FLAT', 'FLATT') WHERE seq = 3")
     night.look(TICK + LATENESS + TIMER)
     assert sorted(night.heard()) == [f"hedge: {NOT_STARTED}", ALTERED]
 

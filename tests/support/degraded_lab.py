@@ -16,10 +16,10 @@ import yaml
 from fault_scripts import strike
 from flatten_lab import SETTINGS, SETTLE_S, Lab, open_lab
 
+from deepcoin_ops.domain.facts import Lane, PositionsRead, ReadFailed
 from deepcoin_ops.domain.model import CloseAttempt, Outcome, Verdict
 from deepcoin_ops.domain.orders import CancelAttempt
 from deepcoin_ops.flattening.progress import FlattenOutcome
-from deepcoin_ops.ledger.sqlite_file import driver
 from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.paper.order_records import PaperOrder
 from deepcoin_ops.paper.scenario import LimitSettings, Scenario, build_scale_scenario
@@ -76,19 +76,18 @@ def hung_closes(lab: Lab) -> list[str]:
     )
 
 
-def read_rows(lab: Lab, query: str) -> list[tuple[Any, ...]]:
-    """What the ledger's file itself holds."""
-    connection = driver.connect(lab.desk.settings.ledger_path)
-    try:
-        return connection.execute(query).fetchall()
-    finally:
-        connection.close()
+def failed_reads(lab: Lab) -> list[ReadFailed]:
+    """The reads that failed, as they are on record."""
+    return [each.fact for each in lab.desk.ledger.read(ReadFailed) if isinstance(each.fact, ReadFailed)]
 
 
 def failed_lists(lab: Lab) -> list[tuple[datetime, datetime, str | None]]:
     """Begin, end and instrument of each order list that could not be read."""
-    query = "SELECT started_at, finished_at, instrument_id FROM order_reads WHERE is_complete = 0"
-    return [(datetime.fromisoformat(row[0]), datetime.fromisoformat(row[1]), row[2]) for row in read_rows(lab, query)]
+    return [
+        (failed.of_read.started_at, failed.of_read.finished_at, failed.read.about or None)
+        for failed in failed_reads(lab)
+        if failed.of_read is not None and failed.read.order_list is not None
+    ]
 
 
 def cancels_of(lab: Lab, outcome: FlattenOutcome) -> list[CancelAttempt]:
@@ -118,11 +117,9 @@ def check_pace(lab: Lab) -> None:
 
 def check_failed_reads(lab: Lab) -> None:
     """A positions read that failed is on record as failed, with no rows; only whole answers are complete."""
-    recorded = dict(read_rows(lab, "SELECT is_complete, count(*) FROM position_reads GROUP BY is_complete"))
-    assert recorded.get(0, 0) == count_reads(lab, POSITIONS, is_whole=False)
-    assert recorded.get(1, 0) == count_reads(lab, POSITIONS, is_whole=True)
-    rows = "SELECT r.seq FROM position_rows AS r JOIN position_reads AS p ON p.seq = r.seq WHERE p.is_complete = 0"
-    assert read_rows(lab, rows) == []
+    failed = [each for each in failed_reads(lab) if each.read.lane is Lane.POSITIONS]
+    assert len(failed) == count_reads(lab, POSITIONS, is_whole=False)
+    assert len(lab.desk.ledger.read(PositionsRead)) == count_reads(lab, POSITIONS, is_whole=True)
 
 
 def check_sends(lab: Lab, outcome: FlattenOutcome) -> None:

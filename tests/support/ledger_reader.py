@@ -14,7 +14,7 @@ import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
 connection.execute("BEGIN")
 for _ in range(2):
-    print(connection.execute("SELECT count(*) FROM entries").fetchone()[0], flush=True)
+    print(connection.execute("SELECT count(*) FROM facts").fetchone()[0], flush=True)
     sys.stdin.readline()
 connection.close()
 """

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from alembic import context
 
-from deepcoin_ops.ledger.schema import entries
+from deepcoin_ops.ledger.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=entries.metadata,
+    target_metadata=metadata,
     render_as_batch=True,
 )
 with context.begin_transaction():

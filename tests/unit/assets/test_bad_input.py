@@ -111,12 +111,15 @@ def test_a_day_before_the_first_trading_day_does_not_exist(office: Any) -> None:
     assert not Path(office.settings.tables_url).exists()
 
 
+MADE_GOOD = "UPDATE facts SET body = replace(body, 'RESIDUAL', 'FLAT') WHERE kind = 'verdicts_reached/1'"
+
+
 def _of_a_newer_version(office: Any) -> None:
     alter(office, "UPDATE alembic_version SET version_num = '0999'")
 
 
 def _of_the_live_venue(office: Any) -> None:
-    alter(office, "UPDATE ledger_identity SET venue = 'live'")
+    alter(office, "UPDATE facts SET body = replace(body, 'paper', 'live') WHERE seq = 1")
 
 
 def _no_database(office: Any) -> None:
@@ -127,7 +130,7 @@ def _no_database(office: Any) -> None:
     ("spoil", "message"),
     [
         (_of_a_newer_version, "was written by a newer version (its schema is '0999').*Install that version"),
-        (_of_the_live_venue, "belongs to the venue 'live'"),
+        (_of_the_live_venue, "does not say which venue it is of"),
         (_no_database, "could not be read: file is not a database"),
     ],
 )
@@ -157,12 +160,13 @@ def test_an_altered_ledger_makes_no_day_clean_and_loses_no_table(office: Any) ->
     office.record_flatten(GOOD)
     office.rebuild(GOOD, BAD)
     before = Path(office.store.path(RECONCILIATION, BAD)).read_bytes()
-    alter(office, "UPDATE verdicts SET verdict = 'FLAT'")
+    alter(office, MADE_GOOD)
     run = office.rebuild(BAD)
     told = office.store.read(RECONCILIATION, BAD).frame
-    assert list(told.loc[told["is_break"], "break_type"]) == ["LEDGER_ALTERED"]
+    # The verdict that was changed is not believed, and what it said before is in no file: the flatten has none.
+    assert sorted(told.loc[told["is_break"], "break_type"]) == ["LEDGER_ALTERED", "UNVERIFIED"]
     shown = metadata_of(run, BAD)
-    assert f"account main, entry 2 (verdicts, {BAD})" in shown["ledger_altered"]
+    assert f"account main, entry 3 (verdicts_reached/1, {BAD})" in shown["ledger_altered"]
     assert shown["built_from_newer_head"] is False
     [aside] = shown["files_set_aside"]
     assert Path(aside).read_bytes() == before
@@ -184,11 +188,11 @@ def test_a_lost_file_of_a_day_nobody_flattened_is_missed(office: Any) -> None:
 def test_a_day_without_a_table_is_built_from_an_altered_ledger_and_says_so(office: Any) -> None:
     """There is nothing better to keep, and the file itself carries the doubt for whoever reads it."""
     office.record_flatten(BAD, Verdict.RESIDUAL)
-    alter(office, "UPDATE verdicts SET verdict = 'FLAT'")
+    alter(office, MADE_GOOD)
     shown = metadata_of(office.rebuild(BAD), BAD)
     assert "not what was recorded" in shown["ledger_altered"]
     assert shown["built_from_newer_head"] is False
-    assert "entry 2" in office.store.read(RECONCILIATION, BAD).head.altered["main"]
+    assert "entry 3" in office.store.read(RECONCILIATION, BAD).head.altered["main"]
 
 
 def test_an_average_price_that_no_table_holds_keeps_no_table_away(office: Any) -> None:

@@ -174,7 +174,7 @@ def test_an_altered_row_of_the_ledger_is_found(office: Any) -> None:
     connection = driver.connect(office.settings.ledger_path)
     for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
         connection.execute(f"DROP TRIGGER {trigger}")
-    connection.execute("UPDATE verdicts SET verdict = 'FLAT'")
+    connection.execute("UPDATE facts SET body = replace(body, 'RESIDUAL', 'FLAT') WHERE kind = 'verdicts_reached/1'")
     connection.commit()
     connection.close()
     [result] = [

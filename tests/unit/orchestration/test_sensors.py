@@ -75,7 +75,7 @@ def test_a_day_whose_flatten_was_killed_is_built_once_the_ledger_is_still(look: 
     evening.open(DAY)
     waiting = look(None, evening.now + AT_ONCE)
     told = look(waiting.cursor, evening.now + QUIET)
-    assert run_keys(told) == [f"{DAY}:1"]
+    assert run_keys(told) == [f"{DAY}:2"]
     assert LedgerCursor.parse(told.cursor).pending_days == []
     assert run_keys(look(told.cursor, evening.now + QUIET)) == []
 
