@@ -342,8 +342,8 @@ class Samples:
         ledger.record_orders_read("F1", "verify", self.triggers_read)
         ledger.record_cancel_intent("F1", dataclasses.replace(self.cancel_intent, cancel_id="C2"))
 
-    def record_all_tables(self, ledger: Ledger) -> None:
-        """Put a row into each table."""
+    def record_all_kinds(self, ledger: Ledger) -> None:
+        """Put a fact of each kind that the ledger's own methods record into the ledger."""
         self.record_everything(ledger)
         self.record_evidence(ledger)
         self.record_orders(ledger)

@@ -1,6 +1,6 @@
 """A tool has written into one cell of the ledger: every other entry is read, and the damage is an alert of its own.
 
-Tables and columns come from the schema, so that a column added later is damaged too.
+Columns and kinds come from the schema, so that what is added later is damaged too.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
-from itertools import count
+from itertools import count, product
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, Table
+from sqlalchemy import Column
 
 from deepcoin_ops.alerts.alert import Alert, AlertKind
 from deepcoin_ops.alerts.facts import read_facts
@@ -27,7 +27,7 @@ from deepcoin_ops.domain.model import Venue
 from deepcoin_ops.ledger.days import read_account_days
 from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.journal import Ledger
-from deepcoin_ops.ledger.schema import DETAIL_TABLES, entries
+from deepcoin_ops.ledger.schema import facts
 from deepcoin_ops.settings import Settings, load_settings
 from deepcoin_ops.settings_alerts import AlertAddresses
 
@@ -72,7 +72,7 @@ def desk(settings_file: Callable[..., dict[str, str]], samples: Any) -> Iterator
     """The desk an hour after its evening."""
     settings, seconds = load_settings(settings_file("http://127.0.0.1:1", _ACCOUNTS)), count()
     with Ledger.open(settings.ledger_path, Venue.PAPER, lambda: samples.start + timedelta(seconds=next(seconds))) as ledger:
-        samples.record_all_tables(ledger)
+        samples.record_all_kinds(ledger)
         ledger.record_flatten(replace(samples.request, flatten_id="H1", account="hedge"), "{}")
         ledger.record_verdicts("H1", [samples.verdict])
         ledger.record_closing(replace(samples.closing, flatten_id="H1"))
@@ -84,63 +84,60 @@ def kinds_of(alerts: list[Alert], account: str) -> list[AlertKind]:
     return [alert.kind for alert in alerts if alert.account == account]
 
 
-def check_each(desk: Desk, table: Table, columns: Iterable[Column[Any]], damages: Sequence[str]) -> None:
-    """Damage one cell after the other, and look what a pass finds; each time the file is put back as it was."""
+def check_each(desk: Desk, columns: Iterable[Column[Any]], damages: Sequence[str]) -> None:
+    """Damage one cell of each kind of fact after the other, and look what a pass finds; the file is put back each time."""
     path = desk.settings.ledger_path
     whole = path.read_bytes()
-    for column in columns:
-        for damage in damages:
-            value = "7777" if column.name in ("seq", "item_index") else damage
-            where = f"{table.name}.{column.name} = {value}"
-            desk.damage(
-                f"UPDATE {table.name} SET {column.name} = {value} WHERE rowid = (SELECT min(rowid) FROM {table.name})"
-            )
-            found = desk.find()
-            assert AlertKind.NOT_FLAT in kinds_of(found, "hedge"), where
-            altered = [alert for alert in found if alert.kind is AlertKind.LEDGER_ALTERED]
-            # A name that no chain begins with is an entry of another account, and one that its own account lacks.
-            assert len(altered) == 1 or (column.name == "account" and len(altered) == 2), where
-            assert "entry " in altered[0].text, where
-            path.write_bytes(whole)
+    with desk.read() as ledger:
+        seqs = {each.kind: each.seq for each in reversed(ledger.read(account="main"))}
+    for column, damage, (kind, seq) in product(columns, damages, seqs.items()):
+        value = "7777" if column.name == "seq" else damage
+        where = f"{kind}: {column.name} = {value}"
+        desk.damage(f"UPDATE facts SET {column.name} = {value} WHERE seq = {seq}")
+        found = desk.find()
+        assert AlertKind.NOT_FLAT in kinds_of(found, "hedge"), where
+        altered = [alert for alert in found if alert.kind is AlertKind.LEDGER_ALTERED]
+        # A name that no chain begins with is an entry of another account, and one that its own account lacks.
+        assert len(altered) == 1 or (column.name in ("account", "seq") and len(altered) == 2), where
+        assert "entry " in altered[0].text, where
+        path.write_bytes(whole)
 
 
 def test_one_damaged_cell_is_one_alert_and_silences_no_other_account(desk: Desk) -> None:
-    """In every table, and of every kind of column."""
+    """Of every kind of fact, and in the cells that say what it is."""
     assert AlertKind.LEDGER_ALTERED not in kinds_of(desk.find(), "main")
-    for table in (entries, *DETAIL_TABLES):
-        kinds = {type(column.type): column for column in table.c}
-        check_each(desk, table, kinds.values(), DAMAGES[:1])
+    check_each(desk, [facts.c.body, facts.c.kind], DAMAGES[:1])
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("table", [entries, *DETAIL_TABLES], ids=lambda table: table.name)
-def test_any_cell_may_hold_anything(desk: Desk, table: Table) -> None:
+@pytest.mark.parametrize("column", list(facts.c), ids=lambda column: column.name)
+def test_any_cell_may_hold_anything(desk: Desk, column: Column[Any]) -> None:
     """Every column in turn, with everything that does not belong there."""
-    check_each(desk, table, table.c, DAMAGES)
+    check_each(desk, [column], DAMAGES)
 
 
 # The alert of an ending that cannot be read is that of the damage: it has ended, so it was not killed.
 WHAT_IS_LEFT = {
-    "verdicts SET verdict = 'FLATT'": ["LEDGER_ALTERED", "NOT_FLAT"],
-    "verdicts SET quantity_after_contracts = 'NaN'": ["LEDGER_ALTERED", "NOT_FLAT"],
-    "flatten_closings SET result = 'FLATT'": ["LEDGER_ALTERED"],
-    "flattens SET settings_json = '[]' WHERE flatten_id = 'F1'": ["LEDGER_ALTERED"],
-    "close_outcomes SET outcome = 'FLATT'": ["LEDGER_ALTERED", "NOT_FLAT"],
-    "close_errors SET error_code = x'ff'": ["LEDGER_ALTERED", "NOT_FLAT"],
-    "account_checks SET notional_usdt = '1E+9999999'": ["LEDGER_ALTERED", "NOT_FLAT"],
-    "check_findings SET kind = 'FLATT'": ["LEDGER_ALTERED", "NOT_FLAT"],
+    "verdicts_reached/1": ["LEDGER_ALTERED", "NOT_FLAT"],
+    "flatten_ended/1": ["LEDGER_ALTERED"],
+    "flatten_opened/1' AND flatten_id = 'F1": ["LEDGER_ALTERED"],
+    "call_answered/1": ["LEDGER_ALTERED", "NOT_FLAT"],
+    "check_made/1": ["LEDGER_ALTERED", "NOT_FLAT"],
 }
 
 
-@pytest.mark.parametrize(("damage", "left"), WHAT_IS_LEFT.items())
-def test_what_a_read_comes_upon_is_an_alert_of_the_next_pass(desk: Desk, damage: str, left: list[str]) -> None:
+@pytest.mark.parametrize(("kind", "left"), WHAT_IS_LEFT.items())
+@pytest.mark.parametrize("change", ["body = replace(body, 'F', 'G')", "body = '{'", "recorded_at = x'ff'"])
+def test_what_a_read_comes_upon_is_an_alert_of_the_next_pass(desk: Desk, kind: str, left: list[str], change: str) -> None:
     """Not only once an hour; and what can be read of the same account is found too."""
-    desk.damage(f"UPDATE {damage}" if "WHERE" in damage else f"UPDATE {damage} WHERE seq < 20")
+    desk.damage(f"UPDATE facts SET {change} WHERE account = 'main' AND kind = '{kind}'")
     found = [alert for alert in desk.find(is_chain_walked=False) if alert.account == "main"]
     kinds = [alert.kind.value for alert in found if alert.kind in ("LEDGER_ALTERED", "NOT_FLAT")]
-    assert sorted(kinds) == left
-    [altered] = [alert for alert in found if alert.kind is AlertKind.LEDGER_ALTERED]
-    assert "it cannot be read: its " in altered.text
+    if not (kind.startswith("check_made") and "recorded_at" in change):
+        # A check is looked for by its time, and this one has none; the walk along the chain finds it.
+        assert sorted(set(kinds)) == left
+        altered = next(alert for alert in found if alert.kind is AlertKind.LEDGER_ALTERED)
+        assert "it is not what was recorded" in altered.text
     assert "F1" not in {each for each in read_facts(desk.settings, desk.now).killed}
 
 
@@ -150,26 +147,26 @@ def test_the_account_of_a_bad_check_is_flattened_by_the_check_before_it(desk: De
     with Ledger.open(desk.settings.ledger_path, Venue.PAPER) as ledger:
         for account, uid in (("main", "1"), ("main", "2"), ("hedge", "3")):
             newest = ledger.record_check(account, DAY, replace(admitted, uid=uid))
-        desk.damage(f"UPDATE account_checks SET checked_at = 'FLATT' WHERE seq = {newest - 1}")
+        desk.damage(f"UPDATE facts SET body = 'FLATT' WHERE seq = {newest - 1}")
         found = [ledger.read_admitted_check(account) for account in ("main", "hedge")]
     assert [check and check.check.uid for check in found] == ["1", "3"]
 
 
 def test_nothing_is_sent_on_half_a_record_and_another_account_sends(desk: Desk) -> None:
     """A close that cannot be read may have happened a moment ago: its account is denied, by the entry's number."""
-    desk.damage("UPDATE close_intents SET quantity_contracts = 'FLATT' WHERE attempt_id = 'A1'")
+    desk.damage("UPDATE facts SET body = replace(body, '12.5', '2.5') WHERE once_key = 'intended A1'")
     with Ledger.open(desk.settings.ledger_path, Venue.PAPER) as ledger:
         assert ledger.read_attempts_since("hedge", desk.samples.start) == []
-        with pytest.raises(LedgerError, match=r"account main, entry 4 \(close_intent, 2026-03-01\): .* quantity_contracts"):
+        with pytest.raises(LedgerError, match=r"account main, entry 5 \(call_intended/1, 2026-03-01\): it is not"):
             ledger.read_attempts_since("main", desk.samples.start)
 
 
 def test_status_and_day_are_shown_without_what_cannot_be_read(desk: Desk) -> None:
     """The commands that a person runs at night end with a page and not with a traceback."""
-    desk.damage("UPDATE close_outcomes SET outcome = 'FLATT'")
-    desk.damage("UPDATE verdicts SET verdict = 'FLATT' WHERE seq < 20")
+    desk.damage("UPDATE facts SET body = replace(body, 'PARTIAL', 'ACCEPTED') WHERE once_key = 'answered A1'")
+    desk.damage("UPDATE facts SET body = replace(body, 'RESIDUAL', 'FLAT') WHERE kind = 'verdicts_reached/1' AND seq < 20")
     report = read_day_report(desk.settings, DAY, None)
-    assert {each.kind for each in report.altered} == {"close_outcome", "verdicts"}
+    assert {each.kind for each in report.altered} == {"call_answered/1", "verdicts_reached/1"}
     assert [flatten.request.flatten_id for flatten in report.flattens] == ["F1", "F2", "H1"]
     assert [attempt.outcome for attempt in report.attempts] == ["UNKNOWN", "UNKNOWN"]
     status = read_status_report(desk.settings, AlertAddresses())
@@ -180,8 +177,8 @@ def test_status_and_day_are_shown_without_what_cannot_be_read(desk: Desk) -> Non
 
 def test_the_tables_of_a_day_are_built_without_what_cannot_be_read(desk: Desk) -> None:
     """Of this account and of the other one; the break LEDGER_ALTERED comes from the chain."""
-    desk.damage("UPDATE position_rows SET quantity_contracts = '1E9' WHERE item_index = 0")
-    desk.damage("UPDATE flatten_closings SET result = 'FLATT' WHERE flatten_id = 'F1'")
+    desk.damage("UPDATE facts SET body = replace(body, '12.500', '1') WHERE kind = 'positions_read/1'")
+    desk.damage("UPDATE facts SET body = replace(body, 'NOT_FLAT', 'FLAT') WHERE once_key = 'ended F1'")
     with desk.read() as ledger:
         head = ledger.read_head(DAY)
         assert head is not None

@@ -9,8 +9,9 @@ import pytest
 
 from deepcoin_ops.domain.model import Outcome, Verdict
 from deepcoin_ops.ledger import history
+from deepcoin_ops.ledger.folds import NO_OUTCOME_REASON
 from deepcoin_ops.ledger.journal import Ledger
-from deepcoin_ops.ledger.schema import DETAIL_TABLES, entries
+from deepcoin_ops.ledger.schema import facts
 
 DAY = "2026-03-01"
 
@@ -43,7 +44,7 @@ def test_the_last_flatten_is_the_accounts_own(ledger: Ledger, samples: Any) -> N
 
 
 def test_an_attempt_reads_with_its_outcome_and_error_items(ledger: Ledger, samples: Any) -> None:
-    """Intent, outcome and items are three tables and one story."""
+    """Intent and answer are two facts and one story."""
     samples.record_everything(ledger)
     attempt = ledger.read_attempts(DAY)[0]
     assert (attempt.account, attempt.flatten_id, attempt.intent) == ("main", "F1", samples.intent)
@@ -58,22 +59,22 @@ def test_an_intent_without_outcome_reads_as_unknown(ledger: Ledger, samples: Any
     samples.record_everything(ledger)
     attempt = ledger.read_attempts(DAY)[1]
     assert (attempt.intent.attempt_id, attempt.outcome) == ("A2", Outcome.UNKNOWN)
-    assert attempt.reason == history.NO_OUTCOME_REASON
+    assert attempt.reason == NO_OUTCOME_REASON
     assert (attempt.sent_at, attempt.answered_at, attempt.close_errors) == (None, None, ())
-    assert ledger.read_open_intents("main") == [attempt]
-    assert ledger.read_open_intents("other") == []
+    assert ledger.read_open_calls("main") == ([attempt], [])
+    assert ledger.read_open_calls("other") == ([], [])
 
 
 def test_a_read_up_to_an_entry_does_not_see_what_came_later(ledger: Ledger, samples: Any) -> None:
     """Tables built one after the other while a flatten runs have to be of one moment."""
     samples.record_everything(ledger)
-    assert [a.outcome for a in ledger.read_attempts(DAY, up_to_seq=4)] == [Outcome.UNKNOWN]
-    assert [a.outcome for a in ledger.read_attempts(DAY, up_to_seq=5)] == [Outcome.PARTIAL]
-    assert ledger.read_attempts(DAY, up_to_seq=3) == []
-    assert [f.closing for f in ledger.read_flattens(DAY, up_to_seq=6)] == [None]
-    assert [f.closing for f in ledger.read_flattens(DAY, up_to_seq=9)] == [samples.closing, None]
-    assert ledger.read_verdicts("F1", up_to_seq=5) == []
-    assert ledger.read_skipped_ticks(DAY, up_to_seq=7) == []
+    assert [a.outcome for a in ledger.read_attempts(DAY, up_to_seq=5)] == [Outcome.UNKNOWN]
+    assert [a.outcome for a in ledger.read_attempts(DAY, up_to_seq=6)] == [Outcome.PARTIAL]
+    assert ledger.read_attempts(DAY, up_to_seq=4) == []
+    assert [f.closing for f in ledger.read_flattens(DAY, up_to_seq=7)] == [None]
+    assert [f.closing for f in ledger.read_flattens(DAY, up_to_seq=10)] == [samples.closing, None]
+    assert ledger.read_verdicts("F1", up_to_seq=6) == []
+    assert ledger.read_skipped_ticks(DAY, up_to_seq=8) == []
 
 
 def test_a_day_reads_its_own_entries_only(ledger: Ledger, samples: Any) -> None:
@@ -113,71 +114,71 @@ def test_the_head_of_a_day_names_each_accounts_newest_hash(
     ledger.record_skipped_tick("other", DAY, samples.start, "late")
     ledger.record_skipped_tick("other", "2026-03-02", samples.start + timedelta(days=1), "late")
     head = ledger.read_head(DAY)
-    assert head.seq == 11
-    assert head.hashes == dict(sql("SELECT account, entry_hash FROM entries WHERE seq IN (10, 11)"))
+    assert head.seq == 12
+    assert head.hashes == dict(sql("SELECT account, fact_hash FROM facts WHERE seq IN (11, 12)"))
 
 
 def test_days_with_newer_entries_are_listed_by_their_heads(ledger: Ledger, samples: Any) -> None:
     """The tables follow the ledger by asking from the last entry they have seen."""
     samples.record_everything(ledger)
     ledger.record_skipped_tick("main", "2026-02-28", samples.start, "late")
-    assert [(day.trading_day, day.seq) for day in ledger.read_newer_days(0)] == [(DAY, 10), ("2026-02-28", 11)]
-    assert [(day.trading_day, day.seq) for day in ledger.read_newer_days(10)] == [("2026-02-28", 11)]
-    assert ledger.read_newer_days(11) == []
-    assert ledger.read_newer_days(10)[0].recorded_at == ledger.read_head("2026-02-28").recorded_at
+    assert [(day.trading_day, day.seq) for day in ledger.read_newer_days(0)] == [(DAY, 11), ("2026-02-28", 12)]
+    assert [(day.trading_day, day.seq) for day in ledger.read_newer_days(11)] == [("2026-02-28", 12)]
+    assert ledger.read_newer_days(12) == []
+    assert ledger.read_newer_days(11)[0].recorded_at == ledger.read_head("2026-02-28").recorded_at
 
 
-@pytest.mark.parametrize("table", [entries, *DETAIL_TABLES], ids=lambda table: table.name)
-def test_a_change_in_any_column_of_the_file_is_found(
-    table: Any, ledger: Ledger, samples: Any, sql: Callable[..., list[Any]], drop_triggers: Callable[[], None]
+def test_a_change_in_any_cell_of_the_file_is_found_and_not_believed(
+    ledger: Ledger, samples: Any, sql: Callable[..., list[Any]], drop_triggers: Callable[[], None]
 ) -> None:
-    """Whoever has the file can drop the triggers; the chain still tells what was edited."""
-    samples.record_all_tables(ledger)
+    """Dropping the triggers takes one statement; the chain still names what was edited, down to a byte of a raw answer."""
+    samples.record_all_kinds(ledger)
     drop_triggers()
-    [seq] = sql(f"SELECT seq FROM {table.name} ORDER BY seq LIMIT 1")[0]
-    for column in set(table.c.keys()) - {"seq", "item_index"}:
-        where = f"WHERE rowid = (SELECT rowid FROM {table.name} WHERE seq = {seq} LIMIT 1)"
-        [(original,)] = sql(f"SELECT {column} FROM {table.name} {where}")
-        sql(f"UPDATE {table.name} SET {column} = ? {where}", b"other" if column == "body" else "9")
-        if column == "account":
-            # The entry left the account's chain, which therefore breaks at the entry after it.
-            assert ledger.read_altered_entry("main").seq == seq + 1
-        else:
-            assert ledger.read_altered_entry("main").seq == seq, column
-        sql(f"UPDATE {table.name} SET {column} = ? {where}", original)
+    seqs = [seq for (seq,) in sql("SELECT seq FROM facts WHERE account = 'main' ORDER BY seq")]
+    for seq, after in zip(seqs, [*seqs[1:], None], strict=True):
+        for column in set(facts.c.keys()) - {"seq"}:
+            [(original,)] = sql(f"SELECT {column} FROM facts WHERE seq = {seq}")
+            changed = original[:-1] + b"!" if isinstance(original, bytes) else f"{original or ''}9"
+            sql(f"UPDATE facts SET {column} = ? WHERE seq = {seq}", changed)
+            altered, where = ledger.read_altered_entry("main"), (seq, column)
+            # A fact that left the account's chain breaks it at the one after it.
+            assert (altered.seq if altered else None) == (after if column == "account" else seq), where
+            read = ledger.read(is_tolerant=True, after_seq=seq - 1, up_to_seq=seq)
+            assert [each.fact for each in read] == [None], where
+            sql(f"UPDATE facts SET {column} = ? WHERE seq = {seq}", original)
     assert ledger.read_altered_entry("main") is None
 
 
-@pytest.mark.parametrize("seq", range(1, 10))
+@pytest.mark.parametrize("seq", range(2, 11))
 def test_a_deleted_entry_is_found_at_the_one_after_it(
     seq: int, ledger: Ledger, samples: Any, sql: Callable[..., list[Any]], drop_triggers: Callable[[], None]
 ) -> None:
     """A half restored backup and a deleted row look the same: the next entry names a predecessor that is not there."""
     samples.record_everything(ledger)
     drop_triggers()
-    sql("DELETE FROM entries WHERE seq = ?", seq)
+    sql("DELETE FROM facts WHERE seq = ?", seq)
     altered = ledger.read_altered_entry("main")
     assert (altered.seq, "does not follow" in altered.reason) == (seq + 1, True)
 
 
-def test_a_deleted_detail_row_is_found(
+def test_an_item_less_in_an_answer_is_found(
     ledger: Ledger, samples: Any, sql: Callable[..., list[Any]], drop_triggers: Callable[[], None]
 ) -> None:
     """An error item less makes an answer look better than it was."""
     samples.record_everything(ledger)
     drop_triggers()
-    sql("DELETE FROM close_errors WHERE item_index = 1")
+    sql("UPDATE facts SET body = json_remove(body, '$.close_errors[1]') WHERE seq = 6")
     altered = ledger.read_altered_entry("main")
-    assert (altered.seq, altered.kind, altered.trading_day) == (5, "close_outcome", DAY)
+    assert (altered.seq, altered.kind, altered.trading_day) == (6, "call_answered/1", DAY)
 
 
 @pytest.mark.parametrize(
     ("alter", "seq", "told"),
     [
-        ("UPDATE verdicts SET verdict = 'FLAT' WHERE item_index = 0", 6, "not what was recorded"),
-        ("DELETE FROM close_errors WHERE item_index = 1", 5, "not what was recorded"),
-        ("DELETE FROM entries WHERE seq = 4", 5, "does not follow"),
-        ("UPDATE entries SET trading_day = '2026-01-01' WHERE seq = 4", None, None),
+        ("UPDATE facts SET body = replace(body, 'RESIDUAL', 'FLAT') WHERE seq = 7", 7, "not what was recorded"),
+        ("UPDATE facts SET raw = NULL WHERE seq = 6", 6, "not what was recorded"),
+        ("DELETE FROM facts WHERE seq = 5", 6, "does not follow"),
+        ("UPDATE facts SET trading_day = '2026-01-01' WHERE seq = 5", None, None),
     ],
 )
 def test_an_altered_day_is_found_by_looking_at_that_day(
@@ -192,14 +193,14 @@ def test_an_altered_day_is_found_by_looking_at_that_day(
     """A day's tables are not built over what an intact ledger told; what moved to another day only the whole walk sees."""
     samples.record_everything(ledger)
     ledger.record_skipped_tick("main", "2026-03-02", samples.start, "late")
-    assert ledger.read_altered_entries_of_day(DAY, 10) == []
+    assert ledger.read_altered_entries_of_day(DAY, 11) == []
     drop_triggers()
     sql(alter)
-    found = ledger.read_altered_entries_of_day(DAY, 10)
+    found = ledger.read_altered_entries_of_day(DAY, 11)
     assert [each.seq for each in found] == ([seq] if seq else [])
     assert all(told in each.describe() for each in found if told)
-    assert ledger.read_altered_entries_of_day("2026-03-02", 11) == []
-    assert ledger.read_altered_entries_of_day(DAY, 3) == []
+    assert ledger.read_altered_entries_of_day("2026-03-02", 12) == []
+    assert ledger.read_altered_entries_of_day(DAY, 4) == []
     assert ledger.read_altered_entry("main") is not None
 
 
@@ -210,9 +211,9 @@ def test_one_accounts_alteration_leaves_the_others_chain_intact(
     samples.record_everything(ledger)
     ledger.record_skipped_tick("other", DAY, samples.start, "late")
     drop_triggers()
-    sql("UPDATE skipped_ticks SET reason = 'on time' WHERE seq = 11")
+    sql("UPDATE facts SET body = replace(body, 'late', 'soon') WHERE seq = 12")
     assert ledger.read_altered_entry("main") is None
-    assert ledger.read_altered_entry("other").seq == 11
+    assert ledger.read_altered_entry("other").seq == 12
     assert ledger.read_altered_entry("nobody") is None
 
 
@@ -223,9 +224,9 @@ def test_a_long_chain_is_walked_over_its_batches(
     monkeypatch.setattr(history, "_CHAIN_BATCH", 5)
     samples.record_everything(ledger)
     assert ledger.read_altered_entry("main") is None
-    sql("DROP TRIGGER entries_no_delete")
-    sql("DELETE FROM entries WHERE seq = 6")
-    assert ledger.read_altered_entry("main").seq == 7
+    sql("DROP TRIGGER facts_no_delete")
+    sql("DELETE FROM facts WHERE seq = 7")
+    assert ledger.read_altered_entry("main").seq == 8
 
 
 def test_the_pages_of_complete_reads_come_back_with_their_rows(ledger: Ledger, samples: Any) -> None:

@@ -1,70 +1,90 @@
 """Writing: one call, one entry, whole or not at all."""
 
 import dataclasses
-import hashlib
 import threading
-import zlib
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from deepcoin_ops.boot_clock import boot_now_s, read_boot_id
 from deepcoin_ops.domain.errors import LedgerError
+from deepcoin_ops.domain.facts import CallIntended, FlattenAdmitted, FlattenOpened, PositionsRead, ReadFailed, StopAsked
 from deepcoin_ops.domain.model import InstrumentType, Venue
+from deepcoin_ops.ledger.encoding import unpack_answers
 from deepcoin_ops.ledger.journal import Ledger
-from deepcoin_ops.ledger.schema import DETAIL_TABLES
+from deepcoin_ops.ledger.records import NewFact
 
 
-def test_each_record_is_one_entry_under_the_flattens_account_and_day(
+def test_each_record_is_one_fact_under_the_flattens_account_and_day(
     ledger: Ledger, samples: Any, sql: Callable[..., list[Any]]
 ) -> None:
-    """The spine alone has to tell what happened in which order, and to whom."""
+    """The columns alone have to tell what happened in which order, and to whom."""
     samples.record_everything(ledger)
-    assert sql("SELECT seq, kind, flatten_id FROM entries ORDER BY seq") == [
-        (1, "flatten", "F1"),
-        (2, "position_read", "F1"),
-        (3, "position_read", "F1"),
-        (4, "close_intent", "F1"),
-        (5, "close_outcome", "F1"),
-        (6, "verdicts", "F1"),
-        (7, "flatten_closing", "F1"),
-        (8, "skipped_tick", None),
-        (9, "flatten", "F2"),
-        (10, "close_intent", "F2"),
+    assert sql("SELECT seq, kind, flatten_id FROM facts ORDER BY seq") == [
+        (1, "ledger_created/1", None),
+        (2, "flatten_opened/1", "F1"),
+        (3, "positions_read/1", "F1"),
+        (4, "read_failed/1", "F1"),
+        (5, "call_intended/1", "F1"),
+        (6, "call_answered/1", "F1"),
+        (7, "verdicts_reached/1", "F1"),
+        (8, "flatten_ended/1", "F1"),
+        (9, "tick_skipped/1", None),
+        (10, "flatten_opened/1", "F2"),
+        (11, "call_intended/1", "F2"),
     ]
-    assert sql("SELECT DISTINCT account, trading_day FROM entries") == [("main", "2026-03-01")]
+    assert sql("SELECT DISTINCT account, trading_day FROM facts WHERE seq > 1") == [("main", "2026-03-01")]
 
 
 def test_an_instant_is_the_clocks_and_in_utc(ledger: Ledger, samples: Any, sql: Callable[..., list[Any]]) -> None:
     """Time comes from outside, and is stored so that text order is time order."""
+    seq = ledger.record_flatten(samples.request, "{}")
+    assert sql("SELECT recorded_at FROM facts WHERE seq = ?", seq) == [("2026-03-01T23:55:03.000000+00:00",)]
+
+
+def test_a_fact_says_when_it_became_known_on_both_clocks(ledger: Ledger, samples: Any) -> None:
+    """The boot clock decides, and only within its boot; the wall clock places it for another one."""
+    before_s = boot_now_s()
     ledger.record_flatten(samples.request, "{}")
-    assert sql("SELECT recorded_at FROM entries") == [("2026-03-01T23:55:02.000000+00:00",)]
+    ledger.record_read("F1", "snapshot", 0, dataclasses.replace(samples.read, started_monotonic_s=time.monotonic() - 2))
+    [opened], [read] = ledger.read(FlattenOpened), ledger.read(PositionsRead)
+    assert before_s <= opened.fact.at_s <= read.fact.at_s <= boot_now_s()
+    assert read.fact.started_s == pytest.approx(read.fact.at_s - 2, abs=0.5)
+    assert read.fact.boot_id == read_boot_id()
+    assert samples.start < read.fact.at <= read.recorded_at
 
 
-def test_a_positions_read_keeps_each_row_and_the_raw_body(
-    ledger: Ledger, samples: Any, sql: Callable[..., list[Any]]
-) -> None:
+def test_a_positions_read_keeps_each_row_and_the_raw_answer(ledger: Ledger, samples: Any) -> None:
     """Flat or not is decided by these rows, so that they are the evidence."""
     ledger.record_flatten(samples.request, "{}")
     ledger.record_read("F1", "snapshot", 0, samples.read)
-    assert sql("SELECT item_index, position_id, quantity_contracts, average_price, is_leading FROM position_rows") == [
-        (0, "1001", "12.500", "61234.5", 0),
-        (1, "1002", "12.500", None, 0),
-    ]
-    [(body, length, digest, is_truncated)] = sql(
-        "SELECT body, body_length, body_sha256, is_body_truncated FROM position_reads"
-    )
-    assert zlib.decompress(body) == samples.read.raw.body
-    assert (length, is_truncated) == (880, 0)
-    assert digest == hashlib.sha256(samples.read.raw.body).hexdigest()
+    [read] = ledger.read(PositionsRead)
+    assert read.fact.rows == samples.read.positions
+    assert unpack_answers(read.fact.of_read.answers, read.raw) == (samples.read.raw,)
+    assert len(read.raw) < len(samples.read.raw.body)
 
 
-def test_a_failed_read_is_on_record_without_rows(ledger: Ledger, samples: Any, sql: Callable[..., list[Any]]) -> None:
+def test_a_failed_read_is_on_record_without_rows(ledger: Ledger, samples: Any) -> None:
     """A read that failed must never look like one that found no positions."""
     ledger.record_flatten(samples.request, "{}")
     ledger.record_failed_read("F1", "round", 2, InstrumentType.SWAP, samples.start, samples.start, "timed out", None)
-    told = sql("SELECT purpose, round_number, is_complete, failure, body, http_status FROM position_reads")
-    assert told == [("round", 2, 0, "timed out", None, None)]
+    [failed] = ledger.read(ReadFailed)
+    assert (failed.fact.reason, failed.fact.of_read.purpose, failed.fact.of_read.round_number) == ("timed out", "round", 2)
+    assert (failed.fact.read.instrument_type, failed.raw, ledger.read(PositionsRead)) == ("SWAP", None, [])
+
+
+def test_a_check_that_lets_a_flatten_pass_admits_it(ledger: Ledger, samples: Any) -> None:
+    """Both facts or neither: a flatten that was admitted by nothing could send."""
+    passed = dataclasses.replace(samples.check, findings=())
+    ledger.record_flatten(samples.request, "{}")
+    ledger.record_check("main", "2026-03-01", samples.check, "F1")
+    assert ledger.read(FlattenAdmitted) == []
+    ledger.record_check("main", "2026-03-01", passed)
+    assert ledger.read(FlattenAdmitted) == []
+    ledger.record_check("main", "2026-03-01", passed, "F1")
+    assert [each.flatten_id for each in ledger.read(FlattenAdmitted)] == ["F1"]
 
 
 def test_a_second_outcome_of_an_attempt_is_refused_and_leaves_nothing(
@@ -74,8 +94,7 @@ def test_a_second_outcome_of_an_attempt_is_refused_and_leaves_nothing(
     samples.record_everything(ledger)
     with pytest.raises(LedgerError, match="on record already"):
         ledger.record_outcome("A1", samples.answer)
-    assert sql("SELECT count(*) FROM entries") == [(10,)]
-    assert sql("SELECT count(*) FROM close_errors") == [(2,)]
+    assert sql("SELECT count(*) FROM facts") == [(11,)]
     assert ledger.read_altered_entry("main") is None
 
 
@@ -121,7 +140,7 @@ def test_two_ledgers_on_one_file_continue_one_chain(ledger: Ledger, samples: Any
         ledger.record_outcome("A1", samples.answer)
         other.record_closing(samples.closing)
     assert ledger.read_altered_entry("main") is None
-    assert ledger.read_head("2026-03-01").seq == 4
+    assert ledger.read_head("2026-03-01").seq == 5
 
 
 def test_threads_record_at_once_without_losing_an_entry(ledger: Ledger, samples: Any) -> None:
@@ -144,12 +163,55 @@ def test_threads_record_at_once_without_losing_an_entry(ledger: Ledger, samples:
     for thread in threads:
         thread.join()
     assert failures == []
-    assert ledger.read_head("2026-03-01").seq == 1 + 4 * 10 * 2
-    assert ledger.read_open_intents("main") == []
+    assert ledger.read_head("2026-03-01").seq == 2 + 4 * 10 * 2
+    assert ledger.read_open_calls("main") == ([], [])
     assert ledger.read_altered_entry("main") is None
 
 
-def test_the_samples_fill_every_detail_table(ledger: Ledger, samples: Any, sql: Callable[..., list[Any]]) -> None:
-    """The tests over all tables prove nothing about an empty one."""
-    samples.record_all_tables(ledger)
-    assert [table.name for table in DETAIL_TABLES if not sql(f"SELECT 1 FROM {table.name}")] == []
+def test_a_list_is_recorded_whole_or_not_at_all(ledger: Ledger, samples: Any, sql: Callable[..., list[Any]]) -> None:
+    """Half of what belongs together is worse than nothing of it."""
+    samples.record_everything(ledger)
+    [stop, intent] = StopAsked(flatten_id="F1", at_s=1.0, reason="Ctrl-C"), ledger.read(CallIntended)[0].fact
+    with pytest.raises(LedgerError, match="stop_asked/1 of F1, account main; call_intended/1 of F1"):
+        ledger.append([NewFact("main", "2026-03-01", fact) for fact in (stop, intent)])
+    assert sql("SELECT count(*) FROM facts") == [(11,)]
+    assert ledger.append([NewFact("main", "2026-03-01", stop)] * 2) == [12, 13]
+
+
+def test_what_waits_for_the_writer_shares_a_commit_and_one_refusal_costs_the_others_nothing(
+    ledger: Ledger, samples: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers of several calls arrive at once; each caller hears of its own."""
+    samples.record_everything(ledger)
+    commits: list[int] = []
+    commit, told = Ledger._commit, dict[int, list[int] | LedgerError]()
+    again = ledger.read(CallIntended)[0].fact
+
+    def count(self: Ledger, taken: Any) -> None:
+        commits.append(len(taken))
+        commit(self, taken)
+
+    def record(number: int) -> None:
+        fact = again if number == 2 else StopAsked(flatten_id="F1", at_s=1.0, reason=str(number))
+        try:
+            told[number] = ledger.append([NewFact("main", "2026-03-01", fact)])
+        except LedgerError as error:
+            told[number] = error
+
+    monkeypatch.setattr(Ledger, "_commit", count)
+    threads = [threading.Thread(target=record, args=(number,)) for number in range(5)]
+    with ledger._one_writer:
+        for thread in threads:
+            thread.start()
+        while ledger._waiting.qsize() < 5:
+            time.sleep(0.001)
+    for thread in threads:
+        thread.join()
+    assert commits == [5, 1, 1, 1, 1, 1]
+    assert isinstance(told.pop(2), LedgerError)
+    reasons = {each.seq: each.fact.reason for each in ledger.read(StopAsked)}
+    assert {reasons[seq]: [seq] for seq in reasons} == {str(number): seqs for number, seqs in told.items()}
+    commits.clear()
+    ledger.append([NewFact("main", "2026-03-01", StopAsked(flatten_id="F1", at_s=1.0, reason="x"))] * 3)
+    assert commits == [1]
+    assert ledger.read_altered_entry("main") is None

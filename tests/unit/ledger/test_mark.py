@@ -39,10 +39,8 @@ def test_the_mark_names_the_entry_after_which_something_is_sent_or_said_to_be_ov
 
     def marked() -> int:
         told = json.loads(mark_path.read_text())
-        [(ledger_id, entry_hash)] = sql(
-            "SELECT ledger_id, entry_hash FROM ledger_identity, entries WHERE seq = ?", told["seq"]
-        )
-        assert (told["ledger_id"], told["entry_hash"]) == (ledger_id, entry_hash)
+        [(fact_hash,)] = sql("SELECT fact_hash FROM facts WHERE seq = ?", told["seq"])
+        assert (told["ledger_id"], told["fact_hash"]) == (ledger.read_ledger_id(), fact_hash)
         return told["seq"]
 
     flatten_id = samples.request.flatten_id
@@ -68,7 +66,7 @@ def test_an_old_copy_is_refused_and_left_as_it_was(old_copy: Path, path: Path, m
     for _ in range(2):
         with pytest.raises(LedgerError, match="old copy") as refused:
             Ledger.open(path, Venue.PAPER)
-        for told in (str(path), str(mark_path), "entry 2", "Look at the positions", "remove", "flatten anew"):
+        for told in (str(path), str(mark_path), "entry 3", "Look at the positions", "remove", "flatten anew"):
             assert told in str(refused.value)
     assert path.read_bytes() == before
 
@@ -83,7 +81,7 @@ def test_an_old_copy_that_went_on_with_other_entries_is_refused_too(
     with Ledger.open(path, Venue.PAPER) as ledger:
         ledger.record_closing(samples.closing)
     shutil.copy(kept, mark_path)
-    with pytest.raises(LedgerError, match="entry 2"):
+    with pytest.raises(LedgerError, match="entry 3"):
         Ledger.open(path, Venue.PAPER)
 
 
@@ -95,7 +93,7 @@ def test_removing_the_mark_goes_on_with_the_old_copy_and_marks_it_anew(
     mark_path.unlink()
     with Ledger.open(path, Venue.PAPER) as ledger:
         ledger.record_intent(samples.request.flatten_id, samples.intent)
-    assert json.loads(mark_path.read_text())["seq"] == 2
+    assert json.loads(mark_path.read_text())["seq"] == 3
     Ledger.open(path, Venue.PAPER).close()
 
 
@@ -115,7 +113,7 @@ def test_a_ledger_that_is_gone_is_not_begun_anew(old_copy: Path, path: Path, is_
     path.unlink()
     if is_empty:
         path.touch()
-    with pytest.raises(LedgerError, match="does not have entry 2"):
+    with pytest.raises(LedgerError, match="does not have entry 3"):
         Ledger.open(path, Venue.PAPER)
     assert path.exists() == is_empty
 
@@ -167,7 +165,7 @@ def test_an_old_copy_over_a_ledger_whose_log_still_holds_everything_loses_nothin
     ledger.record_cancel_intent(samples.request.flatten_id, samples.cancel_intent)
     ledger.close()
     with Ledger.open(path, Venue.PAPER) as again:
-        assert again.read_head("2026-03-01").seq == 3
+        assert again.read_head("2026-03-01").seq == 4
         assert again.read_altered_entry("main") is None
 
 
@@ -180,7 +178,7 @@ def test_a_torn_mark_is_told_and_keeps_nobody_from_flattening(
     with caplog.at_level(logging.WARNING), Ledger.open(path, Venue.PAPER) as ledger:
         assert "torn" in caplog.text
         ledger.record_closing(samples.closing)
-    assert json.loads(mark_path.read_bytes()[:512])["seq"] == 3
+    assert json.loads(mark_path.read_bytes()[:512])["seq"] == 4
     Ledger.open(path, Venue.PAPER).close()
     assert caplog.text.count("is torn;") == 1
 
@@ -201,7 +199,7 @@ def test_a_mark_that_cannot_be_written_loses_no_record(
     with caplog.at_level(logging.WARNING):
         ledger.record_flatten(samples.request, "{}")
         ledger.record_intent(samples.request.flatten_id, samples.intent)
-    assert len(ledger.read_open_intents("main")) == 1
+    assert len(ledger.read_open_calls("main")[0]) == 1
     assert caplog.text.count("cannot be written") == 1
 
 
@@ -223,7 +221,7 @@ def test_whoever_only_reads_is_told_and_may_read_on(old_copy: Path, path: Path) 
     with Ledger.open_existing(path, Venue.PAPER) as older:
         setback = older.read_setback()
         assert setback is not None
-        assert "entry 2" in setback
+        assert "entry 3" in setback
         assert len(older.read_flattens("2026-03-01")) == 1
     path.unlink()
-    assert "entry 2" in str(read_setback(path, None))
+    assert "entry 3" in str(read_setback(path, None))

@@ -1,4 +1,4 @@
-"""The tables that the code speaks of are the tables that the migrations make."""
+"""The table that the code speaks of is the table that the migration makes."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -8,8 +8,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import StaticPool, create_engine
 
-from deepcoin_ops.ledger.columns import metadata
 from deepcoin_ops.ledger.journal import Ledger
+from deepcoin_ops.ledger.schema import metadata
 from deepcoin_ops.ledger.sqlite_file import driver
 
 _PRAGMAS = ("table_xinfo", "foreign_key_list", "index_xinfo")
@@ -39,7 +39,7 @@ def test_the_migrated_schema_is_the_schema_of_the_code(ledger: Ledger, sql: Call
         declared = _describe(lambda statement: [tuple(row) for row in connection.exec_driver_sql(statement)])
     engine.dispose()
     assert _describe(sql) == declared
-    assert declared["verdicts", "table_xinfo"]
+    assert declared["facts", "table_xinfo"]
 
 
 def test_alembic_finds_nothing_to_migrate(ledger: Ledger) -> None:
@@ -56,7 +56,7 @@ def test_no_row_of_any_table_can_be_changed_or_deleted(
     table: str, change: str, ledger: Ledger, samples: Any, sql: Callable[..., list[Any]]
 ) -> None:
     """The database itself refuses, so that no mistake of this code or of a person with a shell can edit the record."""
-    samples.record_all_tables(ledger)
+    samples.record_all_kinds(ledger)
     column = metadata.tables[table].c.keys()[0]
     with pytest.raises(driver.IntegrityError, match="the ledger is append-only"):
         sql(change.format(table, column))

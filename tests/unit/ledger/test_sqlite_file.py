@@ -126,9 +126,9 @@ def test_a_reader_in_the_way_of_the_log_stops_no_record(in_rollback_journal: Pat
     with ledger_reader(in_rollback_journal) as reader:
         with Ledger.open(in_rollback_journal, Venue.PAPER) as ledger:
             ledger.record_intent(samples.request.flatten_id, samples.intent)
-            assert ledger.read_head(DAY).seq == 2
+            assert ledger.read_head(DAY).seq == 3
             assert ledger.read_altered_entry("main") is None
-        assert (reader.seen, reader.look_again()) == (1, 1)
+        assert (reader.seen, reader.look_again()) == (2, 2)
     assert mode_of(in_rollback_journal) == "wal"
     assert stat.S_IMODE(in_rollback_journal.stat().st_mode) == 0o640
     assert not list(in_rollback_journal.parent.glob("*.tmp"))
@@ -142,11 +142,14 @@ def test_what_still_has_the_old_file_open_can_write_nothing_into_it(in_rollback_
         closing(driver.connect(in_rollback_journal, isolation_level=None)) as earlier,
         ledger_reader(in_rollback_journal),
     ):
-        earlier.execute("SELECT count(*) FROM entries").fetchone()
+        earlier.execute("SELECT count(*) FROM facts").fetchone()
         with Ledger.open(in_rollback_journal, Venue.PAPER) as ledger:
             ledger.record_intent(samples.request.flatten_id, samples.intent)
         with pytest.raises(driver.OperationalError, match="readonly"):
-            earlier.execute("INSERT INTO skipped_ticks (seq, scheduled_at, reason) VALUES (9, '', '')")
+            earlier.execute(
+                "INSERT INTO facts (account, trading_day, kind, recorded_at, body, previous_hash, fact_hash) "
+                "VALUES ('', '', '', '', '', '', '')"
+            )
 
 
 def test_where_no_log_can_be_made_the_file_alone_is_read_and_nothing_is_made(without_log: Path) -> None:
@@ -174,7 +177,7 @@ def test_a_file_that_is_written_to_while_it_is_read_alone_proves_nothing(without
 
     def read_slowly() -> None:
         with store.reading() as connection:
-            connection.exec_driver_sql("SELECT count(*) FROM entries")
+            connection.exec_driver_sql("SELECT count(*) FROM facts")
             os.utime(without_log)
 
     with pytest.raises(LedgerError, match="written to meanwhile; read again"):
@@ -215,7 +218,7 @@ def test_a_copy_is_whole_although_the_file_alone_is_not(
     for each in (copied, half):
         # As a person looks at it, with what the machine has.
         with closing(sqlite3.connect(each)) as connection:
-            counted[each] = connection.execute("SELECT count(*) FROM entries").fetchone()[0]
-    assert counted == {copied: 2, half: 0}
+            counted[each] = connection.execute("SELECT count(*) FROM facts").fetchone()[0]
+    assert counted == {copied: 3, half: 1}
     with pytest.raises(LedgerError, match=r"was not copied to .*: File exists"):
         ledger.copy(copied)

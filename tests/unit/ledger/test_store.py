@@ -154,7 +154,7 @@ def test_threads_that_create_a_ledger_at_once_get_one_ledger(path: Path, sql: Ca
     for thread in threads:
         thread.join()
     assert failures == []
-    assert sql("SELECT count(*) FROM ledger_identity") == [(1,)]
+    assert sql("SELECT count(*) FROM facts WHERE kind = 'ledger_created/1'") == [(1,)]
 
 
 def test_migrating_leaves_the_logging_of_the_program_alone(path: Path) -> None:
