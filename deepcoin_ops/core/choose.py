@@ -33,6 +33,7 @@ from __future__ import annotations
 import math
 
 from deepcoin_ops.core import judge, reads, rules
+from deepcoin_ops.core.known import list_read
 from deepcoin_ops.core.reads import Wait
 from deepcoin_ops.core.state import State
 from deepcoin_ops.domain import facts as f
@@ -40,6 +41,19 @@ from deepcoin_ops.domain.orders import OrderKind, OrderList
 
 _PATIENCE_S = 3.0  # the first close waits so long for prices and for the first list of resting orders
 _FOR_A_FACT = Wait(math.inf)
+_SENDING = (f.Lane.CLOSE, f.Lane.CANCEL_RESTING, f.Lane.CANCEL_SINGLE)
+_LISTS = (f.Lane.RESTING, f.Lane.TRIGGER)
+_AFTER: dict[type[f.Fact], tuple[f.Lane, ...]] = {
+    f.FlattenAdmitted: _SENDING,
+    f.InstrumentsRead: (f.Lane.CLOSE, f.Lane.POSITIONS, f.Lane.HISTORY),
+    f.PricesRead: (f.Lane.CLOSE, f.Lane.POSITIONS, f.Lane.HISTORY),
+    f.PositionsRead: (*_SENDING, f.Lane.POSITIONS, f.Lane.TRIGGER, f.Lane.HISTORY),
+    f.OrdersRead: (*_SENDING, f.Lane.POSITIONS, *_LISTS, f.Lane.HISTORY, f.Lane.ORDER_END),
+    f.CallAnswered: (*_SENDING, f.Lane.POSITIONS, *_LISTS, f.Lane.HISTORY),
+    f.HistoryRead: (f.Lane.HISTORY,),
+    f.OrderEndsRead: (f.Lane.ORDER_END, f.Lane.HISTORY),
+    f.SchedulerGap: (f.Lane.POSITIONS, *_LISTS),
+}
 
 
 def next_call(state: State, lane: f.Lane, now_s: float) -> f.Call | f.Read | Wait:
@@ -59,14 +73,29 @@ def next_call(state: State, lane: f.Lane, now_s: float) -> f.Call | f.Read | Wai
             return reads.next_read(state, lane, now_s)
 
 
-def may_still_send(state: State, call: f.Call, now_s: float) -> bool:
-    """Whether a call that was chosen and recorded may leave now. Asked at the last moment, with what came in since."""
-    if rules.s1_find_stop(state, now_s) is not None:
+def lanes_after(fact: f.AnyFact) -> tuple[f.Lane, ...]:
+    """The lanes that may have something to do sooner because of a fact; the others need not be asked."""
+    if isinstance(fact, f.ReadFailed):
+        return (fact.read.lane, f.Lane.POSITIONS)
+    return _AFTER.get(type(fact), ())
+
+
+def may_still_send(state: State, call: f.Call, intended_s: float, now_s: float) -> bool:
+    """Whether a call that was chosen and recorded at a moment may leave now, with what came in since.
+
+    Another process counts the time in which it may still be carried out from its intent, so that it leaves soon after it.
+    """
+    if rules.s1_find_stop(state, now_s) is not None or now_s - intended_s > state.limits.gap_s:
         return False
     if not call.kind.is_close:
         return True
     each = state.instruments[call.instrument_ids[0]]
     return bool(each.rows) and rules.s3_is_fresh(state, each, now_s) and rules.s5_has_evidence(state, each)
+
+
+def is_over(state: State, now_s: float) -> bool:
+    """Whether a flatten ends now: nothing in flight, nothing more to send, nothing more to prove."""
+    return judge.is_settled(state, now_s) and not may_act(state, now_s)
 
 
 def may_act(state: State, now_s: float) -> bool:
@@ -83,8 +112,14 @@ def may_act(state: State, now_s: float) -> bool:
                 and rules.choose_target(state, each)
             ):
                 return True
-    waiting = (order for each in state.instruments.values() for order in each.orders.values() if order.gone_s == math.inf)
-    return any(rules.k1_has_to_go(state, order) and rules.is_no_exit_of_open(state, order) for order in waiting)
+    return any(
+        order.gone_s == math.inf
+        and rules.k1_has_to_go(state, order)
+        and rules.is_no_exit_of_open(state, order)
+        and not judge.is_of_no_use(state, list_read(order.order.kind.order_list, each))
+        for each in state.instruments.values()
+        for order in each.orders.values()
+    )
 
 
 def _next_close(state: State, now_s: float) -> f.Call | Wait:

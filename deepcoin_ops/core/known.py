@@ -140,6 +140,8 @@ def order_key(order: Order) -> str:
     return order.order_id or f"{order.kind}/{order.instrument_id}/{order.position_side}"
 
 
-def list_lane(order_list: OrderList) -> f.Lane:
-    """The lane in which a list is read."""
-    return f.Lane.RESTING if order_list is OrderList.RESTING else f.Lane.TRIGGER
+def list_read(order_list: OrderList, each: InstrumentState | None) -> f.Read:
+    """The read of a list: of resting orders for all instruments at once, of the others for one."""
+    if order_list is OrderList.RESTING or each is None:
+        return f.Read(lane=f.Lane.RESTING, order_list=OrderList.RESTING)
+    return f.Read(lane=f.Lane.TRIGGER, order_list=order_list, about=each.instrument_id)

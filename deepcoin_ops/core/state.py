@@ -24,7 +24,7 @@ from deepcoin_ops.core.known import (
     OrderState,
     SeenList,
     SeenPositions,
-    list_lane,
+    list_read,
     order_key,
     row_key,
 )
@@ -53,6 +53,7 @@ class State:
     """
 
     flatten_id: str = ""
+    boot_id: str = ""
     opened_s: float = 0.0
     limits: Limits = field(default_factory=Limits)
     may_send: bool = False
@@ -148,9 +149,9 @@ class State:
                     self.instruments[name].owed, self.instruments[name].orders = {}, {}
                     self.instruments[name].memo.clear()
 
-    def _forget(self, instrument_type: InstrumentType | None) -> None:
+    def _forget(self, instrument_type: InstrumentType) -> None:
         for each in self.instruments.values():
-            if instrument_type in (None, each.instrument_type):
+            if each.instrument_type is instrument_type:
                 each.memo.clear()
 
     def _stop(self, code: str, reason: str, at_s: float) -> None:
@@ -160,14 +161,26 @@ class State:
 
     def _open(self, fact: f.FlattenOpened) -> None:
         earlier = copy.copy(self)
+        hold_s, settle_s = fact.limits.unknown_hold_s, fact.limits.settle_s
+
+        def place(moment_s: float, most_s: float) -> float:
+            """Where a moment of the earlier flatten lies now: the clocks of two boots have nothing in common.
+
+            It counts from this opening, as long as it came after the earlier one; a wait lasts no longer than its rule.
+            """
+            if earlier.boot_id == fact.boot_id or moment_s == NEVER_S:
+                return moment_s
+            return fact.at_s + min(max(moment_s - earlier.opened_s, 0.0), most_s)
+
         fresh = State(
             flatten_id=fact.flatten_id,
+            boot_id=fact.boot_id,
             opened_s=fact.at_s,
             limits=fact.limits,
             may_send=fact.may_send,
             configured=frozenset(fact.configured),
             # Reads lag: what was opened a moment ago may not show yet, so no proof begins before this has settled.
-            settled_s=max(earlier.settled_s, fact.at_s),
+            settled_s=max(place(earlier.settled_s, hold_s), fact.at_s),
             void_before_s=fact.at_s,
         )
         for slot in fields(State):
@@ -178,19 +191,22 @@ class State:
         for name, left in earlier.instruments.items():
             if name in self.instruments:
                 each = self.instruments[name]
-                each.settled_s, each.evidence_from_s = left.settled_s, left.evidence_from_s
+                each.settled_s = place(left.settled_s, hold_s)
+                each.evidence_from_s = place(left.evidence_from_s, hold_s + settle_s)
                 each.owed, each.shown = dict(left.owed), dict(left.shown)
                 each.orders = {key: order for key, order in left.orders.items() if order.order.can_open and not order.end}
                 for order in each.orders.values():
-                    order.in_flight, order.attempts, order.first_seen_s = None, 0, fact.at_s
+                    order.in_flight, order.attempts, order.first_seen_s, order.seen_s = None, 0, fact.at_s, NEVER_S
+                    order.gone_s = min(order.gone_s, fact.at_s) if order.gone_s < math.inf else math.inf
+                    order.settled_s = place(order.settled_s, hold_s)
         for intended in earlier.in_flight.values():
             self._orphan(intended, fact)
 
     def _orphan(self, intended: f.CallIntended, opened: f.FlattenOpened) -> None:
         """A call whose process ended before its answer: it may still be executed for a while, and then it is settled."""
         hold_s = self.limits.unknown_hold_s
-        # A clock that was wrong can only make us wait, and by no more than the rule's own time.
-        settled_s = opened.at_s + min(max(intended.at_s + hold_s - opened.at_s, 0.0), hold_s)
+        until_s = intended.at_s if intended.boot_id == opened.boot_id else opened.at_s
+        settled_s = max(until_s + hold_s, opened.at_s)
         self.settled_s = max(self.settled_s, settled_s)
         self.acted_s = max(self.acted_s, settled_s)
         for name in intended.call.instrument_ids:
@@ -235,8 +251,9 @@ class State:
             self._stop(fact.code or "FATAL", fact.reason, fact.at_s)
         if call.kind.is_close:
             self._settle_close(self.instruments[call.instrument_ids[0]], call, fact)
-            self.unknown_streak = self.unknown_streak + 1 if fact.outcome is Outcome.UNKNOWN else 0
-            self.streak_s = fact.at_s
+            if fact.outcome is not Outcome.NOT_SENT:
+                self.unknown_streak = self.unknown_streak + 1 if fact.outcome is Outcome.UNKNOWN else 0
+                self.streak_s = fact.at_s
             return
         assert call.order_kind is not None
         for name in call.instrument_ids:
@@ -347,17 +364,16 @@ class State:
         return cannot_be_sold and each.notional_usdt is not None and each.notional_usdt < self.limits.dust_usdt
 
     def _read_orders(self, fact: f.OrdersRead) -> None:
-        read = f.Read(lane=list_lane(fact.order_list), order_list=fact.order_list, about=fact.instrument_id or "")
-        self.failing.pop(read, None)
+        about = None if fact.instrument_id is None else self.instruments[fact.instrument_id]
+        self.failing.pop(list_read(fact.order_list, about), None)
         opening = frozenset(order.instrument_id for order in fact.orders if order.can_open)
         ids = frozenset(order_key(order) for order in fact.orders) if fact.pages > 1 else frozenset()
         seen = SeenList(fact.started_s, fact.at_s, opening, fact.is_exhaustive, ids)
         key = (fact.order_list, fact.instrument_id)
         self.lists[key] = [*self.lists.get(key, ())[-KEPT_LISTS + 1 :], seen]
-        if fact.instrument_id is None:
-            self._forget(None)
-        else:
-            self.instruments[fact.instrument_id].memo.clear()
+        concerned = self.instruments.values() if about is None else [about]
+        for each in concerned:
+            each.memo.clear()
         shown = set()
         for order in fact.orders:
             if order.instrument_id in self.instruments:
@@ -365,8 +381,7 @@ class State:
                 self._show_order(self.instruments[order.instrument_id], order, fact)
         if not fact.is_exhaustive:
             return
-        about = self.instruments.values() if fact.instrument_id is None else [self.instruments[fact.instrument_id]]
-        for each in about:
+        for each in concerned:
             for name, state in each.orders.items():
                 if state.order.kind.order_list is fact.order_list and name not in shown:
                     state.gone_s = min(state.gone_s, fact.started_s)
