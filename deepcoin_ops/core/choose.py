@@ -90,7 +90,8 @@ def may_still_send(state: State, call: f.Call, intended_s: float, now_s: float) 
     if not call.kind.is_close:
         return True
     each = state.instruments[call.instrument_ids[0]]
-    return bool(each.rows) and rules.s3_is_fresh(state, each, now_s) and rules.s5_has_evidence(state, each)
+    is_known = bool(each.rows) and rules.s3_is_fresh(state, each, now_s) and rules.s5_has_evidence(state, each)
+    return is_known and rules.s10_blocked_until_s(state, each) <= now_s
 
 
 def is_over(state: State, now_s: float) -> bool:

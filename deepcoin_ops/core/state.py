@@ -161,7 +161,7 @@ class State:
 
     def _open(self, fact: f.FlattenOpened) -> None:
         earlier = copy.copy(self)
-        hold_s, settle_s = fact.limits.unknown_hold_s, fact.limits.settle_s
+        hold_s, settle_s = _hold_s(fact.limits), fact.limits.settle_s
 
         def place(moment_s: float, most_s: float) -> float:
             """Where a moment of the earlier flatten lies now: the clocks of two boots have nothing in common.
@@ -204,7 +204,7 @@ class State:
 
     def _orphan(self, intended: f.CallIntended, opened: f.FlattenOpened) -> None:
         """A call whose process ended before its answer: it may still be executed for a while, and then it is settled."""
-        hold_s = self.limits.unknown_hold_s
+        hold_s = _hold_s(self.limits)
         until_s = intended.at_s if intended.boot_id == opened.boot_id else opened.at_s
         settled_s = max(until_s + hold_s, opened.at_s)
         self.settled_s = max(self.settled_s, settled_s)
@@ -405,6 +405,11 @@ class State:
                 if name in ended and order.end is None:
                     each.memo.clear()
                     order.end, order.filled_contracts = ended[name].end, ended[name].filled_contracts
+
+
+def _hold_s(limits: Limits) -> float:
+    """How long after its intent a call without an answer may still be carried out: it may have left a gap later."""
+    return limits.gap_s + limits.unknown_hold_s
 
 
 def fold(facts: Iterable[f.AnyFact]) -> State:

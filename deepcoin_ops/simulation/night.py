@@ -26,6 +26,7 @@ from deepcoin_ops.simulation.process import QUICK_WINDOWS, WINDOWS, Process
 from deepcoin_ops.simulation.script import Script
 
 _ENDS_BY_S = 3000.0
+_TRIES_AGAIN_S = 5.0
 _WORST_FIRST = list(judge.Proven)
 
 
@@ -160,7 +161,8 @@ class Night:
     def _start_again(self) -> None:
         self._processes += 1
         self._process = Process(self, self._processes)
-        self._process.start()
+        if not self._process.start():
+            self.at(self.now_s + _TRIES_AGAIN_S, self._start_again)
 
     # -- what the process uses ----------------------------------------------------------------------------------------
 

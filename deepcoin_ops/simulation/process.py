@@ -50,22 +50,26 @@ class Process:
         """The moment on the clock of this boot."""
         return self._night.now_s - self._boot_s
 
-    def start(self) -> None:
-        """Open the flatten and ask every lane."""
-        script = self._script
+    def start(self) -> bool:
+        """Open the flatten and ask every lane; what cannot be recorded does not begin."""
+        script, night = self._script, self._night
         opened = f.FlattenOpened(
             flatten_id=f"flatten-{self._number}",
             at_s=self.now_s,
-            boot_id=self._night.boot_id,
+            boot_id=night.boot_id,
             instruments=script.instruments,
             configured=script.instruments,
             limits=script.limits,
             may_send=not script.is_planned,
         )
+        if not night.can_record():
+            self.is_alive = False
+            return False
         self._record(opened)
         if script.has_market:
             self._soon(self._rng.uniform(0.05, 0.5), self._learn_market)
         self._poll(tuple(f.Lane))
+        return True
 
     def hear(self, fact_type: type[f.Fact], **more: Any) -> None:
         """Take in what a person or the machine did."""

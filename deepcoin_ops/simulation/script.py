@@ -221,7 +221,7 @@ def draw(seed: int) -> Script:
         stop_s=rng.uniform(0, 20) if maybe() < 0.08 else None,
         kill_switch_s=rng.uniform(0, 20) if maybe() < 0.05 else None,
         freeze=(rng.uniform(0, 10), rng.uniform(5.5, 70)) if maybe() < 0.08 else None,
-        ledger_lost=(rng.uniform(0, 10), rng.choice((5.0, 3600.0))) if maybe() < 0.04 else None,
+        ledger_lost=(rng.uniform(0, 10), rng.choice((2.0, 60.0))) if maybe() < 0.04 else None,
         is_denied=maybe() < 0.02,
         ends_sending=maybe() < 0.1,
         is_planned=maybe() < 0.03,
