@@ -8,7 +8,7 @@ Rules of flat. FLAT takes all of them; ALREADY_FLAT all but F7, as nothing was s
     F5  A list of several answers proves absence once the next one still shows all of it; one that may be cut never does.
     F6  The last counting read began a settle time after the orders were first seen to be gone.
     F7  The exchange's history shows closed what was seen open, and how each order ended that could open a position.
-    F8  An instrument that the exchange does not list is never proven.
+    F8  An instrument that the exchange does not list is never proven; without a list, only one that was seen open is.
 Worst first: RESIDUAL and RESTING_ORDER_LEFT, UNVERIFIED, FLAT_UNCONFIRMED (all but F7), FLAT.
 """
 
@@ -98,6 +98,8 @@ def _decide(  # noqa: C901 - the rules of flat, one after the other
         return Proven.RESIDUAL, _find_cause(state, each), "still open in the newest read that counts"
     if f8_is_unlisted(state, each):
         return Proven.UNVERIFIED, "UNLISTED", "the exchange does not list it, so a close could be a silent no-op"
+    if each.instrument_type not in state.listed and not each.was_open:
+        return Proven.UNVERIFIED, "NO_LISTING", "the exchange's list of instruments was not read, so its name may be wrong"
     if f3_is_doubtful(counting):
         return Proven.UNVERIFIED, "UNREADABLE_ROW", "a row of the positions cannot be read or placed"
     if not f2_is_absent(state, each, counting):

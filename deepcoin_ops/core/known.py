@@ -52,7 +52,7 @@ class InstrumentState:
         notional_usdt: What `rows` are worth; None where a price or a contract size is not known.
         shown: Contracts by `row_key` in the newest read.
         owed: Contracts by `row_key` that the exchange's history has to show closed before absence is believed.
-        first_ids: Its position ids before the first send.
+        first_ids: Its position ids before the first close.
         was_open: Some read showed it open.
         calls, attempts: Closes of any outcome, and those that may have had an effect.
         in_flight: The close that awaits its answer.

@@ -49,7 +49,8 @@ class State:
     """What is known of one flatten. `apply` takes in a fact; all else only looks.
 
     Moments are seconds on the flatten's axis. `settled_s` and `acted_s`: when the last call was settled, and the last
-    that may have had an effect. `opened` counts what some read showed open; `ranked` is open now, unknown notionals first.
+    that may have had an effect. `opened` counts what some read showed open, `closes` the flatten's own; `ranked` is open now,
+    unknown notionals first.
     """
 
     flatten_id: str = ""
@@ -76,7 +77,7 @@ class State:
     failing: dict[f.Read, Failing] = field(default_factory=dict)
     in_flight: dict[str, f.CallIntended] = field(default_factory=dict)
     closes_in_flight: int = 0
-    sends: int = 0
+    closes: int = 0
     settled_s: float = NEVER_S
     acted_s: float = NEVER_S
     unknown_streak: int = 0
@@ -225,7 +226,7 @@ class State:
         call, is_own = fact.call, fact.flatten_id == self.flatten_id
         self.in_flight[fact.call_id] = fact
         self.closes_in_flight += call.kind.is_close
-        self.sends += is_own
+        self.closes += is_own and call.kind.is_close
         for name in call.instrument_ids:
             if name not in self.instruments:
                 self._track(name)
@@ -327,7 +328,7 @@ class State:
         each.shown, each.rows, each.dust = shown, rows, ()
         self.opened += bool(rows) and not each.was_open
         each.was_open = each.was_open or bool(rows)
-        if self.sends == 0:
+        if self.closes == 0:
             each.first_ids |= {row.position_id for row in rows}
 
     def _value(self) -> None:

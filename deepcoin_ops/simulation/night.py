@@ -142,7 +142,10 @@ class Night:
         self.exchange.open(name, Decimal(self.rng.randint(1, 50)), self.now_s)
 
     def _hear(self, fact_type: type[f.Fact], **more: object) -> None:
-        if self._process.is_alive:
+        thaws_s = self.thaws_s()
+        if thaws_s > self.now_s:
+            self.at(thaws_s, partial(self._hear, fact_type, **more))
+        elif self._process.is_alive:
             self._process.hear(fact_type, **more)
 
     def _kill(self) -> None:

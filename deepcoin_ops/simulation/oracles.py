@@ -30,6 +30,7 @@ NAMES = (
     "fold differs", "slot not kept", "does not end", "wrong cause", "not flat", "late", "unrecorded", "law two",
     "left idle",
 )  # fmt: skip
+_ROUNDING_S = 1e-6  # moments of another boot are sums
 _MAY_HAVE_ACTED = (Outcome.ACCEPTED, Outcome.PARTIAL, Outcome.UNKNOWN)
 
 
@@ -58,7 +59,7 @@ class Oracles:
         self.shows: dict[tuple[f.Read, float], float] = {}
         self.exposure: float | None = None
         self._intended: set[str] = set()
-        self._has_prices = False
+        self._has_prices = self._has_intended = False
         self._facts: list[f.AnyFact] = []
         self._closes: dict[str, _Closes] = defaultdict(_Closes)
         self._calls: dict[str, f.Call] = {}
@@ -102,6 +103,7 @@ class Oracles:
                 self._has_prices = True
             case f.CallIntended():
                 self._intended.add(fact.call_id)
+                self._has_intended |= fact.call.kind.is_close
             case f.InstrumentsRead():
                 self._listed.add(fact.instrument_type)
             case f.PositionsRead():
@@ -111,7 +113,7 @@ class Oracles:
                     self._first_read_s = min(self._first_read_s, fact.at_s)
                 self._was_open |= {row.instrument_id for row in fact.rows}
                 self._seen_ids |= {row.position_id for row in fact.rows}
-                if not self._calls:
+                if not self._has_intended:
                     self._first_ids |= {row.position_id for row in fact.rows}
                 if self._streak and fact.started_s > self._streak[-1]:
                     self._streak.clear()
@@ -141,7 +143,7 @@ class Oracles:
         self._calls, self._cancels, self._reads, self._streak = {}, {}, {}, []
         self._stopped_s, self._first_read_s, self._opened_s = math.inf, math.inf, fact.at_s
         self._is_admitted, self._failed, self._first_ids, self._was_open = False, {}, set(), set()
-        self._orders, self._listed, self._has_prices = {}, set(), False
+        self._orders, self._listed, self._has_prices, self._has_intended = {}, set(), False, False
 
     def _answer(self, fact: f.CallAnswered) -> None:
         call = self._calls.get(fact.call_id)
@@ -194,9 +196,9 @@ class Oracles:
         self.see("two in flight", name, is_right=not closes.waiting)
         in_flight = sum(len(each.waiting) for each in self._closes.values())
         self.see("too many in flight", f"{in_flight} closes", is_right=in_flight < self._limits.max_in_flight)
-        is_seen = read.started_s >= closes.blind_until_s
+        is_seen = read.started_s >= closes.blind_until_s - _ROUNDING_S
         self.see("blind close", f"{name} at {now_s:.2f}, read at {read.started_s:.2f}", is_right=is_seen)
-        is_fresh = now_s - read.started_s <= self._limits.freshness_s and read.started_s >= self._gap_s
+        is_fresh = now_s - read.started_s <= self._limits.freshness_s + _ROUNDING_S and read.started_s >= self._gap_s
         self.see("stale close", f"{name} at {now_s:.2f}, read at {read.started_s:.2f}", is_right=is_fresh)
         self.see("blind streak", f"{name} after {len(self._streak)} unknown", is_right=len(self._streak) < 3)
         codes = closes.codes[-self._limits.same_code_limit :]
@@ -243,12 +245,12 @@ class Oracles:
             is_wanted = order.instrument_id in self._script.instruments and self._limits.cancel_orders.takes(order)
             self.see("cancelled what stays", order_id, is_right=is_wanted)
             shows_s = self._cancels.get(order_id, -math.inf) + self._limits.settle_s
-            self.see("blind cancel", f"{order_id} at {now_s:.2f}", is_right=seen_s >= max(shows_s, self._gap_s))
+            self.see("blind cancel", f"{order_id} at {now_s:.2f}", is_right=seen_s >= max(shows_s, self._gap_s) - _ROUNDING_S)
             if order.kind is OrderKind.PROTECTION:
                 read = self._reads[product_group_of(order.instrument_id).instrument_type]
                 is_open = any(row.instrument_id == order.instrument_id for row in read.rows)
                 closes = self._closes[order.instrument_id]
-                is_late = not is_open and not closes.waiting and seen_s >= closes.blind_until_s
+                is_late = not is_open and not closes.waiting and seen_s >= closes.blind_until_s - _ROUNDING_S
                 self.see("exit cancelled early", order_id, is_right=is_late)
 
     def took_slot(self, lane: f.Lane, windows: tuple[Window, ...], now_s: float) -> None:
@@ -316,7 +318,7 @@ class Oracles:
                     found[fact.instrument_type].append(fact)
                 case _:
                     pass
-        from_s = settled_s + self._limits.settle_s
+        from_s = settled_s + self._limits.settle_s - _ROUNDING_S
         return {name: [read for read in reversed(reads) if read.started_s >= from_s] for name, reads in found.items()}
 
     def _find_lists(self) -> dict[tuple[OrderList, str | None], float]:
@@ -336,7 +338,7 @@ class Oracles:
             rows = [row.quantity_contracts for row in fact.rows if row.instrument_id == name]
             is_open = bool(rows) and not self._is_dust(name, sum(rows, Decimal(0)))
             clean_s = math.inf if is_open else min(clean_s, fact.started_s)
-            is_apart = fact.started_s - clean_s >= self._limits.read_gap_s
+            is_apart = fact.started_s - clean_s >= self._limits.read_gap_s - _ROUNDING_S
         self.see("law two", name, is_right=is_apart)
 
     def _is_dust(self, name: str, quantity: Decimal) -> bool:
@@ -360,7 +362,8 @@ class Oracles:
         opened = self._exchange.open_at(shown_s, only).get(name)
         opened = None if opened and self._is_dust(name, opened) else opened
         self.see("false flat", f"{each.proven} of {name}, open {opened} at {shown_s:.2f}", is_right=not opened)
-        self.see("false flat", f"{name} is unlisted", is_right=name not in self._script.unlisted)
+        is_known = name not in self._script.unlisted or name in self._was_open
+        self.see("false flat", f"{name} is unlisted", is_right=is_known)
         for order_list in (OrderList.RESTING, OrderList.TRIGGER):
             at_s = lists.get((order_list, None if order_list is OrderList.RESTING else name))
             self.see("order left", f"{name} {order_list} was never read", is_right=at_s is not None)
