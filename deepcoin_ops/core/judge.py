@@ -22,7 +22,15 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, TypeVar, cast
 
-from deepcoin_ops.core.known import NEVER_S, NOTHING, InstrumentState, SeenList, SeenPositions, list_read, row_key
+from deepcoin_ops.core.known import (
+    NEVER_S,
+    NOTHING,
+    InstrumentState,
+    SeenList,
+    SeenPositions,
+    closed_by_row,
+    list_read,
+)
 from deepcoin_ops.core.state import State
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.model import InstrumentType, ProductGroup
@@ -294,11 +302,8 @@ def f7_is_shown_closed(state: State, each: InstrumentState) -> bool:
         owed = max(owed, before + sum((order.filled_contracts for order in filled), NOTHING))
     if not owed:
         return True
-    history = state.history.get(each.instrument_type)
-    closed: dict[str, Decimal] = {}
-    for row in history.rows if history else ():
-        if row.instrument_id == each.instrument_id:
-            closed[row_key(row)] = closed.get(row_key(row), NOTHING) + row.closed_contracts
+    reads = state.history.get(each.instrument_type)
+    closed = closed_by_row(reads[-1] if reads else None, each.instrument_id)
     left = sum((row.quantity_contracts for row in each.dust), NOTHING)
     if each.product_group is ProductGroup.SPOT:
         return sum(closed.values(), NOTHING) + left >= owed  # fills name no position

@@ -19,6 +19,7 @@ EXITS = frozenset({OrderKind.PROTECTION, OrderKind.TRAILING})
 # Source: deepcoin clients that met them (194 below the least volume, 195 position below the least).
 TOO_SMALL = frozenset({"194", "195"})
 KEPT_LISTS = 4
+KEPT_HISTORIES = 8
 
 
 @dataclass(slots=True)
@@ -133,6 +134,15 @@ def row_key(row: Position | f.ClosedRow) -> str:
     is_split = row.merge_mode == "split" and bool(row.position_id)
     side = row.side if isinstance(row, f.ClosedRow) else row.position_side or ""
     return row.position_id if is_split else f"side {side}"
+
+
+def closed_by_row(history: f.HistoryRead | None, instrument_id: str) -> dict[str, Decimal]:
+    """Contracts of an instrument that a history shows closed, by `row_key`."""
+    closed: dict[str, Decimal] = {}
+    for row in history.rows if history else ():
+        if row.instrument_id == instrument_id:
+            closed[row_key(row)] = closed.get(row_key(row), NOTHING) + row.closed_contracts
+    return closed
 
 
 def order_key(order: Order) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from decimal import Decimal
 
 from deepcoin_ops.core.known import (
+    KEPT_HISTORIES,
     KEPT_LISTS,
     MAY_HAVE_ACTED,
     NEVER_S,
@@ -24,6 +25,7 @@ from deepcoin_ops.core.known import (
     OrderState,
     SeenList,
     SeenPositions,
+    closed_by_row,
     list_read,
     order_key,
     row_key,
@@ -72,7 +74,7 @@ class State:
     first_read_s: float = math.inf
     opened: int = 0
     lists: dict[tuple[OrderList, str | None], list[SeenList]] = field(default_factory=dict)
-    history: dict[InstrumentType, f.HistoryRead] = field(default_factory=dict)
+    history: dict[InstrumentType, list[f.HistoryRead]] = field(default_factory=dict)
     ends_read_s: dict[tuple[InstrumentType, OrderList], float] = field(default_factory=dict)
     failing: dict[f.Read, Failing] = field(default_factory=dict)
     in_flight: dict[str, f.CallIntended] = field(default_factory=dict)
@@ -124,7 +126,8 @@ class State:
                 count = self.failing[fact.read].count if fact.read in self.failing else 0
                 self.failing[fact.read] = Failing(count + 1, fact.at_s, fact.reason, fact.is_final)
             case f.HistoryRead():
-                self.history[fact.instrument_type] = fact
+                kept = self.history.get(fact.instrument_type, [])[-KEPT_HISTORIES + 1 :]
+                self.history[fact.instrument_type] = [*kept, fact]
                 self._forget(fact.instrument_type)
                 self.failing.pop(f.Read(lane=f.Lane.HISTORY, instrument_type=fact.instrument_type), None)
             case f.OrderEndsRead():
@@ -302,7 +305,7 @@ class State:
         self.strangers[fact.instrument_type] = tuple(strangers)
         for each in self.instruments.values():
             if each.instrument_type is fact.instrument_type:
-                self._show(each, tuple(rows.get(each.instrument_id, ())))
+                self._show(each, tuple(rows.get(each.instrument_id, ())), fact.started_s)
         self._value()
         seen = SeenPositions(fact.started_s, fact.at_s, frozenset(rows), fact.unreadable)
         kept = [read for read in self.positions.get(fact.instrument_type, ()) if read.started_s >= self.settled_s]
@@ -312,7 +315,7 @@ class State:
         if fact.started_s > self.streak_s:
             self.unknown_streak = 0
 
-    def _show(self, each: InstrumentState, rows: tuple[Position, ...]) -> None:
+    def _show(self, each: InstrumentState, rows: tuple[Position, ...], started_s: float) -> None:
         if not rows and not each.shown:
             each.rows = each.dust = ()
             return
@@ -322,14 +325,22 @@ class State:
             shown[row_key(row)] = shown.get(row_key(row), NOTHING) + row.quantity_contracts
         for key, quantity in shown.items():
             # A row that was away and is back counts anew: it was opened again, or the list leaves rows out.
-            more = quantity - each.shown.get(key, NOTHING)
-            if more > 0:
-                each.owed[key] = each.owed.get(key, NOTHING) + more
+            more = max(quantity - each.shown.get(key, NOTHING), NOTHING)
+            # What is open now is owed apart from what was closed before. Of a row that was never seen that is all that is
+            # known to be closed; of another one, what this read has to show already.
+            shows_s = started_s - self.limits.settle_s if key in each.owed else math.inf
+            before = self._closed_before(each, shows_s).get(key, NOTHING)
+            each.owed[key] = max(each.owed.get(key, NOTHING) + more, before + quantity)
         each.shown, each.rows, each.dust = shown, rows, ()
         self.opened += bool(rows) and not each.was_open
         each.was_open = each.was_open or bool(rows)
         if self.closes == 0:
             each.first_ids |= {row.position_id for row in rows}
+
+    def _closed_before(self, each: InstrumentState, moment_s: float) -> dict[str, Decimal]:
+        """What of an instrument the newest history shows closed that arrived before a moment."""
+        reads = (read for read in reversed(self.history.get(each.instrument_type, ())) if read.at_s <= moment_s)
+        return closed_by_row(next(reads, None), each.instrument_id)
 
     def _value(self) -> None:
         """Value what is open, take out what is dust, and rank the rest."""

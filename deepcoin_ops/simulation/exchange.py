@@ -64,6 +64,7 @@ class ModelExchange:
 
     def __init__(self, script: Script, rng: random.Random):
         self._script, self._habits, self._rng = script, script.habits, rng
+        self._mode = "merge" if script.merges else "split"
         self._number = self._throttled = 0
         self._positions: dict[str, Held] = {}
         self._orders: dict[str, Order] = {}
@@ -74,7 +75,7 @@ class ModelExchange:
         self._arrivals_s: dict[str, list[float]] = {}
         self.closed_rows: list[tuple[Held, f.Call]] = []
         for name, side, quantity in script.positions:
-            self._put(Held(self._new_id(), name, side, quantity), LONG_AGO_S)
+            self._put(Held(self._new_id(name, side), name, side, quantity), LONG_AGO_S)
         for placed in script.orders:
             self._place(placed.kind, placed.instrument_id, LONG_AGO_S, can_open=placed.can_open)
 
@@ -109,7 +110,12 @@ class ModelExchange:
     def open(self, instrument_id: str, quantity: Decimal, at_s: float, hides_s: float = 0.0) -> None:
         """Let others open a position, which no read shows for a while."""
         side = "long" if instrument_id.endswith("SWAP") else ""
-        self._put(Held(self._new_id(), instrument_id, side, quantity, at_s + hides_s), at_s)
+        same = (each for each in self._positions.values() if (each.instrument_id, each.side) == (instrument_id, side))
+        held = next(same, None) if self._script.merges else None
+        if held is None:
+            self._put(Held(self._new_id(instrument_id, side), instrument_id, side, quantity, at_s + hides_s), at_s)
+        else:
+            self._put(replace(held, quantity=held.quantity + quantity), at_s)
 
     def close(self, instrument_id: str, at_s: float) -> None:
         """Let others close all of an instrument."""
@@ -181,7 +187,7 @@ class ModelExchange:
             self._reduce(held, (held.quantity / 2).to_integral_value() if is_partial else Decimal(0), at_s)
 
     def _reduce(self, held: Held, left: Decimal, at_s: float) -> None:
-        row = f.ClosedRow(held.instrument_id, held.position_id, held.side, "split", held.quantity - left)
+        row = f.ClosedRow(held.instrument_id, held.position_id, held.side, self._mode, held.quantity - left)
         self.closed.append((at_s, row))
         self._put(replace(held, quantity=left), at_s)
 
@@ -206,9 +212,12 @@ class ModelExchange:
         return 1 + sum(order.kind is OrderKind.RESTING for order in orders) // self._habits.page_size
 
     def read(
-        self, read: f.Read, flatten_id: str, started_s: float, at_s: float, answers: int = 1
+        self, read: f.Read, flatten_id: str, started_s: float, at_s: float, answers: int = 1, since_s: float = LONG_AGO_S
     ) -> tuple[f.AnyFact, float]:
-        """Answer a read whose last answer leaves at a moment: the fact without its arrival, and the moment it shows."""
+        """Answer a read whose last answer leaves at a moment: the fact without its arrival, and the moment it shows.
+
+        A history begins at `since_s`.
+        """
         if not self._take_slot(read.lane, at_s):
             return (
                 f.ReadFailed(
@@ -230,7 +239,7 @@ class ModelExchange:
         assert read.instrument_type is not None
         if read.lane is f.Lane.HISTORY:
             closed = tuple(
-                row for moment_s, row in self.closed if moment_s <= shows_s and _is_of(row, read.instrument_type)
+                row for moment_s, row in self.closed if since_s <= moment_s <= shows_s and _is_of(row, read.instrument_type)
             )
             history = f.HistoryRead(
                 flatten_id=flatten_id, at_s=at_s, started_s=started_s, instrument_type=read.instrument_type, rows=closed
@@ -251,7 +260,7 @@ class ModelExchange:
                 continue
             group = product_group_of(held.instrument_id)
             side = PositionSide(held.side) if held.side else None
-            row = Position(held.instrument_id, group, held.position_id, side, held.quantity, "cross", "split", None, "USDT")
+            row = Position(held.instrument_id, group, held.position_id, side, held.quantity, "cross", self._mode, None, "USDT")
             rows.append(replace(row, is_leading=True) if held.instrument_id in self._script.copied else row)
         return f.PositionsRead(
             flatten_id=flatten_id,
@@ -344,7 +353,9 @@ class ModelExchange:
             del self._positions[held.position_id]
         self._position_log.append((at_s, self._positions))
 
-    def _new_id(self) -> str:
+    def _new_id(self, instrument_id: str = "", side: str = "") -> str:
+        if self._script.merges and instrument_id:
+            return f"{instrument_id}/{side}"
         self._number += 1
         return f"{self._number:06d}"
 

@@ -64,7 +64,7 @@ class Night:
         self.exchange = ModelExchange(script, self.rng)
         self.oracles = Oracles(script, self.exchange, self.prices)
         self.pace = Pace(QUICK_WINDOWS if script.is_quick else WINDOWS)
-        self.now_s = self.boot_s = 0.0
+        self.now_s = self.boot_s = self.owed_since_s = 0.0
         self.has_news = False
         self._result = Result(script)
         self.ledger = self._result.facts

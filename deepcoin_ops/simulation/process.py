@@ -65,6 +65,8 @@ class Process:
         if not night.can_record():
             self.is_alive = False
             return False
+        if not any(each.owed for each in self.state.instruments.values()):
+            night.owed_since_s = night.now_s - script.limits.settle_s  # a read shows at most so much earlier
         self._record(opened)
         if script.has_market:
             self._soon(self._rng.uniform(0.05, 0.5), self._learn_market)
@@ -241,7 +243,7 @@ class Process:
             night.at(night.now_s + PAGE_S * (answers - 1), lambda: leave(answers))
 
         def leave(answers: int) -> None:
-            fact, shows_s = night.exchange.read(read, flatten_id, started_s, night.now_s, answers)
+            fact, shows_s = night.exchange.read(read, flatten_id, started_s, night.now_s, answers, night.owed_since_s)
             night.oracles.shows[read, round(left_s, 6)] = shows_s
             if fails or hangs:
                 fact = f.ReadFailed(flatten_id=flatten_id, at_s=shows_s, read=read, started_s=started_s, reason="no answer")

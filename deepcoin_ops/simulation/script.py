@@ -116,6 +116,7 @@ class Script:
         again_s: How long after its end another flatten of the account begins.
         has_market: Whether prices and the list of instruments can be read.
         is_quick: Whether the lanes send as the tiers allow.
+        merges: Whether positions of one side are one, under an id that is used again.
     """
 
     seed: int
@@ -149,6 +150,7 @@ class Script:
     again_s: float | None = None
     has_market: bool = True
     is_quick: bool = False
+    merges: bool = False
 
     @property
     def is_undisturbed(self) -> bool:
@@ -228,6 +230,7 @@ def draw(seed: int) -> Script:
         again_s=rng.uniform(0.5, 10) if maybe() < 0.1 else None,
         has_market=maybe() > 0.03,
         is_quick=maybe() < 0.1,
+        merges=maybe() < 0.5,
     )
 
 
