@@ -35,12 +35,13 @@ _Effect = tuple[float, Callable[[float], None]]
 
 @dataclass(frozen=True)
 class Held:
-    """One position as it truly is."""
+    """One position as it truly is. `life` tells it from one that is opened later under the same id."""
 
     position_id: str
     instrument_id: str
     side: str
     quantity: Decimal
+    life: int
     shows_from_s: float = -math.inf
 
 
@@ -75,20 +76,25 @@ class ModelExchange:
         self._arrivals_s: dict[str, list[float]] = {}
         self.closed_rows: list[tuple[Held, f.Call]] = []
         for name, side, quantity in script.positions:
-            self._put(Held(self._new_id(name, side), name, side, quantity), LONG_AGO_S)
+            self._begin(name, side, quantity, LONG_AGO_S, LONG_AGO_S)
         for placed in script.orders:
             self._place(placed.kind, placed.instrument_id, LONG_AGO_S, can_open=placed.can_open)
 
     # -- truth --------------------------------------------------------------------------------------------------------
 
-    def open_at(self, moment_s: float, only: Collection[str] | None = None) -> dict[str, Decimal]:
-        """Contracts truly open by instrument at a moment; of the positions with these ids alone, where they are given."""
+    def open_at(self, moment_s: float, only: Collection[int] | None = None) -> dict[str, Decimal]:
+        """Contracts truly open by instrument at a moment; of the positions with these lives alone, where they are given."""
         found: dict[str, Decimal] = {}
         for held in _version(self._position_log, moment_s).values():
-            if only is not None and held.position_id not in only:
+            if only is not None and held.life not in only:
                 continue
             found[held.instrument_id] = found.get(held.instrument_id, Decimal(0)) + held.quantity
         return found
+
+    def lives_at(self, moment_s: float, position_ids: Collection[str]) -> set[int]:
+        """The lives of the positions with these ids at a moment."""
+        held = _version(self._position_log, moment_s)
+        return {held[each].life for each in position_ids if each in held}
 
     def opening_at(self, moment_s: float, order_list: OrderList) -> set[str]:
         """Instruments of which an order that can open a position waits in a list at a moment."""
@@ -113,7 +119,7 @@ class ModelExchange:
         same = (each for each in self._positions.values() if (each.instrument_id, each.side) == (instrument_id, side))
         held = next(same, None) if self._script.merges else None
         if held is None:
-            self._put(Held(self._new_id(instrument_id, side), instrument_id, side, quantity, at_s + hides_s), at_s)
+            self._begin(instrument_id, side, quantity, at_s, at_s + hides_s)
         else:
             self._put(replace(held, quantity=held.quantity + quantity), at_s)
 
@@ -260,7 +266,9 @@ class ModelExchange:
                 continue
             group = product_group_of(held.instrument_id)
             side = PositionSide(held.side) if held.side else None
-            row = Position(held.instrument_id, group, held.position_id, side, held.quantity, "cross", self._mode, None, "USDT")
+            row = Position(
+                held.instrument_id, group, held.position_id, side, held.quantity, "cross", self._mode, None, "USDT"
+            )
             rows.append(replace(row, is_leading=True) if held.instrument_id in self._script.copied else row)
         return f.PositionsRead(
             flatten_id=flatten_id,
@@ -332,7 +340,7 @@ class ModelExchange:
 
     def _place(self, kind: OrderKind, instrument_id: str, at_s: float, *, can_open: bool) -> None:
         side = None if not instrument_id.endswith("SWAP") else PositionSide.LONG
-        order_id = "" if kind is OrderKind.TRAILING else self._new_id()
+        order_id = "" if kind is OrderKind.TRAILING else f"{self._new_number():06d}"
         order = Order(kind, instrument_id, order_id, "buy" if can_open else "sell", side, Decimal(5), price=Decimal(1))
         self._orders[name_order(order)] = order
         self._order_log.append((at_s, dict(self._orders)))
@@ -353,11 +361,14 @@ class ModelExchange:
             del self._positions[held.position_id]
         self._position_log.append((at_s, self._positions))
 
-    def _new_id(self, instrument_id: str = "", side: str = "") -> str:
-        if self._script.merges and instrument_id:
-            return f"{instrument_id}/{side}"
+    def _begin(self, instrument_id: str, side: str, quantity: Decimal, at_s: float, shows_from_s: float) -> None:
+        life = self._new_number()
+        position_id = f"{instrument_id}/{side}" if self._script.merges else f"{life:06d}"
+        self._put(Held(position_id, instrument_id, side, quantity, life, shows_from_s), at_s)
+
+    def _new_number(self) -> int:
         self._number += 1
-        return f"{self._number:06d}"
+        return self._number
 
 
 def name_order(order: Order) -> str:

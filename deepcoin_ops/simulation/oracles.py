@@ -76,7 +76,7 @@ class Oracles:
         self._slots: dict[f.Lane, list[float]] = defaultdict(list)
         self._first_ids: set[str] = set()
         self._was_open: set[str] = set()
-        self._seen_ids: set[str] = set()
+        self._seen_lives: set[int] = set()
         self._listed: set[InstrumentType] = set()
 
     def see(self, name: str, what: str, *, is_right: bool) -> None:
@@ -112,7 +112,7 @@ class Oracles:
                 if types <= set(self._reads):
                     self._first_read_s = min(self._first_read_s, fact.at_s)
                 self._was_open |= {row.instrument_id for row in fact.rows}
-                self._seen_ids |= {row.position_id for row in fact.rows}
+                self._seen_lives |= self._exchange.lives_at(self._shown_s(fact), {row.position_id for row in fact.rows})
                 if not self._has_intended:
                     self._first_ids |= {row.position_id for row in fact.rows}
                 if self._streak and fact.started_s > self._streak[-1]:
@@ -245,7 +245,9 @@ class Oracles:
             is_wanted = order.instrument_id in self._script.instruments and self._limits.cancel_orders.takes(order)
             self.see("cancelled what stays", order_id, is_right=is_wanted)
             shows_s = self._cancels.get(order_id, -math.inf) + self._limits.settle_s
-            self.see("blind cancel", f"{order_id} at {now_s:.2f}", is_right=seen_s >= max(shows_s, self._gap_s) - _ROUNDING_S)
+            self.see(
+                "blind cancel", f"{order_id} at {now_s:.2f}", is_right=seen_s >= max(shows_s, self._gap_s) - _ROUNDING_S
+            )
             if order.kind is OrderKind.PROTECTION:
                 read = self._reads[product_group_of(order.instrument_id).instrument_type]
                 is_open = any(row.instrument_id == order.instrument_id for row in read.rows)
@@ -331,6 +333,10 @@ class Oracles:
                 found[fact.order_list, fact.instrument_id] = self.shows[read, round(fact.started_s, 6)]
         return found
 
+    def _shown_s(self, fact: f.PositionsRead) -> float:
+        """The moment that a positions read shows."""
+        return self.shows[f.Read(lane=f.Lane.POSITIONS, instrument_type=fact.instrument_type), round(fact.started_s, 6)]
+
     def _judge_law_two(self, name: str, reads: list[f.PositionsRead]) -> None:
         """Two reads without the instrument, a gap apart, both begun after the last answer of any call."""
         clean_s, is_apart = math.inf, False
@@ -355,10 +361,9 @@ class Oracles:
         name = each.instrument_id
         own_type = product_group_of(name).instrument_type
         self._judge_law_two(name, proofs.get(own_type, []))
-        started_s = self._reads[own_type].started_s
-        shown_s = self.shows[f.Read(lane=f.Lane.POSITIONS, instrument_type=own_type), round(started_s, 6)]
+        shown_s = self._shown_s(self._reads[own_type])
         # What a list left out in every read was never known of: no rule can see it.
-        only = None if self._script.habits.keeps_word else self._seen_ids
+        only = None if self._script.habits.keeps_word else self._seen_lives
         opened = self._exchange.open_at(shown_s, only).get(name)
         opened = None if opened and self._is_dust(name, opened) else opened
         self.see("false flat", f"{each.proven} of {name}, open {opened} at {shown_s:.2f}", is_right=not opened)
