@@ -18,9 +18,10 @@ from typing import TypeVar
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.model import InstrumentType, Outcome, Position, PositionSide, Refusal, product_group_of
 from deepcoin_ops.domain.orders import Order, OrderKind, OrderList
-from deepcoin_ops.simulation.script import Script
+from deepcoin_ops.simulation.script import Fate, Script, Strike
 
 THROTTLED, MARKET_CLOSED, INSUFFICIENT, GONE, ORDER_GONE = "50000", "51999", "51020", "51404", "24"
+FROZEN_KEY = "50100"
 LONG_AGO_S = -60.0
 PAGE_S = 1.0  # between two answers of one list
 _Kept = TypeVar("_Kept")
@@ -65,6 +66,7 @@ class ModelExchange:
         self._closed: list[tuple[float, f.ClosedRow]] = []
         self._ends: list[tuple[Order, float, f.OrderEnd, Decimal]] = []
         self._arrivals_s: dict[str, float] = {}
+        self._struck = [0] * len(script.strikes)
         self.closed_rows: list[tuple[Held, f.Call]] = []
         for name, side, quantity in script.positions:
             self._put(Held(self._new_id(), name, side, quantity), LONG_AGO_S)
@@ -120,10 +122,21 @@ class ModelExchange:
 
     # -- requests -----------------------------------------------------------------------------------------------------
 
-    def receive(self, call: f.Call, at_s: float) -> tuple[Answer, list[_Effect]]:
+    def take_strike(self, lane: f.Lane, instrument_ids: tuple[str, ...]) -> Strike | None:
+        """Count a call or a read, and name the strike that it is the turn of."""
+        for place, strike in enumerate(self._script.strikes):
+            if strike.concerns(lane, instrument_ids):
+                self._struck[place] += 1
+                if strike.first <= self._struck[place] <= (strike.last or math.inf):
+                    return strike
+        return None
+
+    def receive(self, call: f.Call, at_s: float, fate: Fate | None = None) -> tuple[Answer, list[_Effect]]:
         """Take a call as it arrives: the answer, and what takes effect when."""
         if not self._take_slot(call.lane, at_s):
             return Answer(Outcome.REFUSED, THROTTLED, Refusal.THROTTLED), []
+        if fate in _WITHOUT_EFFECT:
+            return _WITHOUT_EFFECT[fate], []
         if call.kind is f.CallKind.CANCEL:
             return self._receive_cancel(call, at_s)
         name, draw = call.instrument_ids[0], self._rng.random
@@ -142,14 +155,14 @@ class ModelExchange:
         if draw() < self._habits.silent:
             return Answer(Outcome.ACCEPTED), []
         return Answer(Outcome.ACCEPTED), [
-            (at_s + self._rng.uniform(*self._habits.fill_s), lambda now_s: self._close(call, now_s))
+            (at_s + self._rng.uniform(*self._habits.fill_s), lambda now_s: self._close(call, now_s, fate))
         ]
 
-    def _close(self, call: f.Call, at_s: float) -> None:
+    def _close(self, call: f.Call, at_s: float, fate: Fate | None) -> None:
         for held in list(self._positions.values()):
             if held.instrument_id != call.instrument_ids[0] or (call.ids and held.position_id not in call.ids):
                 continue
-            is_partial = self._rng.random() < self._habits.partial and held.quantity > 1
+            is_partial = (self._rng.random() < self._habits.partial or fate is Fate.PARTIAL) and held.quantity > 1
             left = (held.quantity / 2).to_integral_value() if is_partial else Decimal(0)
             self._closed.append(
                 (at_s, f.ClosedRow(held.instrument_id, held.position_id, held.side, "split", held.quantity - left))
@@ -178,7 +191,7 @@ class ModelExchange:
         return 1 + sum(order.kind is OrderKind.RESTING for order in orders) // self._habits.page_size
 
     def read(
-        self, read: f.Read, flatten_id: str, started_s: float, at_s: float, answers: int = 1
+        self, read: f.Read, flatten_id: str, started_s: float, at_s: float, answers: int = 1, left_out: str | None = None
     ) -> tuple[f.AnyFact, float]:
         """Answer a read whose last answer leaves at a moment: the fact without its arrival, and the moment it shows."""
         if not self._take_slot(read.lane, at_s):
@@ -203,14 +216,14 @@ class ModelExchange:
                 flatten_id=flatten_id, at_s=at_s, started_s=started_s, instrument_type=read.instrument_type, rows=closed
             )
             return history, shows_s
-        return self._show_positions(read.instrument_type, flatten_id, started_s, shows_s), shows_s
+        return self._show_positions(read.instrument_type, flatten_id, started_s, shows_s, left_out), shows_s
 
     def _show_positions(
-        self, instrument_type: InstrumentType, flatten_id: str, started_s: float, shows_s: float
+        self, instrument_type: InstrumentType, flatten_id: str, started_s: float, shows_s: float, left_out: str | None
     ) -> f.AnyFact:
         rows, unreadable = [], []
         for held in _version(self._position_log, shows_s).values():
-            is_hidden = shows_s < held.shows_from_s
+            is_hidden = shows_s < held.shows_from_s or held.instrument_id == left_out
             if not _is_of(held, instrument_type) or is_hidden or self._rng.random() < self._habits.omit:
                 continue
             if held.instrument_id in self._script.unreadable:
@@ -307,6 +320,14 @@ class ModelExchange:
     def _new_id(self) -> str:
         self._number += 1
         return f"{self._number:06d}"
+
+
+_WITHOUT_EFFECT: dict[Fate | None, Answer] = {
+    Fate.THROTTLED: Answer(Outcome.REFUSED, THROTTLED, Refusal.THROTTLED),
+    Fate.FATAL: Answer(Outcome.REFUSED, FROZEN_KEY, Refusal.FATAL),
+    Fate.REJECTED: Answer(Outcome.PARTIAL, INSUFFICIENT, failed_ids=("?",)),
+    Fate.SILENT: Answer(Outcome.ACCEPTED),
+}
 
 
 def _is_of(row: Held | f.ClosedRow | Order, instrument_type: InstrumentType) -> bool:

@@ -26,7 +26,7 @@ from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.model import Instrument, InstrumentType, Outcome, product_group_of
 from deepcoin_ops.simulation.exchange import PAGE_S, THROTTLED, Answer, ModelExchange
 from deepcoin_ops.simulation.oracles import Oracles
-from deepcoin_ops.simulation.script import Script
+from deepcoin_ops.simulation.script import Fate, Script
 
 _TIMEOUT_S = 10.0
 _SLOW_S = 6.0
@@ -212,19 +212,22 @@ class Night:
         call_id = f"{self._process}-{next(self._order)}"
         self._record(f.CallIntended(**self._own(), call_id=call_id, call=call))
         habits, draw = self.script.habits, self._rng.random
-        down_s = self._rng.uniform(*habits.down_s) + (_SLOW_S if draw() < habits.slow else 0.0)
+        strike = self._exchange.take_strike(call.lane, call.instrument_ids)
+        fate = strike.fate if strike else None
+        down_s = self._rng.uniform(*habits.down_s) + (_SLOW_S if draw() < habits.slow or fate is Fate.SLOW else 0.0)
         if draw() < habits.not_sent:
             self._oracles.sending(call_id, call, self._now_s)
             self._soon(0.01, lambda: self._answer(call_id, call, Answer(Outcome.NOT_SENT)))
             return
         self._oracles.sending(call_id, call, self._now_s)
-        if draw() < habits.lost_before:
+        if draw() < habits.lost_before or fate is Fate.LOST_BEFORE:
             self._soon(_TIMEOUT_S, lambda: self._answer(call_id, call, None))
             return
-        is_lost, is_garbled, process = draw() < habits.lost_after, draw() < habits.garbled, self._process
+        is_lost = draw() < habits.lost_after or fate is Fate.LOST_AFTER
+        is_garbled, process = draw() < habits.garbled or fate is Fate.GARBLED, self._process
 
         def arrive() -> None:
-            answer, effects = self._exchange.receive(call, self._now_s)
+            answer, effects = self._exchange.receive(call, self._now_s, fate)
             for at_s, effect in effects:
                 self._at(at_s, lambda effect=effect: effect(self._now_s))  # type: ignore[misc]
             told = None if is_lost or is_garbled else answer
@@ -257,15 +260,17 @@ class Night:
         self._oracles.reading(read, self._now_s)
         habits, process, flatten_id, started_s = self.script.habits, self._process, self._state.flatten_id, self._now_s
         fails, down_s = self._rng.random() < habits.fails_read, self._rng.uniform(*habits.down_s)
+        strike = self._exchange.take_strike(read.lane, (read.about,))
+        fate, left_out = (strike.fate, strike.instrument_id) if strike else (None, None)
 
         def arrive() -> None:
             answers = self._exchange.count_answers(read, self._now_s)
             self._at(self._now_s + PAGE_S * (answers - 1), lambda: leave(answers))
 
         def leave(answers: int) -> None:
-            fact, shows_s = self._exchange.read(read, flatten_id, started_s, self._now_s, answers)
+            fact, shows_s = self._exchange.read(read, flatten_id, started_s, self._now_s, answers, left_out)
             self._shows[read, started_s] = shows_s
-            if fails:
+            if fails or fate is Fate.FAILED:
                 fact = f.ReadFailed(flatten_id=flatten_id, at_s=shows_s, read=read, started_s=started_s, reason="no answer")
             self._soon(down_s, lambda: self._bring(read, fact), process)
 
@@ -285,7 +290,8 @@ class Night:
         self._record(fact)
         if self._state.is_read and not self._is_decided:
             self._is_decided = True
-            self._soon(self._rng.uniform(0.0, 1.5), self._decide)
+            drawn_s, decides_s = self._rng.uniform(0.0, 1.5), self.script.decides_s
+            self._soon(drawn_s if decides_s is None else decides_s, self._decide)
         self._poll()
 
     def _decide(self) -> None:

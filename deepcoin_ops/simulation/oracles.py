@@ -251,7 +251,7 @@ class Oracles:
         for each in judgements:
             is_flat = each.proven in (judge.Proven.FLAT, judge.Proven.ALREADY_FLAT)
             # What lacks the history alone is as flat as that where the exchange keeps its word.
-            if is_flat or (each.proven is judge.Proven.FLAT_UNCONFIRMED and self._script.habits.keeps_word):
+            if is_flat or (each.proven is judge.Proven.FLAT_UNCONFIRMED and self._script.keeps_word):
                 self._judge_flat(each, shows, now_s)
             elif each.proven is judge.Proven.RESIDUAL:
                 name = each.instrument_id
@@ -290,7 +290,7 @@ class Oracles:
         started_s = self._reads[own_type].started_s
         shown_s = shows[f.Read(lane=f.Lane.POSITIONS, instrument_type=own_type), started_s]
         # What a list left out in every read was never known of: no rule can see it.
-        only = None if self._script.habits.keeps_word else self._seen_ids
+        only = None if self._script.keeps_word else self._seen_ids
         opened = self._exchange.open_at(shown_s, only).get(name)
         opened = None if opened and self._is_dust(name, opened) else opened
         self.see("false flat", f"{each.proven} of {name}, open {opened} at {shown_s:.2f}", is_right=not opened)

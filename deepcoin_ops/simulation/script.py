@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 
 import msgspec
 
+from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.limits import Limits
 from deepcoin_ops.domain.orders import CancelOrders, OrderKind
 
@@ -70,6 +72,47 @@ class Placed:
     can_open: bool
 
 
+class Fate(StrEnum):
+    """What becomes of a call or read that is struck.
+
+    A call: THROTTLED and FATAL are rejected as a whole, REJECTED leaves what it names, SILENT is accepted and does nothing,
+    PARTIAL closes half of each row. LOST_BEFORE, LOST_AFTER, GARBLED and SLOW happen on the way.
+    A read: FAILED brings nothing; LEFT_OUT lacks the positions of the strike's instrument.
+    """
+
+    THROTTLED = "THROTTLED"
+    FATAL = "FATAL"
+    REJECTED = "REJECTED"
+    SILENT = "SILENT"
+    PARTIAL = "PARTIAL"
+    LOST_BEFORE = "LOST_BEFORE"
+    LOST_AFTER = "LOST_AFTER"
+    GARBLED = "GARBLED"
+    SLOW = "SLOW"
+    FAILED = "FAILED"
+    LEFT_OUT = "LEFT_OUT"
+
+
+@dataclass(frozen=True)
+class Strike:
+    """Calls or reads that go wrong by their numbers, where a habit's chance would be too vague.
+
+    `instrument_id` counts only those that name it, except for LEFT_OUT, which counts all. `last` None is for ever. The
+    first strike that takes a call takes it alone.
+    """
+
+    fate: Fate
+    lane: f.Lane = f.Lane.CLOSE
+    instrument_id: str | None = None
+    first: int = 1
+    last: int | None = 1
+
+    def concerns(self, lane: f.Lane, instrument_ids: tuple[str, ...]) -> bool:
+        """Whether a call or read is one that this strike counts."""
+        is_named = self.instrument_id is None or self.fate is Fate.LEFT_OUT or self.instrument_id in instrument_ids
+        return lane is self.lane and is_named
+
+
 @dataclass(frozen=True)
 class Script:
     """One night. Instruments and positions are what the account has; people and process act at moments in seconds.
@@ -84,6 +127,8 @@ class Script:
         reopens, fires, removals: When others open a position, a trigger order fires, an order of others' goes.
         kills_s, stop_s, kill_switch_s, freeze: When the process dies, is asked to stop, sees the switch, is frozen.
         is_denied: A guard denies the flatten.
+        decides_s: How long the guards take after the first complete read; drawn where it is None.
+        strikes: Calls and reads that go wrong by their numbers.
     """
 
     seed: int
@@ -105,12 +150,19 @@ class Script:
     kill_switch_s: float | None = None
     freeze: Span | None = None
     is_denied: bool = False
+    decides_s: float | None = None
+    strikes: tuple[Strike, ...] = ()
+
+    @property
+    def keeps_word(self) -> bool:
+        """Whether the exchange keeps its word in its habits, and no strike leaves a row out."""
+        return self.habits.keeps_word and all(each.fate is not Fate.LEFT_OUT for each in self.strikes)
 
     @property
     def is_undisturbed(self) -> bool:
         """Whether the flatten acts alone, on an exchange without a fault."""
         people = (self.reopens, self.fires, self.removals, self.kills_s, self.stop_s, self.kill_switch_s, self.freeze)
-        odd = (self.copied, self.unlisted, self.unreadable, self.market_closed, self.is_denied)
+        odd = (self.copied, self.unlisted, self.unreadable, self.market_closed, self.is_denied, self.strikes)
         return self.habits.is_smooth and not any(people) and not any(odd)
 
 
