@@ -30,6 +30,7 @@ class FaultAction(StrEnum):
     A world that did not obey:
         ERROR_ITEMS: rows of `position_side` (default all) stay open and are named in the errorList.
         DUPLICATED_ITEMS: the same, each item twice.  REOPEN: what was closed is open again `delay_s` later.
+        HALF_CLOSED: half of each row is closed, and nothing is said.
         STALE_READ: a read of positions or orders shows the world of `delay_s` ago.
         LEFT_OUT: a read of positions lacks the rows of `position_side` (default all).
         REPEATED_PAGE: a list of resting orders shows its first page whatever page was asked for.
@@ -62,6 +63,7 @@ class FaultAction(StrEnum):
     UNMARKED = "unmarked"
     ERROR_ITEMS = "error_items"
     DUPLICATED_ITEMS = "duplicated_items"
+    HALF_CLOSED = "half_closed"
     REOPEN = "reopen"
     STALE_READ = "stale_read"
     LEFT_OUT = "left_out"
