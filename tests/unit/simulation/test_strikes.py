@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from deepcoin_ops.core.judge import Proven
 from deepcoin_ops.domain import facts as f
+from deepcoin_ops.domain.limits import Limits
 from deepcoin_ops.domain.model import Outcome
 from deepcoin_ops.simulation.night import Night, Result
 from deepcoin_ops.simulation.script import Fate, Habits, Script, Strike
@@ -15,10 +17,10 @@ from deepcoin_ops.simulation.script import Fate, Habits, Script, Strike
 A, B = "C000-USDT-SWAP", "C001-USDT-SWAP"
 
 
-def play(*strikes: Strike, seed: int = 1) -> Result:
+def play(*strikes: Strike, **more: object) -> Result:
     """Play a night of two instruments with these strikes, and see that nothing is wrong with it."""
     positions = ((A, "long", Decimal(100)), (B, "short", Decimal(100)))
-    result = Night(Script(seed, (A, B), positions, habits=Habits(), decides_s=1.0, strikes=strikes)).play()
+    result = Night(Script(1, (A, B), positions, habits=Habits(), decides_s=1.0, strikes=strikes, **more)).play()
     assert result.violations == []
     return result
 
@@ -59,7 +61,7 @@ def test_a_strike_without_a_last_call_takes_all() -> None:
 
 
 def test_a_list_leaves_out_the_rows_of_the_instrument_of_its_strike() -> None:
-    """All positions reads but the first leave A out, and its closes do nothing: nobody closed it, so it is not FLAT."""
+    """All positions reads but the first leave A out, and its closes do nothing, so that it is not FLAT."""
     result = play(
         Strike(Fate.LEFT_OUT, f.Lane.POSITIONS, A, first=2, last=None), Strike(Fate.SILENT, instrument_id=A, last=None)
     )
@@ -75,3 +77,11 @@ def test_a_read_that_is_struck_brings_nothing_and_is_asked_again() -> None:
     failed = [fact.read.lane for fact in result.facts if isinstance(fact, f.ReadFailed)]
     assert failed == [f.Lane.RESTING, f.Lane.RESTING]
     assert result.worst is Proven.FLAT
+
+
+def test_a_flatten_ends_although_no_list_of_positions_comes() -> None:
+    """It waited for one for ever, as something might have been closed once it was there."""
+    limits = msgspec.structs.replace(Limits(), sending_time_s=20.0)
+    result = play(Strike(Fate.FAILED, f.Lane.POSITIONS, last=None), limits=limits)
+    assert {(each.proven, each.cause) for each in result.judgements} == {(Proven.UNVERIFIED, "NOT_READ")}
+    assert 20.0 <= result.ended_s < 25.0
