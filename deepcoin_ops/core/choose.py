@@ -33,6 +33,7 @@ from __future__ import annotations
 import math
 
 from deepcoin_ops.core import judge, reads, rules
+from deepcoin_ops.core.known import InstrumentState, OrderState, list_read
 from deepcoin_ops.core.reads import Wait
 from deepcoin_ops.core.state import State
 from deepcoin_ops.domain import facts as f
@@ -40,6 +41,19 @@ from deepcoin_ops.domain.orders import OrderKind, OrderList
 
 _PATIENCE_S = 3.0  # the first close waits so long for prices and for the first list of resting orders
 _FOR_A_FACT = Wait(math.inf)
+_SENDING = (f.Lane.CLOSE, f.Lane.CANCEL_RESTING, f.Lane.CANCEL_SINGLE)
+_LISTS = (f.Lane.RESTING, f.Lane.TRIGGER)
+_AFTER: dict[type[f.Fact], tuple[f.Lane, ...]] = {
+    f.FlattenAdmitted: _SENDING,
+    f.InstrumentsRead: (f.Lane.CLOSE, f.Lane.POSITIONS, f.Lane.HISTORY),
+    f.PricesRead: (f.Lane.CLOSE, f.Lane.POSITIONS, f.Lane.HISTORY),
+    f.PositionsRead: (*_SENDING, f.Lane.POSITIONS, f.Lane.TRIGGER, f.Lane.HISTORY),
+    f.OrdersRead: (*_SENDING, f.Lane.POSITIONS, *_LISTS, f.Lane.HISTORY, f.Lane.ORDER_END),
+    f.CallAnswered: (*_SENDING, f.Lane.POSITIONS, *_LISTS, f.Lane.HISTORY),
+    f.HistoryRead: (f.Lane.HISTORY,),
+    f.OrderEndsRead: (f.Lane.ORDER_END, f.Lane.HISTORY),
+    f.SchedulerGap: (f.Lane.POSITIONS, *_LISTS),
+}
 
 
 def next_call(state: State, lane: f.Lane, now_s: float) -> f.Call | f.Read | Wait:
@@ -59,14 +73,33 @@ def next_call(state: State, lane: f.Lane, now_s: float) -> f.Call | f.Read | Wai
             return reads.next_read(state, lane, now_s)
 
 
-def may_still_send(state: State, call: f.Call, now_s: float) -> bool:
-    """Whether a call that was chosen and recorded may leave now. Asked at the last moment, with what came in since."""
-    if rules.s1_find_stop(state, now_s) is not None:
+def lanes_after(fact: f.AnyFact) -> tuple[f.Lane, ...]:
+    """The lanes that may have something to do sooner because of a fact; the others need not be asked."""
+    if isinstance(fact, f.ReadFailed):
+        return (fact.read.lane, f.Lane.POSITIONS)
+    return _AFTER.get(type(fact), ())
+
+
+def may_still_send(state: State, call: f.Call, intended_s: float, now_s: float) -> bool:
+    """Whether a call that was chosen and recorded at a moment may leave now: with what came in since, it is chosen again.
+
+    Another process counts the time in which it may still be carried out from its intent, so that it leaves soon after it.
+    """
+    if rules.s1_find_stop(state, now_s) is not None or now_s - intended_s > state.limits.gap_s:
         return False
     if not call.kind.is_close:
-        return True
-    each = state.instruments[call.instrument_ids[0]]
-    return bool(each.rows) and rules.s3_is_fresh(state, each, now_s) and rules.s5_has_evidence(state, each)
+        orders = (state.instruments[name].orders for name in call.instrument_ids)
+        known = {key: order for each in orders for key, order in each.items()}
+        return all(_is_cancel_due(state, known[key]) for key in call.ids)
+    if _is_held(state):
+        return False
+    until_s, again = _find_close(state, state.instruments[call.instrument_ids[0]], now_s)
+    return again is not None and until_s <= now_s and (again.kind, again.ids) == (call.kind, call.ids)
+
+
+def is_over(state: State, now_s: float) -> bool:
+    """Whether a flatten ends now: nothing in flight, nothing more to send, nothing more to prove."""
+    return judge.is_settled(state, now_s) and not may_act(state, now_s)
 
 
 def may_act(state: State, now_s: float) -> bool:
@@ -83,30 +116,48 @@ def may_act(state: State, now_s: float) -> bool:
                 and rules.choose_target(state, each)
             ):
                 return True
-    waiting = (order for each in state.instruments.values() for order in each.orders.values() if order.gone_s == math.inf)
-    return any(rules.k1_has_to_go(state, order) and rules.is_no_exit_of_open(state, order) for order in waiting)
+    return any(
+        order.gone_s == math.inf
+        and rules.k1_has_to_go(state, order)
+        and rules.is_no_exit_of_open(state, order)
+        and not judge.is_of_no_use(state, list_read(order.order.kind.order_list, each))
+        for each in state.instruments.values()
+        for order in each.orders.values()
+    )
 
 
 def _next_close(state: State, now_s: float) -> f.Call | Wait:
     if rules.s1_find_stop(state, now_s) is not None or not rules.s2_is_ready(state):
         return _FOR_A_FACT
-    if not rules.s4_has_room(state) or rules.s6_is_paused(state) or rules.s8_find_excess(state) is not None:
+    if not rules.s4_has_room(state) or _is_held(state):
         return _FOR_A_FACT
     patient_s = state.first_read_s + _PATIENCE_S
-    if now_s < patient_s and state.sends == 0 and not _is_well_informed(state):
+    if now_s < patient_s and state.closes == 0 and not _is_well_informed(state):
         return Wait(patient_s)
-    until_s = math.inf
+    next_s = math.inf
     for each in rules.s9_in_order(state):
-        if each.in_flight is not None or judge.f8_is_unlisted(state, each) or rules.s7_is_spent(state, each):
+        if each.in_flight is not None:
             continue
-        if not rules.s3_is_fresh(state, each, now_s) or not rules.s5_has_evidence(state, each):
-            continue
-        blocked_s, call = rules.s10_blocked_until_s(state, each), rules.choose_target(state, each)
-        if call is not None and blocked_s <= now_s:
+        until_s, call = _find_close(state, each, now_s)
+        if call is not None and until_s <= now_s:
             return call
-        if call is not None:
-            until_s = min(until_s, blocked_s)
-    return Wait(until_s)
+        next_s = min(next_s, until_s)
+    return Wait(next_s)
+
+
+def _is_held(state: State) -> bool:
+    """Whether a rule about the whole account keeps every close back."""
+    return rules.s6_is_paused(state) or rules.s8_find_excess(state) is not None
+
+
+def _find_close(state: State, each: InstrumentState, now_s: float) -> tuple[float, f.Call | None]:
+    """The close of an instrument that its rules allow, and from when."""
+    if judge.f8_is_unlisted(state, each) or rules.s7_is_spent(state, each):
+        return math.inf, None
+    if not rules.s3_is_fresh(state, each, now_s) or not rules.s5_has_evidence(state, each):
+        return math.inf, None
+    call = rules.choose_target(state, each)
+    return (math.inf, None) if call is None else (rules.s10_blocked_until_s(state, each), call)
 
 
 def _is_well_informed(state: State) -> bool:
@@ -124,10 +175,7 @@ def _next_cancel(state: State, lane: f.Lane, now_s: float) -> f.Call | Wait:
         for key, order in each.orders.items()
         if (order.order.kind is OrderKind.RESTING) is (lane is f.Lane.CANCEL_RESTING)
         and order.in_flight is None
-        and order.seen_s >= state.void_before_s
-        and rules.k1_has_to_go(state, order)
-        and rules.k2_is_still_shown(state, order)
-        and rules.k3_may_leave(state, order)
+        and _is_cancel_due(state, order)
     ]
     if not due:
         return _FOR_A_FACT
@@ -140,4 +188,13 @@ def _next_cancel(state: State, lane: f.Lane, now_s: float) -> f.Call | Wait:
         ids=tuple(key for _rank, key, _order in chosen),
         order_kind=chosen[0][2].order.kind,
         rule="K2" if any(order.attempts for _rank, _key, order in chosen) else "K1",
+    )
+
+
+def _is_cancel_due(state: State, order: OrderState) -> bool:
+    return (
+        order.seen_s >= state.void_before_s
+        and rules.k1_has_to_go(state, order)
+        and rules.k2_is_still_shown(state, order)
+        and rules.k3_may_leave(state, order)
     )

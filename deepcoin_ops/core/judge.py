@@ -8,7 +8,7 @@ Rules of flat. FLAT takes all of them; ALREADY_FLAT all but F7, as nothing was s
     F5  A list of several answers proves absence once the next one still shows all of it; one that may be cut never does.
     F6  The last counting read began a settle time after the orders were first seen to be gone.
     F7  The exchange's history shows closed what was seen open, and how each order ended that could open a position.
-    F8  An instrument that the exchange does not list is never proven.
+    F8  An instrument that the exchange does not list is never proven; without a list, only one that was seen open is.
 Worst first: RESIDUAL and RESTING_ORDER_LEFT, UNVERIFIED, FLAT_UNCONFIRMED (all but F7), FLAT.
 """
 
@@ -22,7 +22,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, TypeVar, cast
 
-from deepcoin_ops.core.known import NEVER_S, NOTHING, InstrumentState, SeenList, SeenPositions, list_lane, row_key
+from deepcoin_ops.core.known import NEVER_S, NOTHING, InstrumentState, SeenList, SeenPositions, list_read, row_key
 from deepcoin_ops.core.state import State
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.model import InstrumentType, ProductGroup
@@ -57,6 +57,9 @@ class Proven(StrEnum):
     FLAT_UNCONFIRMED = "FLAT_UNCONFIRMED"
     FLAT = "FLAT"
     ALREADY_FLAT = "ALREADY_FLAT"
+
+
+FLAT = frozenset({Proven.FLAT, Proven.ALREADY_FLAT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,8 @@ def _decide(  # noqa: C901 - the rules of flat, one after the other
         return Proven.RESIDUAL, _find_cause(state, each), "still open in the newest read that counts"
     if f8_is_unlisted(state, each):
         return Proven.UNVERIFIED, "UNLISTED", "the exchange does not list it, so a close could be a silent no-op"
+    if each.instrument_type not in state.listed and not each.was_open:
+        return Proven.UNVERIFIED, "NO_LISTING", "the exchange's list of instruments was not read, so its name may be wrong"
     if f3_is_doubtful(counting):
         return Proven.UNVERIFIED, "UNREADABLE_ROW", "a row of the positions cannot be read or placed"
     if not f2_is_absent(state, each, counting):
@@ -215,18 +220,23 @@ def is_list_missing(state: State, order_list: OrderList, each: InstrumentState) 
     counting = _counting_lists(state, order_list, each)
     if not counting:
         return True
-    return each.instrument_id not in counting[-1].opening and not f5_is_whole(counting, each)
+    return each.instrument_id not in counting[-1].opening and not f5_is_whole(counting, each, state.limits.settle_s)
 
 
-def f5_is_whole(counting: list[SeenList], each: InstrumentState) -> bool:
+def f5_is_whole(counting: list[SeenList], each: InstrumentState, settle_s: float) -> bool:
     """Whether the newest list can prove that an order is not there: not cut, and of one answer or confirmed.
 
-    An order that leaves a page after it was read moves another one into no page. Where the next list still shows all of a
-    list, none has left while that one was read.
+    An order that leaves a page after it was read moves another one into no page. Where a list that began a settle time
+    later still shows all of a list, none has left while that one was read.
     """
-    newest, before = counting[-1], counting[-2] if len(counting) > 1 else None
-    is_confirmed = before is not None and each.instrument_id not in before.opening and before.ids <= newest.ids
-    return newest.is_exhaustive and (not newest.ids or is_confirmed)
+    newest = counting[-1]
+    if not newest.is_exhaustive or not newest.ids:
+        return newest.is_exhaustive
+    return any(
+        each.instrument_id not in before.opening and before.ids <= newest.ids
+        for before in counting[:-1]
+        if before.arrived_s + settle_s <= newest.started_s
+    )
 
 
 @_once
@@ -253,15 +263,15 @@ def positions_from_s(state: State, instrument_type: InstrumentType) -> float:
         if each.instrument_type is not instrument_type:
             continue
         for order_list in _NEEDED_LISTS:
-            if is_list_missing(state, order_list, each) and not _is_of_no_use(state, order_list, each):
+            if is_list_missing(state, order_list, each) and not is_of_no_use(state, list_read(order_list, each)):
                 return math.inf
         from_s = max(from_s, f6_positions_from_s(state, each))
     return from_s
 
 
-def _is_of_no_use(state: State, order_list: OrderList, each: InstrumentState) -> bool:
-    about = "" if order_list is OrderList.RESTING else each.instrument_id
-    failing = state.failing.get(f.Read(lane=list_lane(order_list), order_list=order_list, about=about))
+def is_of_no_use(state: State, read: f.Read) -> bool:
+    """Whether a read failed in a way that asking again cannot change."""
+    failing = state.failing.get(read)
     return failing is not None and failing.is_final
 
 
@@ -324,15 +334,9 @@ def presence_ends_s(state: State) -> float:
     return state.settled_s + state.limits.settle_s + wait_s
 
 
-def is_over(state: State, now_s: float, *, may_act: bool) -> bool:
-    """Whether a flatten ends now: nothing in flight, nothing more to send, nothing more to prove.
-
-    Args:
-        state: What is known.
-        now_s: The moment.
-        may_act: Whether a close or cancel of what is left may still be chosen at some moment (`choose.may_act`).
-    """
-    if state.in_flight or may_act:
+def is_settled(state: State, now_s: float) -> bool:
+    """Whether no call is in flight, and time brings no better verdict or is up."""
+    if state.in_flight:
         return False
     if now_s >= proof_ends_s(state):
         return True
@@ -340,11 +344,11 @@ def is_over(state: State, now_s: float, *, may_act: bool) -> bool:
 
 
 def _is_settled(state: State, each: InstrumentState, now_s: float) -> bool:
-    """Whether time brings no better verdict on an instrument."""
     judgement = judge_one(state, each)
     match judgement.proven:
         case Proven.FLAT_UNCONFIRMED:
-            return now_s >= presence_ends_s(state)
+            is_denied = is_of_no_use(state, f.Read(lane=f.Lane.HISTORY, instrument_type=each.instrument_type))
+            return now_s >= presence_ends_s(state) or is_denied
         case Proven.UNVERIFIED:
             return judgement.cause == "UNLISTED"
         case _:

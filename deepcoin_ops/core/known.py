@@ -52,7 +52,7 @@ class InstrumentState:
         notional_usdt: What `rows` are worth; None where a price or a contract size is not known.
         shown: Contracts by `row_key` in the newest read.
         owed: Contracts by `row_key` that the exchange's history has to show closed before absence is believed.
-        first_ids: Its position ids before the first send.
+        first_ids: Its position ids before the first close.
         was_open: Some read showed it open.
         calls, attempts: Closes of any outcome, and those that may have had an effect.
         in_flight: The close that awaits its answer.
@@ -140,6 +140,8 @@ def order_key(order: Order) -> str:
     return order.order_id or f"{order.kind}/{order.instrument_id}/{order.position_side}"
 
 
-def list_lane(order_list: OrderList) -> f.Lane:
-    """The lane in which a list is read."""
-    return f.Lane.RESTING if order_list is OrderList.RESTING else f.Lane.TRIGGER
+def list_read(order_list: OrderList, each: InstrumentState | None) -> f.Read:
+    """The read of a list: of resting orders for all instruments at once, of the others for one."""
+    if order_list is OrderList.RESTING or each is None:
+        return f.Read(lane=f.Lane.RESTING, order_list=OrderList.RESTING)
+    return f.Read(lane=f.Lane.TRIGGER, order_list=order_list, about=each.instrument_id)

@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 _PUSH_LIMIT_S = 60.0
 _MARGIN_STEP_S = 0.05
 _MARGIN_LIMIT_S = 0.5
+_JITTER_LIMIT_S = 0.25
+_KEPT_TRIPS = 20
+_SLOW_TRIP_S = 1.0
 _SUSPICION_S = 10.0  # throttles of two lanes closer together than this say that they share
 _FORGET_S = 86_400.0
 
@@ -32,11 +35,14 @@ class Pace:
 
     Attributes:
         windows: What each lane may do.
-        margin_s: What is added to every window against jitter on the way; learned upwards by throttles.
+        margin_s: What is added to every window against jitter on the way; the spread of round trips widens it up to a
+            bound, throttles beyond that.
+        trips_s: The newest round trips that were no slow answers.
     """
 
     windows: Mapping[str, tuple[Window, ...]]
     margin_s: float = 0.06
+    trips_s: list[float] = field(default_factory=list)
     sent: dict[str, list[float]] = field(default_factory=dict)
     not_before_s: dict[str, float] = field(default_factory=dict)
     throttled_s: dict[str, float] = field(default_factory=dict)
@@ -61,6 +67,14 @@ class Pace:
         """Use up a slot of a lane."""
         most = max(window.sends for window in self.windows[lane])
         self.sent[lane] = [*self.sent.get(lane, [])[-most + 1 :], now_s] if most > 1 else [now_s]
+
+    def note_trip(self, seconds: float) -> None:
+        """Learn the jitter of the way from a request that was answered; a slow answer says nothing of the way."""
+        if seconds > _SLOW_TRIP_S:
+            return
+        self.trips_s = [*self.trips_s[-_KEPT_TRIPS + 1 :], seconds]
+        spread_s = max(self.trips_s) - min(self.trips_s)
+        self.margin_s = max(self.margin_s, min(spread_s, _JITTER_LIMIT_S))
 
     def note_throttle(self, lane: str, now_s: float, retry_after_s: float | None) -> None:
         """Delay a lane that was throttled; let it share with another one that was throttled a moment ago."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from deepcoin_ops.core import judge, rules
-from deepcoin_ops.core.known import NEVER_S, InstrumentState, list_lane
+from deepcoin_ops.core.known import NEVER_S, InstrumentState, list_read
 from deepcoin_ops.core.state import State
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.model import InstrumentType, ProductGroup
@@ -100,7 +100,7 @@ def _proof_due_s(state: State, instrument_type: InstrumentType, newest_s: float)
 
 
 def _resting_due(state: State) -> Iterable[_Due]:
-    read = f.Read(lane=f.Lane.RESTING, order_list=OrderList.RESTING)
+    read = list_read(OrderList.RESTING, None)
     lists = state.lists.get((OrderList.RESTING, None))
     if not lists:
         yield state.opened_s, (), read
@@ -115,7 +115,8 @@ def _resting_due(state: State) -> Iterable[_Due]:
     if missing and is_early:
         due_s = min(due_s, max(min(counts_s), lists[-1].started_s + _LOOK_AGAIN_S))
     elif missing:
-        due_s = min(due_s, max(counts_s))
+        confirms_s = lists[-1].arrived_s + state.limits.settle_s if lists[-1].ids else NEVER_S
+        due_s = min(due_s, max(*counts_s, confirms_s))
     yield due_s, (), read
 
 
@@ -147,7 +148,7 @@ def _single_lists_due(state: State, now_s: float) -> Iterable[_Due]:
 def _describe_list(
     state: State, order_list: OrderList, each: InstrumentState, rank: int, number: int
 ) -> tuple[tuple[float, ...], f.Read]:
-    read = f.Read(lane=list_lane(order_list), order_list=order_list, about=each.instrument_id)
+    read = list_read(order_list, each)
     was_tried = (order_list, each.instrument_id) in state.lists or read in state.failing
     return (was_tried, rank, number), read
 
@@ -163,15 +164,15 @@ def r2_trigger_due_s(state: State, each: InstrumentState, *, is_early: bool) -> 
 
 
 def _trailing_due_s(state: State, each: InstrumentState) -> float:
-    """When the trailing exits of an instrument are looked for: once, where a position was and is gone.
+    """When the trailing exits of an instrument are looked for: where a position was and is gone, and after a cancel.
 
     They can only close, so that they change no verdict and a list that fails holds nothing back.
     """
     is_wanted = state.limits.cancel_orders is CancelOrders.ALL and each.product_group is not ProductGroup.SPOT
     is_gone = each.was_open and not each.rows and each.in_flight is None
-    if not (is_wanted and is_gone) or (OrderList.TRAILING, each.instrument_id) in state.lists:
-        return math.inf
-    return each.evidence_from_s
+    if (OrderList.TRAILING, each.instrument_id) in state.lists:
+        return _recheck_s(state, OrderList.TRAILING, each)
+    return each.evidence_from_s if is_wanted and is_gone else math.inf
 
 
 def r3_history_due(state: State) -> Iterable[_Due]:

@@ -24,7 +24,7 @@ from deepcoin_ops.core.known import (
     OrderState,
     SeenList,
     SeenPositions,
-    list_lane,
+    list_read,
     order_key,
     row_key,
 )
@@ -49,10 +49,12 @@ class State:
     """What is known of one flatten. `apply` takes in a fact; all else only looks.
 
     Moments are seconds on the flatten's axis. `settled_s` and `acted_s`: when the last call was settled, and the last
-    that may have had an effect. `opened` counts what some read showed open; `ranked` is open now, unknown notionals first.
+    that may have had an effect. `opened` counts what some read showed open, `closes` the flatten's own; `ranked` is open now,
+    unknown notionals first.
     """
 
     flatten_id: str = ""
+    boot_id: str = ""
     opened_s: float = 0.0
     limits: Limits = field(default_factory=Limits)
     may_send: bool = False
@@ -75,7 +77,7 @@ class State:
     failing: dict[f.Read, Failing] = field(default_factory=dict)
     in_flight: dict[str, f.CallIntended] = field(default_factory=dict)
     closes_in_flight: int = 0
-    sends: int = 0
+    closes: int = 0
     settled_s: float = NEVER_S
     acted_s: float = NEVER_S
     unknown_streak: int = 0
@@ -148,9 +150,9 @@ class State:
                     self.instruments[name].owed, self.instruments[name].orders = {}, {}
                     self.instruments[name].memo.clear()
 
-    def _forget(self, instrument_type: InstrumentType | None) -> None:
+    def _forget(self, instrument_type: InstrumentType) -> None:
         for each in self.instruments.values():
-            if instrument_type in (None, each.instrument_type):
+            if each.instrument_type is instrument_type:
                 each.memo.clear()
 
     def _stop(self, code: str, reason: str, at_s: float) -> None:
@@ -160,14 +162,26 @@ class State:
 
     def _open(self, fact: f.FlattenOpened) -> None:
         earlier = copy.copy(self)
+        hold_s, settle_s = _hold_s(fact.limits), fact.limits.settle_s
+
+        def place(moment_s: float, most_s: float) -> float:
+            """Where a moment of the earlier flatten lies now: the clocks of two boots have nothing in common.
+
+            It counts from this opening, as long as it came after the earlier one; a wait lasts no longer than its rule.
+            """
+            if earlier.boot_id == fact.boot_id or moment_s == NEVER_S:
+                return moment_s
+            return fact.at_s + min(max(moment_s - earlier.opened_s, 0.0), most_s)
+
         fresh = State(
             flatten_id=fact.flatten_id,
+            boot_id=fact.boot_id,
             opened_s=fact.at_s,
             limits=fact.limits,
             may_send=fact.may_send,
             configured=frozenset(fact.configured),
             # Reads lag: what was opened a moment ago may not show yet, so no proof begins before this has settled.
-            settled_s=max(earlier.settled_s, fact.at_s),
+            settled_s=max(place(earlier.settled_s, hold_s), fact.at_s),
             void_before_s=fact.at_s,
         )
         for slot in fields(State):
@@ -178,19 +192,22 @@ class State:
         for name, left in earlier.instruments.items():
             if name in self.instruments:
                 each = self.instruments[name]
-                each.settled_s, each.evidence_from_s = left.settled_s, left.evidence_from_s
+                each.settled_s = place(left.settled_s, hold_s)
+                each.evidence_from_s = place(left.evidence_from_s, hold_s + settle_s)
                 each.owed, each.shown = dict(left.owed), dict(left.shown)
                 each.orders = {key: order for key, order in left.orders.items() if order.order.can_open and not order.end}
                 for order in each.orders.values():
-                    order.in_flight, order.attempts, order.first_seen_s = None, 0, fact.at_s
+                    order.in_flight, order.attempts, order.first_seen_s, order.seen_s = None, 0, fact.at_s, NEVER_S
+                    order.gone_s = min(order.gone_s, fact.at_s) if order.gone_s < math.inf else math.inf
+                    order.settled_s = place(order.settled_s, hold_s)
         for intended in earlier.in_flight.values():
             self._orphan(intended, fact)
 
     def _orphan(self, intended: f.CallIntended, opened: f.FlattenOpened) -> None:
         """A call whose process ended before its answer: it may still be executed for a while, and then it is settled."""
-        hold_s = self.limits.unknown_hold_s
-        # A clock that was wrong can only make us wait, and by no more than the rule's own time.
-        settled_s = opened.at_s + min(max(intended.at_s + hold_s - opened.at_s, 0.0), hold_s)
+        hold_s = _hold_s(self.limits)
+        until_s = intended.at_s if intended.boot_id == opened.boot_id else opened.at_s
+        settled_s = max(until_s + hold_s, opened.at_s)
         self.settled_s = max(self.settled_s, settled_s)
         self.acted_s = max(self.acted_s, settled_s)
         for name in intended.call.instrument_ids:
@@ -209,7 +226,7 @@ class State:
         call, is_own = fact.call, fact.flatten_id == self.flatten_id
         self.in_flight[fact.call_id] = fact
         self.closes_in_flight += call.kind.is_close
-        self.sends += is_own
+        self.closes += is_own and call.kind.is_close
         for name in call.instrument_ids:
             if name not in self.instruments:
                 self._track(name)
@@ -235,8 +252,9 @@ class State:
             self._stop(fact.code or "FATAL", fact.reason, fact.at_s)
         if call.kind.is_close:
             self._settle_close(self.instruments[call.instrument_ids[0]], call, fact)
-            self.unknown_streak = self.unknown_streak + 1 if fact.outcome is Outcome.UNKNOWN else 0
-            self.streak_s = fact.at_s
+            if fact.outcome is not Outcome.NOT_SENT:
+                self.unknown_streak = self.unknown_streak + 1 if fact.outcome is Outcome.UNKNOWN else 0
+                self.streak_s = fact.at_s
             return
         assert call.order_kind is not None
         for name in call.instrument_ids:
@@ -310,7 +328,7 @@ class State:
         each.shown, each.rows, each.dust = shown, rows, ()
         self.opened += bool(rows) and not each.was_open
         each.was_open = each.was_open or bool(rows)
-        if self.sends == 0:
+        if self.closes == 0:
             each.first_ids |= {row.position_id for row in rows}
 
     def _value(self) -> None:
@@ -347,17 +365,16 @@ class State:
         return cannot_be_sold and each.notional_usdt is not None and each.notional_usdt < self.limits.dust_usdt
 
     def _read_orders(self, fact: f.OrdersRead) -> None:
-        read = f.Read(lane=list_lane(fact.order_list), order_list=fact.order_list, about=fact.instrument_id or "")
-        self.failing.pop(read, None)
+        about = None if fact.instrument_id is None else self.instruments[fact.instrument_id]
+        self.failing.pop(list_read(fact.order_list, about), None)
         opening = frozenset(order.instrument_id for order in fact.orders if order.can_open)
         ids = frozenset(order_key(order) for order in fact.orders) if fact.pages > 1 else frozenset()
         seen = SeenList(fact.started_s, fact.at_s, opening, fact.is_exhaustive, ids)
         key = (fact.order_list, fact.instrument_id)
         self.lists[key] = [*self.lists.get(key, ())[-KEPT_LISTS + 1 :], seen]
-        if fact.instrument_id is None:
-            self._forget(None)
-        else:
-            self.instruments[fact.instrument_id].memo.clear()
+        concerned = self.instruments.values() if about is None else [about]
+        for each in concerned:
+            each.memo.clear()
         shown = set()
         for order in fact.orders:
             if order.instrument_id in self.instruments:
@@ -365,8 +382,7 @@ class State:
                 self._show_order(self.instruments[order.instrument_id], order, fact)
         if not fact.is_exhaustive:
             return
-        about = self.instruments.values() if fact.instrument_id is None else [self.instruments[fact.instrument_id]]
-        for each in about:
+        for each in concerned:
             for name, state in each.orders.items():
                 if state.order.kind.order_list is fact.order_list and name not in shown:
                     state.gone_s = min(state.gone_s, fact.started_s)
@@ -390,6 +406,11 @@ class State:
                 if name in ended and order.end is None:
                     each.memo.clear()
                     order.end, order.filled_contracts = ended[name].end, ended[name].filled_contracts
+
+
+def _hold_s(limits: Limits) -> float:
+    """How long after its intent a call without an answer may still be carried out: it may have left a gap later."""
+    return limits.gap_s + limits.unknown_hold_s
 
 
 def fold(facts: Iterable[f.AnyFact]) -> State:

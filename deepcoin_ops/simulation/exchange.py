@@ -18,12 +18,18 @@ from typing import TypeVar
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.model import InstrumentType, Outcome, Position, PositionSide, Refusal, product_group_of
 from deepcoin_ops.domain.orders import Order, OrderKind, OrderList
-from deepcoin_ops.simulation.script import Fate, Script, Strike
+from deepcoin_ops.simulation.script import LimitLaw, Script
+from deepcoin_ops.simulation.strikes import Fate, Strike
 
 THROTTLED, MARKET_CLOSED, INSUFFICIENT, GONE, ORDER_GONE = "50000", "51999", "51020", "51404", "24"
-FROZEN_KEY = "50100"
+BAD_KEY, WRONG, FORBIDDEN = "50113", "51000", "50030"
 LONG_AGO_S = -60.0
 PAGE_S = 1.0  # between two answers of one list
+# What the exchange allows in a lane: so many requests in so many seconds, several at once.
+_ONE_A_SECOND = ((1, 1.0),)
+_LAWS = {f.Lane.CANCEL_SINGLE: ((1, 0.03),)}
+_TIERS = _LAWS | {f.Lane.TRIGGER: ((5, 1.0), (150, 60.0))}
+_KEPT_ARRIVALS = 150
 _Kept = TypeVar("_Kept")
 _Effect = tuple[float, Callable[[float], None]]
 
@@ -53,6 +59,7 @@ class ModelExchange:
     """One account. Every change is kept with its moment, so that a read can be as old as the habits allow.
 
     Attributes:
+        closed: What was closed of positions, with the moments.
         closed_rows: The positions that calls have closed or shrunk, with their calls.
     """
 
@@ -63,15 +70,15 @@ class ModelExchange:
         self._orders: dict[str, Order] = {}
         self._position_log: list[tuple[float, dict[str, Held]]] = [(-1e9, {})]
         self._order_log: list[tuple[float, dict[str, Order]]] = [(-1e9, {})]
-        self._closed: list[tuple[float, f.ClosedRow]] = []
+        self.closed: list[tuple[float, f.ClosedRow]] = []
         self._ends: list[tuple[Order, float, f.OrderEnd, Decimal]] = []
-        self._arrivals_s: dict[str, float] = {}
+        self._arrivals_s: dict[str, list[float]] = {}
         self._struck = [0] * len(script.strikes)
         self.closed_rows: list[tuple[Held, f.Call]] = []
         for name, side, quantity in script.positions:
             self._put(Held(self._new_id(), name, side, quantity), LONG_AGO_S)
         for placed in script.orders:
-            self._place(placed.kind, placed.instrument_id, can_open=placed.can_open)
+            self._place(placed.kind, placed.instrument_id, LONG_AGO_S, can_open=placed.can_open)
 
     # -- truth --------------------------------------------------------------------------------------------------------
 
@@ -106,6 +113,22 @@ class ModelExchange:
         side = "long" if instrument_id.endswith("SWAP") else ""
         self._put(Held(self._new_id(), instrument_id, side, quantity, at_s + hides_s), at_s)
 
+    def close(self, instrument_id: str, at_s: float) -> None:
+        """Let others close all of an instrument."""
+        for held in list(self._positions.values()):
+            if held.instrument_id == instrument_id:
+                self._reduce(held, Decimal(0), at_s)
+
+    def rival(self, at_s: float) -> None:
+        """Let another process close the first open instrument, which takes up a slot of the same limit."""
+        name = next((each.instrument_id for each in self._positions.values()), None)
+        if name is not None and self._take_slot(f.Lane.CLOSE, at_s):
+            self.close(name, at_s)
+
+    def place(self, instrument_id: str, at_s: float) -> None:
+        """Let others place a resting order that can open a position."""
+        self._place(OrderKind.RESTING, instrument_id, at_s, can_open=True)
+
     def fire_trigger(self, at_s: float) -> None:
         """Let the first trigger order fire: it opens a position, or is gone."""
         for order in self._orders.values():
@@ -133,10 +156,9 @@ class ModelExchange:
 
     def receive(self, call: f.Call, at_s: float, fate: Fate | None = None) -> tuple[Answer, list[_Effect]]:
         """Take a call as it arrives: the answer, and what takes effect when."""
-        if not self._take_slot(call.lane, at_s):
-            return Answer(Outcome.REFUSED, THROTTLED, Refusal.THROTTLED), []
-        if fate in _WITHOUT_EFFECT:
-            return _WITHOUT_EFFECT[fate], []
+        refused = self._find_refusal(call, at_s, fate)
+        if refused is not None:
+            return refused, []
         if call.kind is f.CallKind.CANCEL:
             return self._receive_cancel(call, at_s)
         name, draw = call.instrument_ids[0], self._rng.random
@@ -158,17 +180,29 @@ class ModelExchange:
             (at_s + self._rng.uniform(*self._habits.fill_s), lambda now_s: self._close(call, now_s, fate))
         ]
 
+    def _find_refusal(self, call: f.Call, at_s: float, fate: Fate | None) -> Answer | None:
+        """What is answered to a call that is not carried out, whatever it names."""
+        if not self._take_slot(call.lane, at_s):
+            fate = Fate.THROTTLED
+        elif self._rng.random() < self._habits.fatal:
+            fate = Fate.FATAL
+        if fate in _WITHOUT_EFFECT:
+            return _WITHOUT_EFFECT[fate]
+        is_wrong = not self._script.misnamed.isdisjoint(call.instrument_ids)
+        return Answer(Outcome.REFUSED, WRONG, Refusal.PARAMETER) if is_wrong else None
+
     def _close(self, call: f.Call, at_s: float, fate: Fate | None) -> None:
         for held in list(self._positions.values()):
             if held.instrument_id != call.instrument_ids[0] or (call.ids and held.position_id not in call.ids):
                 continue
             is_partial = (self._rng.random() < self._habits.partial or fate is Fate.PARTIAL) and held.quantity > 1
-            left = (held.quantity / 2).to_integral_value() if is_partial else Decimal(0)
-            self._closed.append(
-                (at_s, f.ClosedRow(held.instrument_id, held.position_id, held.side, "split", held.quantity - left))
-            )
             self.closed_rows.append((held, call))
-            self._put(replace(held, quantity=left), at_s)
+            self._reduce(held, (held.quantity / 2).to_integral_value() if is_partial else Decimal(0), at_s)
+
+    def _reduce(self, held: Held, left: Decimal, at_s: float) -> None:
+        row = f.ClosedRow(held.instrument_id, held.position_id, held.side, "split", held.quantity - left)
+        self.closed.append((at_s, row))
+        self._put(replace(held, quantity=left), at_s)
 
     def _receive_cancel(self, call: f.Call, at_s: float) -> tuple[Answer, list[_Effect]]:
         failed = []
@@ -201,6 +235,11 @@ class ModelExchange:
                 ),
                 at_s,
             )
+        if read.about in self._script.listless or (read.lane is f.Lane.HISTORY and not self._habits.has_history):
+            denied = f.ReadFailed(
+                flatten_id=flatten_id, at_s=at_s, read=read, started_s=started_s, reason=FORBIDDEN, is_final=True
+            )
+            return denied, at_s
         lag_s = self._habits.history_lag_s if read.lane in (f.Lane.HISTORY, f.Lane.ORDER_END) else self._habits.read_lag_s
         shows_s = at_s - self._rng.uniform(0.0, lag_s)
         if read.lane is f.Lane.ORDER_END:
@@ -210,7 +249,7 @@ class ModelExchange:
         assert read.instrument_type is not None
         if read.lane is f.Lane.HISTORY:
             closed = tuple(
-                row for moment_s, row in self._closed if moment_s <= shows_s and _is_of(row, read.instrument_type)
+                row for moment_s, row in self.closed if moment_s <= shows_s and _is_of(row, read.instrument_type)
             )
             history = f.HistoryRead(
                 flatten_id=flatten_id, at_s=at_s, started_s=started_s, instrument_type=read.instrument_type, rows=closed
@@ -256,6 +295,9 @@ class ModelExchange:
             del orders[size::size]
             left = [order for name, order in self._order_log[place - 1][1].items() if name not in self._order_log[place][1]]
             orders = [*(order for order in left if order.kind.order_list is read.order_list), *orders]
+        is_cut = self._rng.random() < self._habits.cuts
+        if is_cut:
+            del orders[len(orders) // 2 :]
         return f.OrdersRead(
             flatten_id=flatten_id,
             at_s=shows_s,
@@ -263,6 +305,7 @@ class ModelExchange:
             order_list=read.order_list,
             instrument_id=read.about or None,
             orders=tuple(orders),
+            is_exhaustive=not is_cut,
             pages=answers,
         )
 
@@ -286,20 +329,23 @@ class ModelExchange:
     # -- bookkeeping --------------------------------------------------------------------------------------------------
 
     def _take_slot(self, lane: f.Lane, at_s: float) -> bool:
-        endpoint = "any" if self._habits.shares_limit else str(lane)
-        spacing_s = 0.03 if lane is f.Lane.CANCEL_SINGLE else 1.0
-        if at_s - self._arrivals_s.get(endpoint, -1e9) < spacing_s:
-            return False
-        self._arrivals_s[endpoint] = at_s
+        law = self._habits.law
+        endpoint = "any" if law is LimitLaw.SHARED else str(lane)
+        arrivals_s = self._arrivals_s.setdefault(endpoint, [])
+        limits = _ONE_A_SECOND if law is LimitLaw.SHARED else (_TIERS if law is LimitLaw.TIERED else _LAWS).get(lane)
+        for most, seconds in limits or _ONE_A_SECOND:
+            if len(arrivals_s) >= most and at_s - arrivals_s[-most] < seconds:
+                return False
+        arrivals_s.append(at_s)
+        del arrivals_s[:-_KEPT_ARRIVALS]
         return True
 
-    def _place(self, kind: OrderKind, instrument_id: str, *, can_open: bool) -> None:
+    def _place(self, kind: OrderKind, instrument_id: str, at_s: float, *, can_open: bool) -> None:
         side = None if not instrument_id.endswith("SWAP") else PositionSide.LONG
-        order = Order(
-            kind, instrument_id, self._new_id(), "buy" if can_open else "sell", side, Decimal(5), price=Decimal(1)
-        )
-        self._orders[order.order_id] = order
-        self._order_log.append((LONG_AGO_S, dict(self._orders)))
+        order_id = "" if kind is OrderKind.TRAILING else self._new_id()
+        order = Order(kind, instrument_id, order_id, "buy" if can_open else "sell", side, Decimal(5), price=Decimal(1))
+        self._orders[name_order(order)] = order
+        self._order_log.append((at_s, dict(self._orders)))
 
     def _fill(self, order: Order, at_s: float) -> None:
         quantity = Decimal(5) if order.can_open else Decimal(0)
@@ -324,10 +370,15 @@ class ModelExchange:
 
 _WITHOUT_EFFECT: dict[Fate | None, Answer] = {
     Fate.THROTTLED: Answer(Outcome.REFUSED, THROTTLED, Refusal.THROTTLED),
-    Fate.FATAL: Answer(Outcome.REFUSED, FROZEN_KEY, Refusal.FATAL),
+    Fate.FATAL: Answer(Outcome.REFUSED, BAD_KEY, Refusal.FATAL),
     Fate.REJECTED: Answer(Outcome.PARTIAL, INSUFFICIENT, failed_ids=("?",)),
     Fate.SILENT: Answer(Outcome.ACCEPTED),
 }
+
+
+def name_order(order: Order) -> str:
+    """Name an order; a trailing exit has no id."""
+    return order.order_id or f"{order.kind}/{order.instrument_id}/{order.position_side}"
 
 
 def _is_of(row: Held | f.ClosedRow | Order, instrument_type: InstrumentType) -> bool:

@@ -11,10 +11,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from deepcoin_ops.core import judge
+from deepcoin_ops.core.pace import Window
 from deepcoin_ops.core.state import State, fold
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.model import InstrumentType, Outcome, Refusal, product_group_of
 from deepcoin_ops.domain.orders import Order, OrderKind, OrderList
+from deepcoin_ops.simulation import bounds
+from deepcoin_ops.simulation.exchange import name_order
 
 if TYPE_CHECKING:
     from deepcoin_ops.simulation.exchange import ModelExchange
@@ -25,9 +28,10 @@ NAMES = (
     "stale close", "blind streak", "too many attempts", "above the cap", "not largest first", "did not wait for cancel",
     "closed what stays", "closed unlisted", "cancelled what stays", "blind cancel", "exit cancelled early", "hammered",
     "fold differs", "slot not kept", "does not end", "wrong cause", "not flat", "late", "unrecorded", "law two",
+    "left idle",
 )  # fmt: skip
+_ROUNDING_S = 1e-6  # moments of another boot are sums
 _MAY_HAVE_ACTED = (Outcome.ACCEPTED, Outcome.PARTIAL, Outcome.UNKNOWN)
-_SMOOTH_MARGIN_S = 12.0
 
 
 class _Closes:
@@ -41,12 +45,21 @@ class _Closes:
 
 
 class Oracles:
-    """Takes in every fact and every send of a night. `violations` are names with what was seen."""
+    """Takes in every fact and every send of a night. `violations` are names with what was seen.
 
-    def __init__(self, script: Script, exchange: ModelExchange):
+    `shows` is the moment that a read shows, by the read and the moment at which it began. Moments are those of the night,
+    whatever the clock of the process says.
+    """
+
+    def __init__(self, script: Script, exchange: ModelExchange, prices: dict[str, Decimal]):
         self._script, self._exchange, self._limits = script, exchange, script.limits
+        self._prices = prices
         self.violations: list[str] = []
         self.checked: dict[str, int] = defaultdict(int)
+        self.shows: dict[tuple[f.Read, float], float] = {}
+        self.exposure: float | None = None
+        self._intended: set[str] = set()
+        self._has_prices = self._has_intended = False
         self._facts: list[f.AnyFact] = []
         self._closes: dict[str, _Closes] = defaultdict(_Closes)
         self._calls: dict[str, f.Call] = {}
@@ -59,12 +72,11 @@ class Oracles:
         self._is_admitted = False
         self._gap_s = -math.inf
         self._streak: list[float] = []
-        self._failed: dict[f.Read, tuple[int, float]] = {}
-        self._slots: dict[f.Lane, float] = {}
+        self._failed: dict[f.Read, tuple[int, float, bool]] = {}
+        self._slots: dict[f.Lane, list[float]] = defaultdict(list)
         self._first_ids: set[str] = set()
         self._was_open: set[str] = set()
         self._seen_ids: set[str] = set()
-        self._prices: dict[str, Decimal] = {}
         self._listed: set[InstrumentType] = set()
 
     def see(self, name: str, what: str, *, is_right: bool) -> None:
@@ -83,12 +95,15 @@ class Oracles:
                 self._begin(fact)
             case f.FlattenAdmitted():
                 self._is_admitted = True
-            case f.StopAsked() | f.KillSwitchSeen() | f.FlattenDenied():
+            case f.StopAsked() | f.KillSwitchSeen() | f.FlattenDenied() | f.SendingEnded() | f.RecordLost():
                 self._stopped_s = min(self._stopped_s, fact.at_s)
             case f.SchedulerGap():
                 self._gap_s = fact.at_s
             case f.PricesRead():
-                self._prices = fact.prices
+                self._has_prices = True
+            case f.CallIntended():
+                self._intended.add(fact.call_id)
+                self._has_intended |= fact.call.kind.is_close
             case f.InstrumentsRead():
                 self._listed.add(fact.instrument_type)
             case f.PositionsRead():
@@ -98,15 +113,15 @@ class Oracles:
                     self._first_read_s = min(self._first_read_s, fact.at_s)
                 self._was_open |= {row.instrument_id for row in fact.rows}
                 self._seen_ids |= {row.position_id for row in fact.rows}
-                if not self._calls:
+                if not self._has_intended:
                     self._first_ids |= {row.position_id for row in fact.rows}
                 if self._streak and fact.started_s > self._streak[-1]:
                     self._streak.clear()
             case f.OrdersRead():
                 self._list_orders(fact)
             case f.ReadFailed():
-                count, _last_s = self._failed.get(fact.read, (0, 0.0))
-                self._failed[fact.read] = (count + 1, fact.at_s)
+                count = self._failed[fact.read][0] if fact.read in self._failed else 0
+                self._failed[fact.read] = (count + 1, fact.at_s, fact.is_final)
             case f.CallAnswered():
                 self._answer(fact)
 
@@ -116,7 +131,8 @@ class Oracles:
             for name, each in self._orders.items()
             if each[0].kind.order_list is not fact.order_list or fact.instrument_id not in (None, each[0].instrument_id)
         }
-        self._orders = kept | {order.order_id: (order, fact.started_s) for order in fact.orders}
+        known = kept if fact.is_exhaustive else self._orders
+        self._orders = known | {name_order(order): (order, fact.started_s) for order in fact.orders}
 
     def _begin(self, fact: f.FlattenOpened) -> None:
         hold_s, settle_s = self._limits.unknown_hold_s, self._limits.settle_s
@@ -127,7 +143,7 @@ class Oracles:
         self._calls, self._cancels, self._reads, self._streak = {}, {}, {}, []
         self._stopped_s, self._first_read_s, self._opened_s = math.inf, math.inf, fact.at_s
         self._is_admitted, self._failed, self._first_ids, self._was_open = False, {}, set(), set()
-        self._orders, self._listed = {}, set()
+        self._orders, self._listed, self._has_prices, self._has_intended = {}, set(), False, False
 
     def _answer(self, fact: f.CallAnswered) -> None:
         call = self._calls.get(fact.call_id)
@@ -136,7 +152,8 @@ class Oracles:
         if fact.refusal is Refusal.FATAL:
             self._stopped_s = min(self._stopped_s, fact.at_s)
         if not call.kind.is_close:
-            self._cancels |= dict.fromkeys(call.ids, fact.at_s)
+            if fact.refusal is not Refusal.THROTTLED and fact.outcome is not Outcome.NOT_SENT:
+                self._cancels |= dict.fromkeys(call.ids, fact.at_s)
             return
         closes = self._closes[call.instrument_ids[0]]
         closes.waiting.pop(fact.call_id, None)
@@ -145,15 +162,14 @@ class Oracles:
             closes.attempts += 1
         if fact.outcome is not Outcome.NOT_SENT and fact.refusal is not Refusal.THROTTLED:
             closes.codes.append(fact.code)
-        self._streak = [*self._streak, fact.at_s] if fact.outcome is Outcome.UNKNOWN else []
+        if fact.outcome is not Outcome.NOT_SENT:
+            self._streak = [*self._streak, fact.at_s] if fact.outcome is Outcome.UNKNOWN else []
 
     # -- sends --------------------------------------------------------------------------------------------------------
 
     def sending(self, call_id: str, call: f.Call, now_s: float) -> None:
-        """Judge a call at the moment at which it leaves; its intent is the newest fact."""
-        newest = self._facts[-1]
-        is_recorded = isinstance(newest, f.CallIntended) and newest.call_id == call_id
-        self.see("unrecorded", f"{call_id} left without an intent", is_right=is_recorded)
+        """Judge a call at the moment at which it leaves."""
+        self.see("unrecorded", f"{call_id} left without an intent", is_right=call_id in self._intended)
         self.see(
             "sent after stop", f"{call.kind} at {now_s:.2f}", is_right=now_s < min(self._stopped_s, self._deadline_s())
         )
@@ -180,9 +196,9 @@ class Oracles:
         self.see("two in flight", name, is_right=not closes.waiting)
         in_flight = sum(len(each.waiting) for each in self._closes.values())
         self.see("too many in flight", f"{in_flight} closes", is_right=in_flight < self._limits.max_in_flight)
-        is_seen = read.started_s >= closes.blind_until_s
+        is_seen = read.started_s >= closes.blind_until_s - _ROUNDING_S
         self.see("blind close", f"{name} at {now_s:.2f}, read at {read.started_s:.2f}", is_right=is_seen)
-        is_fresh = now_s - read.started_s <= self._limits.freshness_s and read.started_s >= self._gap_s
+        is_fresh = now_s - read.started_s <= self._limits.freshness_s + _ROUNDING_S and read.started_s >= self._gap_s
         self.see("stale close", f"{name} at {now_s:.2f}, read at {read.started_s:.2f}", is_right=is_fresh)
         self.see("blind streak", f"{name} after {len(self._streak)} unknown", is_right=len(self._streak) < 3)
         codes = closes.codes[-self._limits.same_code_limit :]
@@ -201,16 +217,27 @@ class Oracles:
             for order, _seen_s in self._orders.values()
             if order.instrument_id == name and order.kind is OrderKind.RESTING and self._limits.cancel_orders.takes(order)
         ]
-        is_early = any(order.order_id not in self._cancels for order in waiting) and now_s < self._opened_s + 30.0
+        is_early = any(name_order(order) not in self._cancels for order in waiting) and now_s < self._opened_s + 30.0
         self.see("did not wait for cancel", name, is_right=not is_early or self._limits.max_attempts < 10)
 
     def _judge_caps(self) -> None:
-        cap = self._limits.cap_usdt
-        if cap is None:
+        limits = self._limits
+        if limits.cap_usdt is None and limits.cap_instrument_usdt is None and limits.cap_open_instruments is None:
             return
-        rows = [row for read in self._reads.values() for row in read.rows if row.instrument_id in self._script.instruments]
-        worth = sum((row.quantity_contracts * self._prices.get(row.instrument_id, Decimal(0)) for row in rows), Decimal(0))
-        self.see("above the cap", f"{worth} of {cap}", is_right=worth <= cap and bool(self._prices))
+        quantities: dict[str, Decimal] = defaultdict(Decimal)
+        for read in self._reads.values():
+            for row in read.rows:
+                if row.instrument_id in self._script.instruments:
+                    quantities[row.instrument_id] += row.quantity_contracts
+        worth = {name: each * self._prices[name] for name, each in quantities.items() if not self._is_dust(name, each)}
+        total, largest, number = sum(worth.values(), Decimal(0)), max(worth.values(), default=Decimal(0)), len(worth)
+        is_priced = self._has_prices or (limits.cap_usdt is None and limits.cap_instrument_usdt is None)
+        is_within = (
+            total <= (limits.cap_usdt or total)
+            and largest <= (limits.cap_instrument_usdt or largest)
+            and number <= (limits.cap_open_instruments or number)
+        )
+        self.see("above the cap", f"{total}, {largest}, {number}", is_right=is_priced and is_within)
 
     def _judge_cancel(self, call: f.Call, now_s: float) -> None:
         for order_id in call.ids:
@@ -218,116 +245,133 @@ class Oracles:
             is_wanted = order.instrument_id in self._script.instruments and self._limits.cancel_orders.takes(order)
             self.see("cancelled what stays", order_id, is_right=is_wanted)
             shows_s = self._cancels.get(order_id, -math.inf) + self._limits.settle_s
-            self.see("blind cancel", f"{order_id} at {now_s:.2f}", is_right=seen_s >= max(shows_s, self._gap_s))
+            self.see(
+                "blind cancel", f"{order_id} at {now_s:.2f}", is_right=seen_s >= max(shows_s, self._gap_s) - _ROUNDING_S
+            )
             if order.kind is OrderKind.PROTECTION:
                 read = self._reads[product_group_of(order.instrument_id).instrument_type]
                 is_open = any(row.instrument_id == order.instrument_id for row in read.rows)
                 closes = self._closes[order.instrument_id]
-                is_late = not is_open and not closes.waiting and seen_s >= closes.blind_until_s
+                is_late = not is_open and not closes.waiting and seen_s >= closes.blind_until_s - _ROUNDING_S
                 self.see("exit cancelled early", order_id, is_right=is_late)
 
-    def took_slot(self, lane: f.Lane, window_s: float, now_s: float) -> None:
-        """Judge the distance of two slots of a lane."""
-        gap_s = now_s - self._slots.get(lane, -math.inf)
-        self.see("slot not kept", f"{lane}: {gap_s:.3f} s", is_right=gap_s >= window_s)
-        self._slots[lane] = now_s
+    def took_slot(self, lane: f.Lane, windows: tuple[Window, ...], now_s: float) -> None:
+        """Judge a slot of a lane by those before it."""
+        slots = self._slots[lane]
+        for window in windows:
+            gap_s = now_s - slots[-window.sends] if len(slots) >= window.sends else math.inf
+            self.see("slot not kept", f"{lane}: {window.sends} in {gap_s:.3f} s", is_right=gap_s >= window.seconds)
+        slots.append(now_s)
 
     def reading(self, read: f.Read, now_s: float) -> None:
-        """Judge whether a read that failed is tried again in peace."""
-        count, last_s = self._failed.get(read, (0, -math.inf))
-        self.see("hammered", f"{read.lane} {read.about}", is_right=count == 0 or now_s - last_s > 0.999)
+        """Judge whether a read that failed is tried again in peace, and not at all where that is of no use."""
+        count, last_s, is_final = self._failed.get(read, (0, -math.inf, False))
+        is_right = count == 0 or (now_s - last_s > 0.999 and not is_final)
+        self.see("hammered", f"{read.lane} {read.about}", is_right=is_right)
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
-    def check_fold(self, state: State) -> None:
+    def check_fold(self, state: State, ledger: list[f.AnyFact]) -> None:
         """Compare the running state with the fold of what is recorded."""
-        self.see("fold differs", f"after {len(self._facts)} facts", is_right=fold(self._facts) == state)
+        self.see("fold differs", f"after {len(ledger)} facts", is_right=fold(ledger) == state)
 
-    def ended(
-        self, state: State, judgements: list[judge.Judgement], shows: dict[tuple[f.Read, float], float], now_s: float
-    ) -> None:
+    def ended(self, judgements: list[judge.Judgement], now_s: float) -> None:
         """Judge the verdicts against the truth at the moments that the reads show."""
-        self.check_fold(state)
+        proofs = self._find_proofs()
+        lists = self._find_lists()
         for each in judgements:
-            is_flat = each.proven in (judge.Proven.FLAT, judge.Proven.ALREADY_FLAT)
             # What lacks the history alone is as flat as that where the exchange keeps its word.
-            if is_flat or (each.proven is judge.Proven.FLAT_UNCONFIRMED and self._script.keeps_word):
-                self._judge_flat(each, shows, now_s)
+            is_unconfirmed = each.proven is judge.Proven.FLAT_UNCONFIRMED and self._script.keeps_word
+            if each.proven in judge.FLAT or is_unconfirmed:
+                self._judge_flat(each, proofs, lists)
             elif each.proven is judge.Proven.RESIDUAL:
-                name = each.instrument_id
-                read = self._reads[product_group_of(name).instrument_type]
-                seen = any(row.instrument_id == name for row in read.rows)
-                self.see("wrong cause", f"{name} is RESIDUAL and in no read", is_right=seen)
-        if self._script.is_undisturbed:
-            self._judge_smooth(judgements, now_s)
+                self._judge_cause(each)
+        if bounds.is_bounded(self._script):
+            for name, what, is_right in bounds.find_excess(self._script, self._facts, judgements, now_s):
+                self.see(name, what, is_right=is_right)
+            self.exposure = bounds.find_exposure(self._exchange.closed, self._prices)
 
-    def _judge_law_two(self, name: str, own_type: InstrumentType) -> None:
-        """Two reads without the instrument, a gap apart, both begun after the last answer of any call."""
-        settle_s, gap_s = self._limits.settle_s, self._limits.read_gap_s
-        settled_s, clean_s, is_apart = -math.inf, math.inf, False
-        for fact in self._facts:
+    def _judge_cause(self, each: judge.Judgement) -> None:
+        name, script = each.instrument_id, self._script
+        rows = [row for row in self._reads[product_group_of(name).instrument_type].rows if row.instrument_id == name]
+        codes = self._closes[name].codes
+        match each.cause:
+            case "COPY_TRADING":
+                is_right = name in script.copied
+            case "MAX_ATTEMPTS":
+                is_right = self._closes[name].attempts >= self._limits.max_attempts
+            case "REOPENED":
+                is_right = all(row.position_id not in self._first_ids for row in rows)
+            case "OPEN":
+                is_right = True
+            case code:
+                is_right = code in codes
+        self.see("wrong cause", f"{name} is {each.proven} by {each.cause}", is_right=bool(rows) and is_right)
+
+    def _find_proofs(self) -> dict[InstrumentType, list[f.PositionsRead]]:
+        """The positions reads that began a settle time after the last answer of any call, by type."""
+        settled_s, found = -math.inf, defaultdict(list)
+        for fact in reversed(self._facts):
             match fact:
                 case f.CallIntended() | f.CallAnswered() | f.FlattenOpened():
-                    settled_s, clean_s, is_apart = fact.at_s, math.inf, False
-                case f.PositionsRead() if fact.instrument_type is own_type and fact.started_s >= settled_s + settle_s:
-                    rows = [row.quantity_contracts for row in fact.rows if row.instrument_id == name]
-                    is_open = bool(rows) and not self._is_dust(name, sum(rows, Decimal(0)))
-                    clean_s = math.inf if is_open else min(clean_s, fact.started_s)
-                    is_apart = fact.started_s - clean_s >= gap_s
+                    settled_s = fact.at_s
+                    break
+                case f.PositionsRead():
+                    found[fact.instrument_type].append(fact)
                 case _:
                     pass
+        from_s = settled_s + self._limits.settle_s - _ROUNDING_S
+        return {name: [read for read in reversed(reads) if read.started_s >= from_s] for name, reads in found.items()}
+
+    def _find_lists(self) -> dict[tuple[OrderList, str | None], float]:
+        """The moment that the newest list of each kind shows."""
+        found: dict[tuple[OrderList, str | None], float] = {}
+        for fact in self._facts:
+            if isinstance(fact, f.OrdersRead):
+                lane = f.Lane.RESTING if fact.order_list is OrderList.RESTING else f.Lane.TRIGGER
+                read = f.Read(lane=lane, order_list=fact.order_list, about=fact.instrument_id or "")
+                found[fact.order_list, fact.instrument_id] = self.shows[read, round(fact.started_s, 6)]
+        return found
+
+    def _judge_law_two(self, name: str, reads: list[f.PositionsRead]) -> None:
+        """Two reads without the instrument, a gap apart, both begun after the last answer of any call."""
+        clean_s, is_apart = math.inf, False
+        for fact in reads:
+            rows = [row.quantity_contracts for row in fact.rows if row.instrument_id == name]
+            is_open = bool(rows) and not self._is_dust(name, sum(rows, Decimal(0)))
+            clean_s = math.inf if is_open else min(clean_s, fact.started_s)
+            is_apart = fact.started_s - clean_s >= self._limits.read_gap_s - _ROUNDING_S
         self.see("law two", name, is_right=is_apart)
 
     def _is_dust(self, name: str, quantity: Decimal) -> bool:
         """Whether a spot rest cannot be sold and is worth little."""
         is_small = not name.endswith("SWAP") and quantity < self._script.min_size
-        return is_small and quantity * self._prices.get(name, Decimal(0)) < self._limits.dust_usdt
+        return is_small and quantity * self._prices[name] < self._limits.dust_usdt
 
-    def _judge_flat(self, each: judge.Judgement, shows: dict[tuple[f.Read, float], float], now_s: float) -> None:
+    def _judge_flat(
+        self,
+        each: judge.Judgement,
+        proofs: dict[InstrumentType, list[f.PositionsRead]],
+        lists: dict[tuple[OrderList, str | None], float],
+    ) -> None:
         name = each.instrument_id
         own_type = product_group_of(name).instrument_type
-        self._judge_law_two(name, own_type)
+        self._judge_law_two(name, proofs.get(own_type, []))
         started_s = self._reads[own_type].started_s
-        shown_s = shows[f.Read(lane=f.Lane.POSITIONS, instrument_type=own_type), started_s]
+        shown_s = self.shows[f.Read(lane=f.Lane.POSITIONS, instrument_type=own_type), round(started_s, 6)]
         # What a list left out in every read was never known of: no rule can see it.
         only = None if self._script.keeps_word else self._seen_ids
         opened = self._exchange.open_at(shown_s, only).get(name)
         opened = None if opened and self._is_dust(name, opened) else opened
         self.see("false flat", f"{each.proven} of {name}, open {opened} at {shown_s:.2f}", is_right=not opened)
-        self.see("false flat", f"{name} is unlisted", is_right=name not in self._script.unlisted)
+        is_known = name not in self._script.unlisted or name in self._was_open
+        self.see("false flat", f"{name} is unlisted", is_right=is_known)
         for order_list in (OrderList.RESTING, OrderList.TRIGGER):
-            about = "" if order_list is OrderList.RESTING else name
-            read_s = [
-                (at_s, shown)
-                for (read, at_s), shown in shows.items()
-                if (read.order_list, read.about) == (order_list, about)
-            ]
-            known = {
-                fact.started_s for fact in self._facts if isinstance(fact, f.OrdersRead) and fact.order_list is order_list
-            }
-            at_s = max((each for each in read_s if each[0] in known), default=(0.0, now_s))[1]
+            at_s = lists.get((order_list, None if order_list is OrderList.RESTING else name))
+            self.see("order left", f"{name} {order_list} was never read", is_right=at_s is not None)
+            if at_s is None:
+                continue
             is_left = name in self._exchange.opening_at(at_s, order_list)
             self.see("order left", f"{name} {order_list} at {at_s:.2f}", is_right=not is_left)
             has_filled = self._exchange.filled_between(name, shown_s, at_s)
             self.see("false flat", f"{name}: an order filled after the last positions read", is_right=not has_filled)
-
-    def _judge_smooth(self, judgements: list[judge.Judgement], now_s: float) -> None:
-        limits = self._limits
-        is_bounded = limits.cap_usdt is None and limits.sending_time_s > 100 and limits.cancel_orders.value == "all"
-        if not is_bounded or any(each.can_open and each.kind is OrderKind.TRIGGER for each in self._script.orders):
-            return
-        left = [
-            each.instrument_id for each in judgements if each.proven not in (judge.Proven.FLAT, judge.Proven.ALREADY_FLAT)
-        ]
-        self.see("not flat", f"{left}", is_right=not left)
-        opened = len({name for name, _side, _quantity in self._script.positions})
-        instruments = len(self._script.instruments)
-        bound_s = (
-            2.5 * max(opened, instruments) + _SMOOTH_MARGIN_S + self._script.habits.history_lag_s + limits.settle_s * 3
-        )
-        self.see("late", f"over after {now_s:.1f} s, bound {bound_s:.1f} s", is_right=now_s <= bound_s)
-        closed = [each.call for each in self._facts if isinstance(each, f.CallIntended) and each.call.kind.is_close]
-        firsts = {call.instrument_ids[0]: call for call in reversed(closed)}
-        worth = [call.notional_usdt or Decimal("Infinity") for call in closed if call is firsts[call.instrument_ids[0]]]
-        held = any(each.kind is OrderKind.RESTING for each in self._script.orders)
-        self.see("not largest first", f"{worth}", is_right=held or worth == sorted(worth, reverse=True))

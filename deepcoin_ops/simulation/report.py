@@ -33,6 +33,7 @@ class Tally:
     wrong: list[tuple[int, str]] = field(default_factory=list)
     last_close_s: list[float] = field(default_factory=list)
     proof_s: list[float] = field(default_factory=list)
+    exposure: list[float] = field(default_factory=list)
 
     def add(self, result: Result) -> None:
         """Count a night. Coverage counts nights, not events."""
@@ -49,6 +50,8 @@ class Tally:
         if result.last_close_s:
             self.last_close_s.append(result.last_close_s)
         self.proof_s.append(result.ended_s)
+        if result.exposure is not None:
+            self.exposure.append(result.exposure)
 
     def merge(self, other: Tally) -> None:
         """Add what another worker counted."""
@@ -57,7 +60,7 @@ class Tally:
         self.cpu_s += other.cpu_s
         for name in ("results", "causes", "rules", "outcomes", "checked", "violated"):
             getattr(self, name).update(getattr(other, name))
-        for name in ("wrong", "last_close_s", "proof_s"):
+        for name in ("wrong", "last_close_s", "proof_s", "exposure"):
             getattr(self, name).extend(getattr(other, name))
 
 
@@ -98,6 +101,8 @@ def describe(tally: Tally) -> Iterator[str]:
     yield "oracles: checks, violations"
     for name in NAMES:
         yield f"  {name:24} {tally.checked[name]:12,} {tally.violated[name]:6}"
+    exposure = sorted(tally.exposure) or [1.0]
+    yield f"exposure against the limit: p50 {exposure[len(exposure) // 2]:.2f}, worst {exposure[-1]:.2f}"
     for title, values in (("last close", tally.last_close_s), ("over", tally.proof_s)):
         ordered = sorted(values) or [0.0]
         p50, p95 = ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.95)]

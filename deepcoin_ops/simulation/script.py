@@ -9,11 +9,24 @@ from enum import StrEnum
 
 import msgspec
 
-from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.limits import Limits
 from deepcoin_ops.domain.orders import CancelOrders, OrderKind
+from deepcoin_ops.simulation.strikes import Fate, Strike
 
 Span = tuple[float, float]
+
+
+class LimitLaw(StrEnum):
+    """How the exchange limits requests of an account.
+
+    OWN:    each endpoint allows one a second.
+    SHARED: all endpoints together allow one a second.
+    TIERED: as OWN, but lists of trigger orders allow five a second and 150 a minute.
+    """
+
+    OWN = "OWN"
+    SHARED = "SHARED"
+    TIERED = "TIERED"
 
 
 @dataclass(frozen=True)
@@ -22,7 +35,8 @@ class Habits:
 
     An exchange keeps its word while what it did shows within the settle time: `fill_s` and `read_lag_s` together stay
     below it, and no read leaves an open row out (`omit`). `hides_s` is how long a position opened by an order stays out of
-    every read; `throttles_first` how many closes are throttled at first; `ids_useless` that closes by ids find nothing.
+    every read; `throttles_first` how many closes are throttled at first; `ids_useless` that closes by ids find nothing;
+    `hangs` that a read is never answered; `cuts` that a list ends early, and says so; `ledger_s` how long a record takes.
     """
 
     up_s: Span = (0.01, 0.05)
@@ -39,14 +53,19 @@ class Habits:
     rejected: float = 0.0
     not_sent: float = 0.0
     fails_read: float = 0.0
+    hangs: float = 0.0
+    cuts: float = 0.0
     omit: float = 0.0
     fills_on_cancel: float = 0.0
-    shares_limit: bool = False
+    fatal: float = 0.0
+    law: LimitLaw = LimitLaw.OWN
+    has_history: bool = True
     leaves_named: bool = False
     ids_useless: bool = False
     throttles_first: int = 0
     hides_s: float = 0.0
     page_size: int = 100
+    ledger_s: Span = (0.0, 0.0)
 
     @property
     def keeps_word(self) -> bool:
@@ -58,9 +77,11 @@ class Habits:
         """Whether nothing goes wrong on the way or at the exchange."""
         chances = (
             self.slow, self.lost_before, self.lost_after, self.garbled, self.partial, self.silent, self.rejected,
-            self.not_sent, self.fails_read, self.omit, self.fills_on_cancel,
+            self.not_sent, self.fails_read, self.hangs, self.cuts, self.omit, self.fills_on_cancel, self.fatal,
+            self.throttles_first,
         )  # fmt: skip
-        return not any(chances) and not self.shares_limit and not self.hides_s
+        is_odd = self.ids_useless or not self.has_history or self.law is LimitLaw.SHARED
+        return not any(chances) and not is_odd and not self.hides_s
 
 
 @dataclass(frozen=True)
@@ -70,47 +91,6 @@ class Placed:
     instrument_id: str
     kind: OrderKind
     can_open: bool
-
-
-class Fate(StrEnum):
-    """What becomes of a call or read that is struck.
-
-    A call: THROTTLED and FATAL are rejected as a whole, REJECTED leaves what it names, SILENT is accepted and does nothing,
-    PARTIAL closes half of each row. LOST_BEFORE, LOST_AFTER, GARBLED and SLOW happen on the way.
-    A read: FAILED brings nothing; LEFT_OUT lacks the positions of the strike's instrument.
-    """
-
-    THROTTLED = "THROTTLED"
-    FATAL = "FATAL"
-    REJECTED = "REJECTED"
-    SILENT = "SILENT"
-    PARTIAL = "PARTIAL"
-    LOST_BEFORE = "LOST_BEFORE"
-    LOST_AFTER = "LOST_AFTER"
-    GARBLED = "GARBLED"
-    SLOW = "SLOW"
-    FAILED = "FAILED"
-    LEFT_OUT = "LEFT_OUT"
-
-
-@dataclass(frozen=True)
-class Strike:
-    """Calls or reads that go wrong by their numbers, where a habit's chance would be too vague.
-
-    `instrument_id` counts only those that name it, except for LEFT_OUT, which counts all. `last` None is for ever. The
-    first strike that takes a call takes it alone.
-    """
-
-    fate: Fate
-    lane: f.Lane = f.Lane.CLOSE
-    instrument_id: str | None = None
-    first: int = 1
-    last: int | None = 1
-
-    def concerns(self, lane: f.Lane, instrument_ids: tuple[str, ...]) -> bool:
-        """Whether a call or read is one that this strike counts."""
-        is_named = self.instrument_id is None or self.fate is Fate.LEFT_OUT or self.instrument_id in instrument_ids
-        return lane is self.lane and is_named
 
 
 @dataclass(frozen=True)
@@ -123,10 +103,20 @@ class Script:
         unlisted: Instruments that the exchange does not list.
         unreadable: Instruments whose rows come in a spelling that cannot be placed.
         market_closed: Instruments whose closes are answered with a code, always the same.
+        misnamed: Instruments of which every call is called wrong.
+        listless: Instruments whose list of trigger orders is not to be had.
         min_size: The smallest order of a spot instrument.
-        reopens, fires, removals: When others open a position, a trigger order fires, an order of others' goes.
-        kills_s, stop_s, kill_switch_s, freeze: When the process dies, is asked to stop, sees the switch, is frozen.
-        is_denied: A guard denies the flatten.
+        reopens, closes, places: When others open a position, close one, place an order that can open one.
+        fires, removals: When a trigger order fires, and when an order of others' goes.
+        rivals_s: When another process without this ledger closes what is open, and uses up a slot.
+        kills_s, reboots: When the process dies; whether the machine restarts with it.
+        stop_s, kill_switch_s, freeze: When the process is asked to stop, sees the switch, is frozen.
+        ledger_lost: From when, and for how long, nothing can be recorded.
+        is_denied, ends_sending, is_planned: A guard denies the flatten; its op that sends ends before the proof; it only
+            plans.
+        again_s: How long after its end another flatten of the account begins.
+        has_market: Whether prices and the list of instruments can be read.
+        is_quick: Whether the lanes send as the tiers allow.
         decides_s: How long the guards take after the first complete read; drawn where it is None.
         strikes: Calls and reads that go wrong by their numbers.
     """
@@ -141,15 +131,27 @@ class Script:
     unlisted: frozenset[str] = frozenset()
     unreadable: frozenset[str] = frozenset()
     market_closed: frozenset[str] = frozenset()
+    misnamed: frozenset[str] = frozenset()
+    listless: frozenset[str] = frozenset()
     min_size: Decimal = Decimal(1)
     reopens: tuple[tuple[float, str], ...] = ()
+    closes: tuple[tuple[float, str], ...] = ()
+    places: tuple[tuple[float, str], ...] = ()
     fires: tuple[float, ...] = ()
     removals: tuple[float, ...] = ()
+    rivals_s: tuple[float, ...] = ()
     kills_s: tuple[float, ...] = ()
+    reboots: bool = False
     stop_s: float | None = None
     kill_switch_s: float | None = None
     freeze: Span | None = None
+    ledger_lost: Span | None = None
     is_denied: bool = False
+    ends_sending: bool = False
+    is_planned: bool = False
+    again_s: float | None = None
+    has_market: bool = True
+    is_quick: bool = False
     decides_s: float | None = None
     strikes: tuple[Strike, ...] = ()
 
@@ -161,8 +163,15 @@ class Script:
     @property
     def is_undisturbed(self) -> bool:
         """Whether the flatten acts alone, on an exchange without a fault."""
-        people = (self.reopens, self.fires, self.removals, self.kills_s, self.stop_s, self.kill_switch_s, self.freeze)
-        odd = (self.copied, self.unlisted, self.unreadable, self.market_closed, self.is_denied, self.strikes)
+        people = (
+            self.reopens, self.closes, self.places, self.fires, self.removals, self.rivals_s, self.kills_s, self.stop_s,
+            self.kill_switch_s, self.freeze, self.ledger_lost,
+        )  # fmt: skip
+        odd = (
+            self.copied, self.unlisted, self.unreadable, self.market_closed, self.misnamed, self.listless, self.is_denied,
+            self.is_planned, self.ends_sending, not self.has_market,
+            self.is_quick and self.habits.law is not LimitLaw.TIERED, self.strikes,
+        )  # fmt: skip
         return self.habits.is_smooth and not any(people) and not any(odd)
 
 
@@ -186,6 +195,7 @@ def draw(seed: int) -> Script:
         for _ in range(rng.choice(counts))
     ]
     orders += [Placed(name, OrderKind.PROTECTION, can_open=False) for name in opened[:3] if maybe() < 0.2]
+    orders += [Placed(name, OrderKind.TRAILING, can_open=False) for name in opened[:2] if maybe() < 0.1]
     if maybe() < 0.15:  # nothing interferes
         habits = Habits(read_lag_s=rng.choice((0.0, 1.5)), history_lag_s=rng.choice((0.0, 5.0)), leaves_named=maybe() < 0.2)
         return Script(seed, tuple(instruments), tuple(positions), tuple(orders), habits)
@@ -211,11 +221,23 @@ def draw(seed: int) -> Script:
         reopens=tuple((rng.uniform(0, 25), rng.choice(instruments)) for _ in range(rng.choice((0, 0, 0, 1, 2)))),
         fires=tuple(rng.uniform(0, rng.choice((4, 20))) for _ in range(rng.choice((0, 0, 1)))),
         removals=tuple(rng.uniform(0, 20) for _ in range(rng.choice((0, 0, 0, 2)))),
+        misnamed=few(0.3) if maybe() < 0.03 else frozenset(),
+        listless=few(0.3) if maybe() < 0.03 else frozenset(),
+        closes=tuple((rng.uniform(0, 25), rng.choice(instruments)) for _ in range(rng.choice((0, 0, 0, 0, 2)))),
+        places=tuple((rng.uniform(0, 15), rng.choice(instruments)) for _ in range(rng.choice((0, 0, 0, 0, 0, 1)))),
+        rivals_s=tuple(rng.uniform(0, 25) for _ in range(rng.choice((0,) * 9 + (4,)))),
         kills_s=tuple(sorted(rng.uniform(0, 20) for _ in range(rng.choice((0, 0, 0, 0, 1, 2))))),
+        reboots=maybe() < 0.3,
         stop_s=rng.uniform(0, 20) if maybe() < 0.08 else None,
         kill_switch_s=rng.uniform(0, 20) if maybe() < 0.05 else None,
         freeze=(rng.uniform(0, 10), rng.uniform(5.5, 70)) if maybe() < 0.08 else None,
+        ledger_lost=(rng.uniform(0, 10), rng.choice((2.0, 60.0))) if maybe() < 0.04 else None,
         is_denied=maybe() < 0.02,
+        ends_sending=maybe() < 0.1,
+        is_planned=maybe() < 0.03,
+        again_s=rng.uniform(0.5, 10) if maybe() < 0.1 else None,
+        has_market=maybe() > 0.03,
+        is_quick=maybe() < 0.1,
     )
 
 
@@ -251,7 +273,7 @@ def _draw_habits(rng: random.Random) -> Habits:
         return rng.choice((0.0, 0.0, *chances))
 
     return Habits(
-        up_s=(0.01, rng.choice((0.04, 0.06))),
+        up_s=(0.01, rng.choice((0.04, 0.06, 0.15))),
         down_s=(0.02, rng.choice((0.1, 0.3, 2.0))),
         fill_s=(0.0, rng.choice((0.1, 0.3, 1.0))),
         read_lag_s=rng.choice((0.0, 0.5, 1.5, 1.9)),
@@ -265,11 +287,16 @@ def _draw_habits(rng: random.Random) -> Habits:
         rejected=rare(0.05),
         not_sent=rare(0.05),
         fails_read=rare(0.05, 0.2),
+        hangs=rare(0.02),
+        cuts=rare(0.1),
         omit=rng.choice((0.0,) * 9 + (0.4,)),
         fills_on_cancel=rare(0.2),
-        shares_limit=rng.random() < 0.1,
+        fatal=rng.choice((0.0,) * 19 + (0.1,)),
+        law=rng.choice((LimitLaw.OWN,) * 7 + (LimitLaw.SHARED, LimitLaw.TIERED, LimitLaw.TIERED)),
+        has_history=rng.random() > 0.04,
         leaves_named=rng.random() < 0.1,
         page_size=rng.choice((100, 100, 20)),
+        ledger_s=rng.choice(((0.0, 0.0), (0.0, 0.0), (0.0, 0.05), (0.0, 3.0))),
     )
 
 
@@ -285,4 +312,10 @@ def _draw_limits(rng: random.Random) -> Limits:
         limits = msgspec.structs.replace(limits, cap_usdt=Decimal(rng.randint(50, 2000)))
     if rng.random() < 0.05:
         limits = msgspec.structs.replace(limits, sending_time_s=rng.uniform(2.0, 20.0))
+    if rng.random() < 0.05:
+        limits = msgspec.structs.replace(limits, cap_open_instruments=rng.choice((1, 3)))
+    if rng.random() < 0.05:
+        limits = msgspec.structs.replace(limits, cap_instrument_usdt=Decimal(rng.randint(20, 600)))
+    if rng.random() < 0.05:
+        limits = msgspec.structs.replace(limits, close_copy_trading=True)
     return limits

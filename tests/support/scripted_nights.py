@@ -14,7 +14,8 @@ from deepcoin_ops.core.judge import Judgement
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.limits import Limits
 from deepcoin_ops.domain.orders import CancelOrders, OrderKind
-from deepcoin_ops.simulation.script import Fate, Habits, Placed, Script, Strike
+from deepcoin_ops.simulation.script import Habits, Placed, Script
+from deepcoin_ops.simulation.strikes import Fate, Strike
 
 A, B, C, D = (f"C{number:03d}-USDT-SWAP" for number in range(4))
 SPOT, DUST = "SPOTA-USDT", "SPOTB-USDT"

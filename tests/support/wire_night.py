@@ -43,7 +43,7 @@ from deepcoin_ops.flattening.cancelling import target_batch, target_one
 from deepcoin_ops.ledger.building import Moment, build_answer, build_orders_read, build_positions_read
 from deepcoin_ops.paper.scenario import PaperPosition
 from deepcoin_ops.paper.server import PaperExchange
-from deepcoin_ops.simulation.night import WINDOWS
+from deepcoin_ops.simulation.process import WINDOWS
 from deepcoin_ops.simulation.script import Script
 
 SPEED = 2.5
@@ -110,7 +110,7 @@ class WireNight:
                 heapq.heappop(self._timers)[2]()
             until_s = self._now_s + _LOOK_S
             if self._is_alive:
-                if judge.is_over(self._state, self._now_s, may_act=choose.may_act(self._state, self._now_s)):
+                if choose.is_over(self._state, self._now_s):
                     return
                 until_s = min([until_s, *map(self._ask, f.Lane)])
             if self._now_s > _ENDS_BY_S:
@@ -244,11 +244,11 @@ class WireNight:
         return math.inf
 
     def _send(self, call: f.Call) -> None:
-        call_id = f"{self._process}-{next(self._order)}"
+        call_id, intended_s = f"{self._process}-{next(self._order)}", self._now_s
         endpoint, body = self._write(call)
         self._record(f.CallIntended(**self._own(), call_id=call_id, call=call, endpoint=endpoint, request_body=body))
         send = self._client.send_close if call.kind.is_close else self._client.send_cancel
-        if choose.may_still_send(self._state, call, self._now_s):
+        if choose.may_still_send(self._state, call, intended_s, self._now_s):
             self._in_pool(partial(send, endpoint, body), partial(self._answer, call_id, call))
         else:
             self._answer(call_id, call, CloseAnswer(Outcome.NOT_SENT, "no longer wanted", None, datetime.now(UTC)))

@@ -16,7 +16,8 @@ from deepcoin_ops.paper.open_questions import ClosingRules, OrderRules
 from deepcoin_ops.paper.order_records import OrderKind as PaperKind
 from deepcoin_ops.paper.order_records import PaperOrder
 from deepcoin_ops.paper.scenario import LimitSettings, PaperAccount, PaperPosition, Scenario
-from deepcoin_ops.simulation.script import Fate, Habits, Script, Strike
+from deepcoin_ops.simulation.script import Habits, LimitLaw, Script
+from deepcoin_ops.simulation.strikes import Fate, Strike
 
 ACCOUNT = "main"
 DECIDES_S = 1.0  # how long the guards take in all these nights
@@ -37,7 +38,7 @@ _ENDPOINTS = {
 }
 _ACTIONS = {
     Fate.THROTTLED: {"action": FaultAction.THROTTLE},
-    Fate.FATAL: {"action": FaultAction.AUTH_ERROR, "auth_code": "50100"},
+    Fate.FATAL: {"action": FaultAction.AUTH_ERROR, "auth_code": "50113"},
     Fate.REJECTED: {"action": FaultAction.ERROR_ITEMS},
     Fate.SILENT: {"action": FaultAction.DELAY, "is_executed": False},
     Fate.PARTIAL: {"action": FaultAction.HALF_CLOSED},
@@ -76,9 +77,9 @@ def build_scenario(script: Script, speed: float) -> Scenario:
 def _is_certain(habits: Habits) -> bool:
     chances = (
         habits.slow, habits.lost_before, habits.lost_after, habits.garbled, habits.partial, habits.silent, habits.rejected,
-        habits.not_sent, habits.fails_read, habits.omit,
+        habits.not_sent, habits.fails_read, habits.hangs, habits.cuts, habits.omit, habits.fatal,
     )  # fmt: skip
-    return not any(chances) and habits.fills_on_cancel in (0.0, 1.0) and not habits.shares_limit and not habits.hides_s
+    return not any(chances) and habits.fills_on_cancel in (0.0, 1.0) and habits.law is LimitLaw.OWN and not habits.hides_s
 
 
 def _list(script: Script, number: int, name: str) -> PaperInstrument:

@@ -12,7 +12,8 @@ from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.limits import Limits
 from deepcoin_ops.domain.model import Outcome
 from deepcoin_ops.simulation.night import Night, Result
-from deepcoin_ops.simulation.script import Fate, Habits, Script, Strike
+from deepcoin_ops.simulation.script import Habits, Script
+from deepcoin_ops.simulation.strikes import Fate, Strike
 
 A, B = "C000-USDT-SWAP", "C001-USDT-SWAP"
 
