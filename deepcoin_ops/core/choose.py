@@ -107,7 +107,7 @@ def may_act(state: State, now_s: float) -> bool:
     if rules.s1_find_stop(state, now_s) is not None:
         return False
     if not state.is_read:
-        return True
+        return now_s < judge.proof_ends_s(state)  # a list of positions that never comes may not keep it from ending
     if rules.s8_find_excess(state) is None:
         for each in state.ranked:
             if (

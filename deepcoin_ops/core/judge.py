@@ -28,7 +28,6 @@ from deepcoin_ops.core.known import (
     InstrumentState,
     SeenList,
     SeenPositions,
-    closed_by_row,
     list_read,
 )
 from deepcoin_ops.core.state import State
@@ -302,8 +301,8 @@ def f7_is_shown_closed(state: State, each: InstrumentState) -> bool:
         owed = max(owed, before + sum((order.filled_contracts for order in filled), NOTHING))
     if not owed:
         return True
-    reads = state.history.get(each.instrument_type)
-    closed = closed_by_row(reads[-1] if reads else None, each.instrument_id)
+    seen = state.history.get(each.instrument_type)
+    closed = seen[-1].closed.get(each.instrument_id, {}) if seen else {}
     left = sum((row.quantity_contracts for row in each.dust), NOTHING)
     if each.product_group is ProductGroup.SPOT:
         return sum(closed.values(), NOTHING) + left >= owed  # fills name no position

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from deepcoin_ops.domain import facts as f
-from deepcoin_ops.domain.model import InstrumentType, Outcome, Position, ProductGroup
+from deepcoin_ops.domain.model import InstrumentType, Outcome, Position, ProductGroup, Refusal
 from deepcoin_ops.domain.orders import Order, OrderKind, OrderList
 
 NEVER_S = -math.inf
@@ -63,7 +63,6 @@ class InstrumentState:
         may_name_ids: Closes by ids are not known to be of no use.
         rejected: Why the exchange calls a close of it wrong; empty while it does not.
         last_code, same_codes: The code of the newest answer, and how often in a row it came.
-        last_answer: The newest answer in words.
         orders: Its waiting orders by `order_key`.
         cancelled_s: When the last cancel of orders in a list was settled.
         memo: What `judge` worked out of it; the fold empties it when something about the instrument changes.
@@ -89,10 +88,50 @@ class InstrumentState:
     rejected: str = ""
     last_code: str = ""
     same_codes: int = 0
-    last_answer: str = ""
     orders: dict[str, OrderState] = field(default_factory=dict)
     cancelled_s: dict[OrderList, float] = field(default_factory=dict)
     memo: dict[object, object] = field(default_factory=dict, compare=False, repr=False)
+
+    def show(self, rows: tuple[Position, ...], started_s: float, settle_s: float, histories: list[SeenHistory]) -> None:
+        """Take in its rows of a positions read that began at a moment."""
+        if not rows and not self.shown:
+            self.rows = self.dust = ()
+            return
+        self.memo.clear()
+        shown: dict[str, Decimal] = {}
+        for row in rows:
+            shown[row_key(row)] = shown.get(row_key(row), NOTHING) + row.quantity_contracts
+        for key, quantity in shown.items():
+            # A row that was away and is back counts anew: it was opened again, or the list leaves rows out.
+            more = max(quantity - self.shown.get(key, NOTHING), NOTHING)
+            # What is open now is owed apart from what was closed before. Of a row that was never seen that is all that is
+            # known to be closed; of another one, what this read has to show already.
+            shows_s = started_s - settle_s if key in self.owed else math.inf
+            known = next((each.closed for each in reversed(histories) if each.arrived_s <= shows_s), {})
+            before = known.get(self.instrument_id, {}).get(key, NOTHING)
+            self.owed[key] = max(self.owed.get(key, NOTHING) + more, before + quantity)
+        self.shown, self.rows, self.dust = shown, rows, ()
+        self.was_open = self.was_open or bool(rows)
+
+    def settle_close(self, call: f.Call, fact: f.CallAnswered, settle_s: float) -> None:
+        """Take in what became of a close of it."""
+        self.memo.clear()
+        self.in_flight, self.settled_s = None, fact.at_s
+        if fact.outcome in MAY_HAVE_ACTED:
+            self.attempts += 1
+            self.evidence_from_s = fact.at_s + settle_s
+        if fact.outcome is Outcome.NOT_SENT or fact.refusal is Refusal.THROTTLED:
+            return  # it says nothing about the instrument
+        self.same_codes = self.same_codes + 1 if fact.code and fact.code == self.last_code else int(bool(fact.code))
+        self.last_code = fact.code
+        if call.kind is f.CallKind.CLOSE_BY_IDS:
+            # A batch close names less and may still be taken, so that nothing is given up for it.
+            self.may_name_ids = fact.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN)
+            self.names_rows = fact.outcome is Outcome.ACCEPTED
+        else:
+            self.may_name_ids = True
+            self.names_rows = self.names_rows or fact.outcome is Outcome.PARTIAL
+            self.rejected = fact.reason if fact.refusal is Refusal.PARAMETER else ""
 
 
 @dataclass(slots=True, frozen=True)
@@ -119,6 +158,15 @@ class SeenList:
     ids: frozenset[str]
 
 
+@dataclass(slots=True, frozen=True)
+class SeenHistory:
+    """What is kept of a history: contracts that it shows closed, by instrument and `row_key`."""
+
+    started_s: float
+    arrived_s: float
+    closed: dict[str, dict[str, Decimal]]
+
+
 @dataclass(slots=True)
 class Failing:
     """A read that failed since its last success."""
@@ -136,13 +184,13 @@ def row_key(row: Position | f.ClosedRow) -> str:
     return row.position_id if is_split else f"side {side}"
 
 
-def closed_by_row(history: f.HistoryRead | None, instrument_id: str) -> dict[str, Decimal]:
-    """Contracts of an instrument that a history shows closed, by `row_key`."""
-    closed: dict[str, Decimal] = {}
-    for row in history.rows if history else ():
-        if row.instrument_id == instrument_id:
-            closed[row_key(row)] = closed.get(row_key(row), NOTHING) + row.closed_contracts
-    return closed
+def keep_history(fact: f.HistoryRead) -> SeenHistory:
+    """What is kept of a history."""
+    closed: dict[str, dict[str, Decimal]] = {}
+    for row in fact.rows:
+        own = closed.setdefault(row.instrument_id, {})
+        own[row_key(row)] = own.get(row_key(row), NOTHING) + row.closed_contracts
+    return SeenHistory(fact.started_s, fact.at_s, closed)
 
 
 def order_key(order: Order) -> str:

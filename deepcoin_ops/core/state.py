@@ -23,12 +23,12 @@ from deepcoin_ops.core.known import (
     Failing,
     InstrumentState,
     OrderState,
+    SeenHistory,
     SeenList,
     SeenPositions,
-    closed_by_row,
+    keep_history,
     list_read,
     order_key,
-    row_key,
 )
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.limits import Limits
@@ -51,8 +51,8 @@ class State:
     """What is known of one flatten. `apply` takes in a fact; all else only looks.
 
     Moments are seconds on the flatten's axis. `settled_s` and `acted_s`: when the last call was settled, and the last
-    that may have had an effect. `opened` counts what some read showed open, `closes` the flatten's own; `ranked` is open now,
-    unknown notionals first.
+    that may have had an effect. `opened` counts what some read showed open, `closes` the flatten's own closes; `ranked` is
+    open now, unknown notionals first.
     """
 
     flatten_id: str = ""
@@ -74,7 +74,7 @@ class State:
     first_read_s: float = math.inf
     opened: int = 0
     lists: dict[tuple[OrderList, str | None], list[SeenList]] = field(default_factory=dict)
-    history: dict[InstrumentType, list[f.HistoryRead]] = field(default_factory=dict)
+    history: dict[InstrumentType, list[SeenHistory]] = field(default_factory=dict)
     ends_read_s: dict[tuple[InstrumentType, OrderList], float] = field(default_factory=dict)
     failing: dict[f.Read, Failing] = field(default_factory=dict)
     in_flight: dict[str, f.CallIntended] = field(default_factory=dict)
@@ -127,7 +127,7 @@ class State:
                 self.failing[fact.read] = Failing(count + 1, fact.at_s, fact.reason, fact.is_final)
             case f.HistoryRead():
                 kept = self.history.get(fact.instrument_type, [])[-KEPT_HISTORIES + 1 :]
-                self.history[fact.instrument_type] = [*kept, fact]
+                self.history[fact.instrument_type] = [*kept, keep_history(fact)]
                 self._forget(fact.instrument_type)
                 self.failing.pop(f.Read(lane=f.Lane.HISTORY, instrument_type=fact.instrument_type), None)
             case f.OrderEndsRead():
@@ -254,7 +254,7 @@ class State:
         if fact.refusal is Refusal.FATAL:
             self._stop(fact.code or "FATAL", fact.reason, fact.at_s)
         if call.kind.is_close:
-            self._settle_close(self.instruments[call.instrument_ids[0]], call, fact)
+            self.instruments[call.instrument_ids[0]].settle_close(call, fact, self.limits.settle_s)
             if fact.outcome is not Outcome.NOT_SENT:
                 self.unknown_streak = self.unknown_streak + 1 if fact.outcome is Outcome.UNKNOWN else 0
                 self.streak_s = fact.at_s
@@ -270,25 +270,6 @@ class State:
                     order.in_flight, order.settled_s = None, fact.at_s
                     order.attempts += fact.outcome in MAY_HAVE_ACTED or fact.refusal is Refusal.PARAMETER
 
-    def _settle_close(self, each: InstrumentState, call: f.Call, fact: f.CallAnswered) -> None:
-        each.memo.clear()
-        each.in_flight, each.settled_s, each.last_answer = None, fact.at_s, f"{fact.outcome}, {fact.reason}"
-        if fact.outcome in MAY_HAVE_ACTED:
-            each.attempts += 1
-            each.evidence_from_s = fact.at_s + self.limits.settle_s
-        if fact.outcome is Outcome.NOT_SENT or fact.refusal is Refusal.THROTTLED:
-            return  # it says nothing about the instrument
-        each.same_codes = each.same_codes + 1 if fact.code and fact.code == each.last_code else int(bool(fact.code))
-        each.last_code = fact.code
-        if call.kind is f.CallKind.CLOSE_BY_IDS:
-            # A batch close names less and may still be taken, so that nothing is given up for it.
-            each.may_name_ids = fact.outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN)
-            each.names_rows = fact.outcome is Outcome.ACCEPTED
-        else:
-            each.may_name_ids = True
-            each.names_rows = each.names_rows or fact.outcome is Outcome.PARTIAL
-            each.rejected = fact.reason if fact.refusal is Refusal.PARAMETER else ""
-
     # -- reads --------------------------------------------------------------------------------------------------------
 
     def _read_positions(self, fact: f.PositionsRead) -> None:
@@ -303,9 +284,14 @@ class State:
             elif row.instrument_id not in self.configured:
                 strangers.append(row)
         self.strangers[fact.instrument_type] = tuple(strangers)
+        histories = self.history.get(fact.instrument_type, [])
         for each in self.instruments.values():
             if each.instrument_type is fact.instrument_type:
-                self._show(each, tuple(rows.get(each.instrument_id, ())), fact.started_s)
+                was_open = each.was_open
+                each.show(tuple(rows.get(each.instrument_id, ())), fact.started_s, self.limits.settle_s, histories)
+                self.opened += each.was_open and not was_open
+                if self.closes == 0:
+                    each.first_ids |= {row.position_id for row in each.rows}
         self._value()
         seen = SeenPositions(fact.started_s, fact.at_s, frozenset(rows), fact.unreadable)
         kept = [read for read in self.positions.get(fact.instrument_type, ()) if read.started_s >= self.settled_s]
@@ -314,33 +300,6 @@ class State:
             self.first_read_s = fact.at_s
         if fact.started_s > self.streak_s:
             self.unknown_streak = 0
-
-    def _show(self, each: InstrumentState, rows: tuple[Position, ...], started_s: float) -> None:
-        if not rows and not each.shown:
-            each.rows = each.dust = ()
-            return
-        each.memo.clear()
-        shown: dict[str, Decimal] = {}
-        for row in rows:
-            shown[row_key(row)] = shown.get(row_key(row), NOTHING) + row.quantity_contracts
-        for key, quantity in shown.items():
-            # A row that was away and is back counts anew: it was opened again, or the list leaves rows out.
-            more = max(quantity - each.shown.get(key, NOTHING), NOTHING)
-            # What is open now is owed apart from what was closed before. Of a row that was never seen that is all that is
-            # known to be closed; of another one, what this read has to show already.
-            shows_s = started_s - self.limits.settle_s if key in each.owed else math.inf
-            before = self._closed_before(each, shows_s).get(key, NOTHING)
-            each.owed[key] = max(each.owed.get(key, NOTHING) + more, before + quantity)
-        each.shown, each.rows, each.dust = shown, rows, ()
-        self.opened += bool(rows) and not each.was_open
-        each.was_open = each.was_open or bool(rows)
-        if self.closes == 0:
-            each.first_ids |= {row.position_id for row in rows}
-
-    def _closed_before(self, each: InstrumentState, moment_s: float) -> dict[str, Decimal]:
-        """What of an instrument the newest history shows closed that arrived before a moment."""
-        reads = (read for read in reversed(self.history.get(each.instrument_type, ())) if read.at_s <= moment_s)
-        return closed_by_row(next(reads, None), each.instrument_id)
 
     def _value(self) -> None:
         """Value what is open, take out what is dust, and rank the rest."""

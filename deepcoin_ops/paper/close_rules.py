@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from deepcoin_ops.domain.model import ProductGroup
 from deepcoin_ops.paper.book import CloseFailure, OpenRow
-from deepcoin_ops.paper.faults import Fault
+from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.paper.open_questions import CopyTradingAnswer, DustAnswer, FrozenAnswer, OversizeAnswer
 from deepcoin_ops.paper.scenario import Scenario
 
@@ -37,6 +37,8 @@ def decide(row: OpenRow, frozen: Decimal, scenario: Scenario, fault: Fault | Non
     rules, held = scenario.closing, row.position.quantity_contracts
     if rules.copy_trading is CopyTradingAnswer.SPARED and _is_copied(row):
         return Decision(Decimal(0))
+    if fault is not None and fault.action is FaultAction.HALF_CLOSED:
+        held, frozen = (held / 2).to_integral_value(), Decimal(0)
     if not frozen:
         return Decision(_closable(row, held, scenario))
     free = held - frozen if rules.frozen is FrozenAnswer.FREE_PART_CLOSES else Decimal(0)

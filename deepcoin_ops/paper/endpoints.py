@@ -23,6 +23,7 @@ from deepcoin_ops.paper.listing import PaperInstrument
 from deepcoin_ops.paper.market import Market
 from deepcoin_ops.paper.open_questions import MismatchAnswer
 from deepcoin_ops.paper.order_cancels import ORDER_CANCELS
+from deepcoin_ops.paper.order_history import ORDER_HISTORY
 from deepcoin_ops.paper.order_lists import ORDER_LISTS
 from deepcoin_ops.paper.wire import Payload, envelope
 
@@ -36,7 +37,7 @@ def _ping(_market: Market, _call: Call) -> Payload:
 
 
 def _instruments(market: Market, call: Call) -> Payload:
-    return envelope([wire.instrument_row(instrument) for instrument in _listed(market, call)])
+    return envelope([wire.instrument_row(instrument) for instrument in _listed(market, call) if instrument.is_listed])
 
 
 def _tickers(market: Market, call: Call) -> Payload:
@@ -54,7 +55,8 @@ def _uid(market: Market, call: Call) -> Payload:
 def _positions(market: Market, call: Call) -> Payload:
     instrument_id = call.parameters.get("instId") or None
     rows = market.rows(call.account, read_instrument_type(call), read_lag_s(market, call))
-    return envelope([wire.position_row(row) for row in rows if instrument_id in (None, row.position.instrument_id)])
+    shown = [row for row in rows if call.fault is None or not call.fault.leaves_out(row.position.position_side)]
+    return envelope([wire.position_row(row) for row in shown if instrument_id in (None, row.position.instrument_id)])
 
 
 def _balances(market: Market, call: Call) -> Payload:
@@ -161,5 +163,6 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "/deepcoin/trade/close-position-by-ids": Endpoint("POST", is_private=True, answer=_close_by_ids),
     **ORDER_LISTS,
     **ORDER_CANCELS,
+    **ORDER_HISTORY,
 }
 """What is served. Everything else answers 404, signed or not."""

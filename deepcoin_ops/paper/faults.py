@@ -30,7 +30,9 @@ class FaultAction(StrEnum):
     A world that did not obey:
         ERROR_ITEMS: rows of `position_side` (default all) stay open and are named in the errorList.
         DUPLICATED_ITEMS: the same, each item twice.  REOPEN: what was closed is open again `delay_s` later.
+        HALF_CLOSED: half of each row is closed, and nothing is said.
         STALE_READ: a read of positions or orders shows the world of `delay_s` ago.
+        LEFT_OUT: a read of positions lacks the rows of `position_side` (default all).
         REPEATED_PAGE: a list of resting orders shows its first page whatever page was asked for.
     A cancel knows these too: ERROR_ITEMS leaves orders where they are, REOPEN places what was cancelled again.
     """
@@ -61,8 +63,10 @@ class FaultAction(StrEnum):
     UNMARKED = "unmarked"
     ERROR_ITEMS = "error_items"
     DUPLICATED_ITEMS = "duplicated_items"
+    HALF_CLOSED = "half_closed"
     REOPEN = "reopen"
     STALE_READ = "stale_read"
+    LEFT_OUT = "left_out"
     REPEATED_PAGE = "repeated_page"
 
 
@@ -91,7 +95,8 @@ class Fault:
         until_call: The last one; None for `call` alone.
         is_executed: Whether the close happens nevertheless; yes unless said otherwise, and never for a refusal.
         is_executed_late: For DELAY: the close happens after the delay instead of before it.
-        position_side: For ERROR_ITEMS and DUPLICATED_ITEMS: the side that stays open; None for both.
+        position_side: For ERROR_ITEMS and DUPLICATED_ITEMS: the side that stays open; for LEFT_OUT: the side that is not
+            shown. None for both.
         error_code: The items' code.
         error_message: The items' message.
         auth_code: For AUTH_ERROR.
@@ -134,6 +139,10 @@ class Fault:
     def spares(self, position_side: PositionSide) -> bool:
         """Whether a close leaves rows of this side open."""
         return self.action in SPARING_ACTIONS and self.position_side in (None, position_side)
+
+    def leaves_out(self, position_side: PositionSide) -> bool:
+        """Whether a read of positions does not show rows of this side."""
+        return self.action is FaultAction.LEFT_OUT and self.position_side in (None, position_side)
 
     def concerns(self, path: str, account: str | None, instrument_id: str | None) -> bool:
         """Whether a call is one that this fault counts."""

@@ -19,7 +19,10 @@ Amount = Annotated[Decimal, Field(ge=0)]
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class PaperInstrument:
-    """One listed instrument. `contract_size` is in base currency, in USD for inverse contracts, 1 for spot."""
+    """One instrument. `contract_size` is in base currency, in USD for inverse contracts, 1 for spot.
+
+    With `is_listed` False the list of instruments does not name it, while it can be held and closed and has a price.
+    """
 
     instrument_id: str
     last_price: Annotated[Decimal, Field(gt=0)]
@@ -30,6 +33,7 @@ class PaperInstrument:
     tick_size: Amount = Decimal("0.1")
     leverage: int = 50
     state: str = "live"
+    is_listed: bool = True
 
     @property
     def product_group(self) -> ProductGroup:

@@ -33,7 +33,7 @@ def _second_list(market: Market, call: Call) -> Payload:
     Source: https://www.deepcoin.com/docs/DeepCoinTrade/ordersPendingV2 (an instrument used to be required; 0 was seen to be
     refused).
     """
-    index, limit = read_number(call, "index"), _read_limit(call, ROWS_UNLESS_SAID)
+    index, limit = read_number(call, "index"), read_limit(call, ROWS_UNLESS_SAID)
     if index is None:
         raise ParameterFault("The index field is required")
     if index < 1:
@@ -46,7 +46,7 @@ def _second_list(market: Market, call: Call) -> Payload:
 
 def _first_list(market: Market, call: Call) -> Payload:
     """The first version, which has no page any more and was seen to show nothing at all. It is never proof of anything."""
-    wanted, limit = read_instrument_type(call), _read_limit(call, MOST_ROWS)
+    wanted, limit = read_instrument_type(call), read_limit(call, MOST_ROWS)
     if market.scenario.ordering.first_list is FirstOrderList.EMPTY:
         return envelope([])
     rows = [
@@ -64,7 +64,7 @@ def _trigger_list(market: Market, call: Call) -> Payload:
     """
     read_instrument_type(call)
     read_text(call, "instId")
-    limit = _read_limit(call, MOST_ROWS)
+    limit = read_limit(call, MOST_ROWS)
     shown = _shown(market, call, OrderKind.TRIGGER, OrderKind.PROTECTION)
     kind = call.parameters.get("orderType")
     if kind in ("limit", "market"):
@@ -96,7 +96,8 @@ def _shown(market: Market, call: Call, *kinds: OrderKind) -> list[WorkingOrder]:
     ]
 
 
-def _read_limit(call: Call, unless_said: int) -> int:
+def read_limit(call: Call, unless_said: int) -> int:
+    """Read how many rows a list is asked for at most."""
     limit = read_number(call, "limit")
     if limit is not None and not 1 <= limit <= MOST_ROWS:
         raise ParameterFault(f"The limit value `{limit}` must be equal or lesser than {MOST_ROWS}")

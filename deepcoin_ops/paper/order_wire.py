@@ -92,6 +92,14 @@ def trigger_row(held: WorkingOrder) -> Payload:
     }
 
 
+def ended_trigger_row(held: WorkingOrder) -> Payload:
+    """One trigger order that ended, with its state and what it filled.
+
+    Source: https://www.deepcoin.com/docs/DeepCoinTrade/triggerOrdersHistory; the two fields are assumed.
+    """
+    return {**trigger_row(held), "accFillSz": number(held.filled_contracts), "state": held.state.value}
+
+
 def trailing_row(held: WorkingOrder) -> Payload:
     """One trailing exit: no id, no size, whole numbers for flag and time, which is in seconds.
 

@@ -18,17 +18,14 @@ from typing import TypeVar
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.model import InstrumentType, Outcome, Position, PositionSide, Refusal, product_group_of
 from deepcoin_ops.domain.orders import Order, OrderKind, OrderList
-from deepcoin_ops.simulation.script import LimitLaw, Script
+from deepcoin_ops.simulation.rate_limit import RateLimit
+from deepcoin_ops.simulation.script import Script
+from deepcoin_ops.simulation.strikes import Fate, Strike
 
 THROTTLED, MARKET_CLOSED, INSUFFICIENT, GONE, ORDER_GONE = "50000", "51999", "51020", "51404", "24"
 BAD_KEY, WRONG, FORBIDDEN = "50113", "51000", "50030"
 LONG_AGO_S = -60.0
 PAGE_S = 1.0  # between two answers of one list
-# What the exchange allows in a lane: so many requests in so many seconds, several at once.
-_ONE_A_SECOND = ((1, 1.0),)
-_LAWS = {f.Lane.CANCEL_SINGLE: ((1, 0.03),)}
-_TIERS = _LAWS | {f.Lane.TRIGGER: ((5, 1.0), (150, 60.0))}
-_KEPT_ARRIVALS = 150
 _Kept = TypeVar("_Kept")
 _Effect = tuple[float, Callable[[float], None]]
 
@@ -73,7 +70,8 @@ class ModelExchange:
         self._order_log: list[tuple[float, dict[str, Order]]] = [(-1e9, {})]
         self.closed: list[tuple[float, f.ClosedRow]] = []
         self._ends: list[tuple[Order, float, f.OrderEnd, Decimal]] = []
-        self._arrivals_s: dict[str, list[float]] = {}
+        self._limit = RateLimit(script.habits.law)
+        self._struck = [0] * len(script.strikes)
         self.closed_rows: list[tuple[Held, f.Call]] = []
         for name, side, quantity in script.positions:
             self._begin(name, side, quantity, LONG_AGO_S, LONG_AGO_S)
@@ -132,7 +130,7 @@ class ModelExchange:
     def rival(self, at_s: float) -> None:
         """Let another process close the first open instrument, which takes up a slot of the same limit."""
         name = next((each.instrument_id for each in self._positions.values()), None)
-        if name is not None and self._take_slot(f.Lane.CLOSE, at_s):
+        if name is not None and self._limit.take(f.Lane.CLOSE, at_s):
             self.close(name, at_s)
 
     def place(self, instrument_id: str, at_s: float) -> None:
@@ -155,14 +153,20 @@ class ModelExchange:
 
     # -- requests -----------------------------------------------------------------------------------------------------
 
-    def receive(self, call: f.Call, at_s: float) -> tuple[Answer, list[_Effect]]:
+    def take_strike(self, lane: f.Lane, instrument_ids: tuple[str, ...]) -> Strike | None:
+        """Count a call or a read, and name the strike that it is the turn of."""
+        for place, strike in enumerate(self._script.strikes):
+            if strike.concerns(lane, instrument_ids):
+                self._struck[place] += 1
+                if strike.first <= self._struck[place] <= (strike.last or math.inf):
+                    return strike
+        return None
+
+    def receive(self, call: f.Call, at_s: float, fate: Fate | None = None) -> tuple[Answer, list[_Effect]]:
         """Take a call as it arrives: the answer, and what takes effect when."""
-        if not self._take_slot(call.lane, at_s):
-            return Answer(Outcome.REFUSED, THROTTLED, Refusal.THROTTLED), []
-        if self._rng.random() < self._habits.fatal:
-            return Answer(Outcome.REFUSED, BAD_KEY, Refusal.FATAL), []
-        if not self._script.misnamed.isdisjoint(call.instrument_ids):
-            return Answer(Outcome.REFUSED, WRONG, Refusal.PARAMETER), []
+        refused = self._find_refusal(call, at_s, fate)
+        if refused is not None:
+            return refused, []
         if call.kind is f.CallKind.CANCEL:
             return self._receive_cancel(call, at_s)
         name, draw = call.instrument_ids[0], self._rng.random
@@ -181,14 +185,25 @@ class ModelExchange:
         if draw() < self._habits.silent:
             return Answer(Outcome.ACCEPTED), []
         return Answer(Outcome.ACCEPTED), [
-            (at_s + self._rng.uniform(*self._habits.fill_s), lambda now_s: self._close(call, now_s))
+            (at_s + self._rng.uniform(*self._habits.fill_s), lambda now_s: self._close(call, now_s, fate))
         ]
 
-    def _close(self, call: f.Call, at_s: float) -> None:
+    def _find_refusal(self, call: f.Call, at_s: float, fate: Fate | None) -> Answer | None:
+        """What is answered to a call that is not carried out, whatever it names."""
+        if not self._limit.take(call.lane, at_s):
+            fate = Fate.THROTTLED
+        elif self._rng.random() < self._habits.fatal:
+            fate = Fate.FATAL
+        if fate in _WITHOUT_EFFECT:
+            return _WITHOUT_EFFECT[fate]
+        is_wrong = not self._script.misnamed.isdisjoint(call.instrument_ids)
+        return Answer(Outcome.REFUSED, WRONG, Refusal.PARAMETER) if is_wrong else None
+
+    def _close(self, call: f.Call, at_s: float, fate: Fate | None) -> None:
         for held in list(self._positions.values()):
             if held.instrument_id != call.instrument_ids[0] or (call.ids and held.position_id not in call.ids):
                 continue
-            is_partial = self._rng.random() < self._habits.partial and held.quantity > 1
+            is_partial = (self._rng.random() < self._habits.partial or fate is Fate.PARTIAL) and held.quantity > 1
             self.closed_rows.append((held, call))
             self._reduce(held, (held.quantity / 2).to_integral_value() if is_partial else Decimal(0), at_s)
 
@@ -218,13 +233,21 @@ class ModelExchange:
         return 1 + sum(order.kind is OrderKind.RESTING for order in orders) // self._habits.page_size
 
     def read(
-        self, read: f.Read, flatten_id: str, started_s: float, at_s: float, answers: int = 1, since_s: float = LONG_AGO_S
+        self,
+        read: f.Read,
+        flatten_id: str,
+        started_s: float,
+        at_s: float,
+        answers: int = 1,
+        *,
+        since_s: float = LONG_AGO_S,
+        left_out: str | None = None,
     ) -> tuple[f.AnyFact, float]:
         """Answer a read whose last answer leaves at a moment: the fact without its arrival, and the moment it shows.
 
         A history begins at `since_s`.
         """
-        if not self._take_slot(read.lane, at_s):
+        if not self._limit.take(read.lane, at_s):
             return (
                 f.ReadFailed(
                     flatten_id=flatten_id, at_s=at_s, read=read, started_s=started_s, reason=THROTTLED, is_throttled=True
@@ -251,14 +274,14 @@ class ModelExchange:
                 flatten_id=flatten_id, at_s=at_s, started_s=started_s, instrument_type=read.instrument_type, rows=closed
             )
             return history, shows_s
-        return self._show_positions(read.instrument_type, flatten_id, started_s, shows_s), shows_s
+        return self._show_positions(read.instrument_type, flatten_id, started_s, shows_s, left_out), shows_s
 
     def _show_positions(
-        self, instrument_type: InstrumentType, flatten_id: str, started_s: float, shows_s: float
+        self, instrument_type: InstrumentType, flatten_id: str, started_s: float, shows_s: float, left_out: str | None
     ) -> f.AnyFact:
         rows, unreadable = [], []
         for held in _version(self._position_log, shows_s).values():
-            is_hidden = shows_s < held.shows_from_s
+            is_hidden = shows_s < held.shows_from_s or held.instrument_id == left_out
             if not _is_of(held, instrument_type) or is_hidden or self._rng.random() < self._habits.omit:
                 continue
             if held.instrument_id in self._script.unreadable:
@@ -326,18 +349,6 @@ class ModelExchange:
 
     # -- bookkeeping --------------------------------------------------------------------------------------------------
 
-    def _take_slot(self, lane: f.Lane, at_s: float) -> bool:
-        law = self._habits.law
-        endpoint = "any" if law is LimitLaw.SHARED else str(lane)
-        arrivals_s = self._arrivals_s.setdefault(endpoint, [])
-        limits = _ONE_A_SECOND if law is LimitLaw.SHARED else (_TIERS if law is LimitLaw.TIERED else _LAWS).get(lane)
-        for most, seconds in limits or _ONE_A_SECOND:
-            if len(arrivals_s) >= most and at_s - arrivals_s[-most] < seconds:
-                return False
-        arrivals_s.append(at_s)
-        del arrivals_s[:-_KEPT_ARRIVALS]
-        return True
-
     def _place(self, kind: OrderKind, instrument_id: str, at_s: float, *, can_open: bool) -> None:
         side = None if not instrument_id.endswith("SWAP") else PositionSide.LONG
         order_id = "" if kind is OrderKind.TRAILING else f"{self._new_number():06d}"
@@ -369,6 +380,14 @@ class ModelExchange:
     def _new_number(self) -> int:
         self._number += 1
         return self._number
+
+
+_WITHOUT_EFFECT: dict[Fate | None, Answer] = {
+    Fate.THROTTLED: Answer(Outcome.REFUSED, THROTTLED, Refusal.THROTTLED),
+    Fate.FATAL: Answer(Outcome.REFUSED, BAD_KEY, Refusal.FATAL),
+    Fate.REJECTED: Answer(Outcome.PARTIAL, INSUFFICIENT, failed_ids=("?",)),
+    Fate.SILENT: Answer(Outcome.ACCEPTED),
+}
 
 
 def name_order(order: Order) -> str:

@@ -24,6 +24,7 @@ from deepcoin_ops.simulation.exchange import Answer, ModelExchange
 from deepcoin_ops.simulation.oracles import Oracles
 from deepcoin_ops.simulation.process import QUICK_WINDOWS, WINDOWS, Process
 from deepcoin_ops.simulation.script import Script
+from deepcoin_ops.simulation.strikes import Fate
 
 _ENDS_BY_S = 3000.0
 _TRIES_AGAIN_S = 5.0
@@ -173,9 +174,9 @@ class Night:
         """Name a call."""
         return f"call-{next(self._order)}"
 
-    def receive(self, call: f.Call) -> Answer:
+    def receive(self, call: f.Call, fate: Fate | None) -> Answer:
         """Let a call arrive at the exchange."""
-        answer, effects = self.exchange.receive(call, self.now_s)
+        answer, effects = self.exchange.receive(call, self.now_s, fate)
         for at_s, effect in effects:
             self.at(at_s, partial(effect, at_s))
         return answer

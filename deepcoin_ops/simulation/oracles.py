@@ -281,7 +281,7 @@ class Oracles:
         lists = self._find_lists()
         for each in judgements:
             # What lacks the history alone is as flat as that where the exchange keeps its word.
-            is_unconfirmed = each.proven is judge.Proven.FLAT_UNCONFIRMED and self._script.habits.keeps_word
+            is_unconfirmed = each.proven is judge.Proven.FLAT_UNCONFIRMED and self._script.keeps_word
             if each.proven in judge.FLAT or is_unconfirmed:
                 self._judge_flat(each, proofs, lists)
             elif each.proven is judge.Proven.RESIDUAL:
@@ -363,7 +363,7 @@ class Oracles:
         self._judge_law_two(name, proofs.get(own_type, []))
         shown_s = self._shown_s(self._reads[own_type])
         # What a list left out in every read was never known of: no rule can see it.
-        only = None if self._script.habits.keeps_word else self._seen_lives
+        only = None if self._script.keeps_word else self._seen_lives
         opened = self._exchange.open_at(shown_s, only).get(name)
         opened = None if opened and self._is_dust(name, opened) else opened
         self.see("false flat", f"{each.proven} of {name}, open {opened} at {shown_s:.2f}", is_right=not opened)

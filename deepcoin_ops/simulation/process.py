@@ -19,6 +19,7 @@ from deepcoin_ops.core.state import fold
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.model import Instrument, InstrumentType, Outcome, Refusal, product_group_of
 from deepcoin_ops.simulation.exchange import PAGE_S, THROTTLED, Answer
+from deepcoin_ops.simulation.strikes import Fate
 
 if TYPE_CHECKING:
     from deepcoin_ops.simulation.night import Night
@@ -193,14 +194,17 @@ class Process:
         if draw() < habits.not_sent:
             self._soon(0.01, lambda: self._answer(call_id, call, Answer(Outcome.NOT_SENT)))
             return
-        down_s = self._rng.uniform(*habits.down_s) + (_SLOW_S if draw() < habits.slow else 0.0)
-        if draw() < habits.lost_before:
+        strike = night.exchange.take_strike(call.lane, call.instrument_ids)
+        fate = strike.fate if strike else None
+        down_s = self._rng.uniform(*habits.down_s) + (_SLOW_S if draw() < habits.slow or fate is Fate.SLOW else 0.0)
+        if draw() < habits.lost_before or fate is Fate.LOST_BEFORE:
             self._soon(_TIMEOUT_S, lambda: self._answer(call_id, call, None))
             return
-        is_lost, is_garbled, left_s = draw() < habits.lost_after, draw() < habits.garbled, night.now_s
+        is_lost = draw() < habits.lost_after or fate is Fate.LOST_AFTER
+        is_garbled, left_s = draw() < habits.garbled or fate is Fate.GARBLED, night.now_s
 
         def arrive() -> None:
-            answer = night.receive(call)
+            answer = night.receive(call, fate)
             known = None if is_lost or is_garbled else answer
             self._soon(_TIMEOUT_S if is_lost else down_s, lambda: self._answer(call_id, call, known, left_s))
 
@@ -235,7 +239,10 @@ class Process:
         self._busy.add(read.lane)
         night.oracles.reading(read, night.now_s)
         flatten_id, started_s, left_s = self.state.flatten_id, self.now_s, night.now_s
+        strike = night.exchange.take_strike(read.lane, (read.about,))
+        fate, left_out = (strike.fate, strike.instrument_id) if strike else (None, None)
         fails, hangs = self._rng.random() < habits.fails_read, self._rng.random() < habits.hangs
+        fails = fails or fate is Fate.FAILED
         down_s = _TIMEOUT_S if hangs else self._rng.uniform(*habits.down_s)
 
         def arrive() -> None:
@@ -243,7 +250,9 @@ class Process:
             night.at(night.now_s + PAGE_S * (answers - 1), lambda: leave(answers))
 
         def leave(answers: int) -> None:
-            fact, shows_s = night.exchange.read(read, flatten_id, started_s, night.now_s, answers, night.owed_since_s)
+            fact, shows_s = night.exchange.read(
+                read, flatten_id, started_s, night.now_s, answers, since_s=night.owed_since_s, left_out=left_out
+            )
             night.oracles.shows[read, round(left_s, 6)] = shows_s
             if fails or hangs:
                 fact = f.ReadFailed(flatten_id=flatten_id, at_s=shows_s, read=read, started_s=started_s, reason="no answer")
@@ -268,7 +277,8 @@ class Process:
         self._record(fact)
         if self.state.is_read and not self._is_decided:
             self._is_decided = True
-            self._soon(self._rng.uniform(0.0, 1.5), self._decide)
+            drawn_s, decides_s = self._rng.uniform(0.0, 1.5), self._script.decides_s
+            self._soon(drawn_s if decides_s is None else decides_s, self._decide)
         self._end_sending()
         self._poll(choose.lanes_after(fact))
 

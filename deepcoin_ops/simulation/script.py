@@ -11,6 +11,7 @@ import msgspec
 
 from deepcoin_ops.domain.limits import Limits
 from deepcoin_ops.domain.orders import CancelOrders, OrderKind
+from deepcoin_ops.simulation.strikes import Fate, Strike
 
 Span = tuple[float, float]
 
@@ -117,6 +118,8 @@ class Script:
         has_market: Whether prices and the list of instruments can be read.
         is_quick: Whether the lanes send as the tiers allow.
         merges: Whether positions of one side are one, under an id that is used again.
+        decides_s: How long the guards take after the first complete read; drawn where it is None.
+        strikes: Calls and reads that go wrong by their numbers.
     """
 
     seed: int
@@ -151,6 +154,13 @@ class Script:
     has_market: bool = True
     is_quick: bool = False
     merges: bool = False
+    decides_s: float | None = None
+    strikes: tuple[Strike, ...] = ()
+
+    @property
+    def keeps_word(self) -> bool:
+        """Whether the exchange keeps its word in its habits, and no strike leaves a row out."""
+        return self.habits.keeps_word and all(each.fate is not Fate.LEFT_OUT for each in self.strikes)
 
     @property
     def is_undisturbed(self) -> bool:
@@ -162,7 +172,7 @@ class Script:
         odd = (
             self.copied, self.unlisted, self.unreadable, self.market_closed, self.misnamed, self.listless, self.is_denied,
             self.is_planned, self.ends_sending, not self.has_market,
-            self.is_quick and self.habits.law is not LimitLaw.TIERED,
+            self.is_quick and self.habits.law is not LimitLaw.TIERED, self.strikes,
         )  # fmt: skip
         return self.habits.is_smooth and not any(people) and not any(odd)
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from deepcoin_ops.domain.model import PositionSide
 from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.paper.listing import LISTED
 from deepcoin_ops.paper.open_questions import ClosingRules, CopyTradingAnswer, DustAnswer, FrozenAnswer, OversizeAnswer
@@ -118,3 +119,12 @@ def test_a_refusal_says_one_thing_only(set_stage, position, order) -> None:
     stage = set_stage(position(), order(is_closing=True), instruments=instruments)
     assert stage.close() == [51000]
     assert stage.close(fault=Fault(FaultAction.ERROR_ITEMS, error_code=51008)) == [51008]
+
+
+def test_a_close_may_take_half_of_each_row_and_say_nothing(set_stage, position) -> None:
+    """The second close takes the rest."""
+    stage = set_stage(position(size="10"), position(size="7", position_side=PositionSide.SHORT))
+    assert stage.close(fault=Fault(FaultAction.HALF_CLOSED)) == []
+    assert stage.sizes() == [Decimal(5), Decimal(3)]
+    assert stage.close() == []
+    assert stage.sizes() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ from deepcoin_ops.domain.model import PositionSide
 from deepcoin_ops.paper.calls import Call, ParameterFault, read_parameters
 from deepcoin_ops.paper.clock import PaperClock
 from deepcoin_ops.paper.endpoints import ENDPOINTS
+from deepcoin_ops.paper.faults import Fault, FaultAction
 from deepcoin_ops.paper.market import Market
 from deepcoin_ops.paper.open_questions import MismatchAnswer
 from deepcoin_ops.paper.scenario import PaperAccount, PaperPosition, Scenario, build_demo_scenario
@@ -132,3 +134,27 @@ def test_an_error_item_has_the_documented_fields_and_a_numeric_code() -> None:
         "errorCode": 51404,
         "errorMsg": "Position does not exist",
     }
+
+
+def test_an_instrument_that_is_not_listed_can_be_held_and_has_a_price() -> None:
+    """The list of instruments does not name it; its positions, prices and closes are as before."""
+    hidden = tuple(
+        replace(each, is_listed=False) if each.instrument_id == "BTC-USDT-SWAP" else each for each in DEMO.instruments
+    )
+    scenario = replace(DEMO, instruments=hidden)
+
+    def names(path: str) -> set[str]:
+        return {row["instId"] for row in ask(path, {"instType": "SWAP"}, scenario)["data"]}
+
+    assert "BTC-USDT-SWAP" not in names("/deepcoin/market/instruments")
+    assert "ETH-USDT-SWAP" in names("/deepcoin/market/instruments")
+    assert "BTC-USDT-SWAP" in names("/deepcoin/market/tickers")
+    assert "BTC-USDT-SWAP" in names(POSITIONS)
+
+
+def test_a_list_of_positions_may_leave_rows_of_a_side_out() -> None:
+    """It looks like one that is whole."""
+    fault = Fault(FaultAction.LEFT_OUT, endpoint="account/positions", position_side=PositionSide.LONG)
+    call = Call("main", {"instType": "SWAP"}, 1, fault)
+    sides = {row["posSide"] for row in ENDPOINTS[POSITIONS].answer(Market(DEMO, PaperClock()), call)["data"]}
+    assert sides == {"short"}

@@ -62,3 +62,11 @@ def test_a_misspelt_field_is_refused() -> None:
     """A fault that silently matched everything would be a test that proves nothing."""
     with pytest.raises(ValidationError, match="instrument"):
         Fault(FaultAction.HANG, instrument="BTC-USDT-SWAP")  # type: ignore[call-arg]
+
+
+def test_only_rows_of_the_named_side_are_left_out() -> None:
+    """A list of positions without some of its rows looks like one that is whole."""
+    fault = Fault(FaultAction.LEFT_OUT, endpoint="account/positions", position_side=PositionSide.SHORT)
+    assert fault.leaves_out(PositionSide.SHORT)
+    assert not fault.leaves_out(PositionSide.LONG)
+    assert not Fault(FaultAction.STALE_READ).leaves_out(PositionSide.LONG)
