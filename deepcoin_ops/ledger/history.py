@@ -38,6 +38,7 @@ from deepcoin_ops.ledger import folds
 from deepcoin_ops.ledger.chain import describe_misfit
 from deepcoin_ops.ledger.encoding import kind_of, read_row
 from deepcoin_ops.ledger.identity import read_identity
+from deepcoin_ops.ledger.kinds import find_unknown_kinds
 from deepcoin_ops.ledger.mark import read_setback
 from deepcoin_ops.ledger.queries import (
     Selection,
@@ -106,7 +107,9 @@ class History:
         except LedgerError:
             store.close()
             raise
-        return cls(store)
+        ledger = cls(store)
+        ledger._note_unknown_kinds()
+        return ledger
 
     @property
     def unreadable(self) -> tuple[AlteredEntry, ...]:
@@ -303,15 +306,15 @@ class History:
         """
         return next(self._walk(after_seq, account=account, up_to_seq=up_to_seq), None)
 
+    def read_altered_entries(self) -> list[AlteredEntry]:
+        """Walk all chains from the first entry on: each account's first entry that does not fit."""
+        return self._walk_all(0)
+
     def read_altered_entries_since(self, since: datetime) -> list[AlteredEntry]:
-        """Walk all chains from the first entry of `since` or later: each account's first entry that does not fit."""
+        """Walk all chains from the first entry of `since` or later, likewise."""
         with self._store.reading() as connection:
             first = fetch(connection, Selection(since=since, limit=1))
-        found: dict[str, AlteredEntry] = {}
-        if first:
-            for altered in self._walk(first[0]["seq"] - 1):
-                found.setdefault(altered.account, altered)
-        return list(found.values())
+        return self._walk_all(first[0]["seq"] - 1) if first else []
 
     def read_altered_entries_of_day(self, trading_day: str, up_to_seq: int) -> list[AlteredEntry]:
         """Find each account's first entry of a day that is not what was recorded; empty when all of them are.
@@ -326,6 +329,12 @@ class History:
             misfit = describe_misfit(row, previous)
             if misfit is not None and row["account"] not in found:
                 found[row["account"]] = build_altered(read_row(row), misfit)
+        return list(found.values())
+
+    def _walk_all(self, after_seq: int) -> list[AlteredEntry]:
+        found: dict[str, AlteredEntry] = {}
+        for altered in self._walk(after_seq):
+            found.setdefault(altered.account, altered)
         return list(found.values())
 
     def _walk(self, after_seq: int, **selected: Any) -> Iterator[AlteredEntry]:
@@ -360,6 +369,16 @@ class History:
         while found := self.read(fact_type, is_tolerant=True, account=account, up_to_seq=up_to_seq, newest=1):
             yield found[0]
             up_to_seq = found[0].seq - 1
+
+    def _note_unknown_kinds(self) -> None:
+        with self._store.reading() as connection:
+            found = find_unknown_kinds(connection)
+        if found and not self._store.is_read_only:
+            raise LedgerError(
+                f"The ledger {self.path} was written by a newer version: {found[0].describe()}. Nothing was sent or "
+                "written, as nothing is sent on half a record. Install that version, or name another ledger."
+            )
+        self._unreadable.update({each.seq: each for each in found})
 
     def _note(self, each: Recorded, *, is_tolerant: bool) -> None:
         altered = build_altered(each, each.problem)

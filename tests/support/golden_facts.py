@@ -117,7 +117,7 @@ def _build(hint: Any, name: str, default: object, *, is_full: bool) -> Any:
         return next(each for each in reversed(members) if each != default) if is_full else members[0]
     if hint in _PLAIN:
         return _PLAIN[hint][0 if is_full else 1]
-    return hint(**{each: _build(*rest, is_full=is_full) for each, rest in _find_fields(hint).items()})
+    return hint(**{each: _build(*rest, is_full=is_full) for each, rest in find_fields(hint).items()})
 
 
 def _find_enums(hint: Any) -> Iterator[type[Enum]]:
@@ -128,11 +128,11 @@ def _find_enums(hint: Any) -> Iterator[type[Enum]]:
     elif isinstance(hint, type) and issubclass(hint, Enum):
         yield hint
     elif dataclasses.is_dataclass(hint) or (isinstance(hint, type) and issubclass(hint, msgspec.Struct)):
-        for each, *_rest in _find_fields(hint).values():
+        for each, *_rest in find_fields(hint).values():
             yield from _find_enums(each)
 
 
-def _find_fields(record: type) -> dict[str, tuple[Any, str, object]]:
+def find_fields(record: type) -> dict[str, tuple[Any, str, object]]:
     """Find each field of a record with its type, its name and its default."""
     if issubclass(record, msgspec.Struct):
         return {each.name: (each.type, each.name, each.default) for each in msgspec.structs.fields(record)}
