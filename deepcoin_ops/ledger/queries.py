@@ -59,7 +59,7 @@ class Selection:
     kinds: tuple[str, ...] = ()
     once_keys: tuple[str, ...] | None = None
     since: datetime | None = None
-    after_seq: int = 0
+    after_seq: int | None = None
     up_to_seq: int | None = None
     limit: int | None = None
     newest: int | None = None
@@ -166,7 +166,7 @@ def _build_query(selection: Selection) -> Select[Any]:
         query = query.where(column.kind.in_(selection.kinds))
     if selection.once_keys is not None:
         query = query.where(column.once_key.in_(selection.once_keys))
-    if selection.after_seq:
+    if selection.after_seq is not None:
         query = query.where(column.seq > selection.after_seq)
     if selection.up_to_seq is not None:
         query = query.where(column.seq <= selection.up_to_seq)
