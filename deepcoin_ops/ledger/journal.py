@@ -17,7 +17,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Self
 
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from deepcoin_ops.boot_clock import boot_now_s, read_boot_id
 from deepcoin_ops.domain.checks import AccountCheck
@@ -307,8 +307,10 @@ class Ledger(History):
         try:
             self._commit(taken)
         except LedgerError as error:
-            if len(taken) == 1:
-                taken[0].error = error
+            if len(taken) == 1 or isinstance(error.__cause__, OperationalError):
+                # A disk that is full, or a file that another process keeps, is so for all of them; each wait would be 30 s.
+                for each in taken:
+                    each.error = error
             else:
                 # What one of them may not record must not cost the others their record.
                 for each in taken:
