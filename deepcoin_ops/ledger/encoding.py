@@ -15,6 +15,7 @@ import msgspec
 from deepcoin_ops.domain.facts import (
     Answer,
     AnyFact,
+    Call,
     CallAnswered,
     CallIntended,
     Fact,
@@ -22,7 +23,7 @@ from deepcoin_ops.domain.facts import (
     FlattenOpened,
     LedgerCreated,
 )
-from deepcoin_ops.domain.model import RawAnswer
+from deepcoin_ops.domain.model import RawAnswer, product_group_of
 from deepcoin_ops.ledger.chain import describe_alteration
 from deepcoin_ops.ledger.records import NewFact, Recorded
 
@@ -196,7 +197,17 @@ def _read_body(kind: str, body: str | bytes) -> AnyFact:
     # Not in the body: a number can be spelled in many ways.
     if _ODD_VALUE.search(_ENCODER.encode(fact)):
         _check_values(fact)
+    if isinstance(fact, CallIntended):
+        _check_call(fact.call)
     return fact
+
+
+def _check_call(call: Call) -> None:
+    """Refuse a close that is not of one instrument: it could not be sent, and every list of closes would end at it."""
+    if call.kind.is_close:
+        if len(call.instrument_ids) != 1:
+            raise ValueError(f"it is a close of {len(call.instrument_ids)} instruments")
+        product_group_of(call.instrument_ids[0])
 
 
 def _check_values(value: object) -> None:

@@ -34,6 +34,8 @@ _PLAIN: dict[type, tuple[object, object]] = {
     Decimal: (Decimal("-12500.00120"), Decimal("0E-8")),
     datetime: (datetime(2026, 3, 1, 23, 55, 0, 123, UTC), datetime(2026, 3, 1, tzinfo=UTC)),
 }
+# What may not be just any text: a close names the one instrument that it closes.
+NAMED = {"instrument_ids": ("BTC-USDT-SWAP",)}
 
 
 def build_samples(fact_type: type[Fact]) -> list[Any]:
@@ -100,6 +102,8 @@ def write_missing(folder: Path = GOLDEN) -> list[Path]:
 
 def _build(hint: Any, name: str, default: object, *, is_full: bool) -> Any:
     """Build a value of an annotated type; where there is a choice, a full one is not the default."""
+    if name in NAMED:
+        return NAMED[name]
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
         [inner] = [each for each in arguments if each is not type(None)]

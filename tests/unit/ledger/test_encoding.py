@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import types
 import typing
 import zlib
@@ -15,14 +16,25 @@ from typing import Any
 
 import msgspec
 import pytest
-from golden_facts import find_fields, read_stored
+from golden_facts import NAMED, build_samples, find_fields, read_stored
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepcoin_ops.domain.errors import LedgerError
-from deepcoin_ops.domain.facts import Answer, PricesRead, SchedulerGap, StopAsked
+from deepcoin_ops.domain.facts import (
+    Answer,
+    Call,
+    CallIntended,
+    CallKind,
+    Lane,
+    LedgerCreated,
+    PricesRead,
+    SchedulerGap,
+    StopAsked,
+)
 from deepcoin_ops.domain.model import RawAnswer, Venue
 from deepcoin_ops.ledger.chain import build_fact_hash
+from deepcoin_ops.ledger.days import read_account_days
 from deepcoin_ops.ledger.encoding import KINDS, build_body, pack_answers, unpack_answers
 from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.journal import Ledger
@@ -59,7 +71,9 @@ def build_strategy(hint: Any, texts: st.SearchStrategy[str]) -> st.SearchStrateg
     if hint in _PLAIN:
         return _PLAIN[hint]
     if dataclasses.is_dataclass(hint) or issubclass(hint, msgspec.Struct):
-        return st.builds(hint, **{name: build_strategy(each, texts) for name, (each, *_) in find_fields(hint).items()})
+        named = {name: st.just(value) for name, value in NAMED.items()}
+        fields = find_fields(hint).items()
+        return st.builds(hint, **{name: named.get(name, build_strategy(each, texts)) for name, (each, *_) in fields})
     return st.sampled_from(hint)
 
 
@@ -175,6 +189,31 @@ def test_what_could_not_be_read_back_is_not_recorded(fact: Any, ledger: Ledger, 
     with pytest.raises(LedgerError, match=r"did not record (scheduler_gap|prices_read)/1 of F1, account main"):
         ledger.append([NewFact("main", DAY, fact)])
     assert sql("SELECT count(*) FROM facts") == [(1,)]
+
+
+@pytest.mark.parametrize("instruments", [(), ("BTC-USDT-SWAP", "ETH-USDT-SWAP"), ("btc",), ("",)])
+def test_a_close_is_of_one_instrument_or_no_record(instruments: tuple[str, ...], ledger: Ledger) -> None:
+    """Every list of closes would end at it, the alerts of other accounts with it."""
+    call = Call(kind=CallKind.BATCH_CLOSE, lane=Lane.CLOSE, instrument_ids=instruments)
+    fact = CallIntended(flatten_id="F1", at_s=1.0, call_id="A1", call=call)
+    with pytest.raises(LedgerError, match="did not record call_intended/1"):
+        ledger.append([NewFact("main", DAY, fact)])
+    body = msgspec.json.encode(fact).decode()
+    assert read_stored("call_intended/1", body).problem.startswith("it cannot be read: ")
+
+
+def test_every_reader_goes_on_whatever_a_fact_says(ledger: Ledger, samples: Any) -> None:
+    """With all that a fact may hold, and with as little as it may hold."""
+    new = [build_samples(each) for each in KINDS.values() if each is not LedgerCreated]
+    ledger.append([NewFact("main", DAY, fact) for pair in new for fact in pair])
+    arguments = {"account": "main", "trading_day": DAY, "since": samples.start, "after_seq": 0, "up_to_seq": 999}
+    arguments["flatten_id"] = new[0][0].flatten_id
+    readers = [each for name, each in inspect.getmembers(History, inspect.isfunction) if name.startswith(("read_", "has_"))]
+    for reader in readers:
+        named = inspect.signature(reader).parameters.keys() & arguments.keys()
+        reader(ledger, **{name: arguments[name] for name in named})
+    assert len(ledger.read_attempts(DAY)) == len(ledger.read_cancels(DAY)) == 1
+    assert read_account_days(ledger, DAY, 999, {}, None, samples.start)
 
 
 @pytest.mark.parametrize("kept", [2, 4, -3])
