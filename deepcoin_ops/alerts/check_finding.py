@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from datetime import timedelta
 
 from deepcoin_ops.alerts.alert import Alert, AlertKind
@@ -11,6 +11,7 @@ from deepcoin_ops.alerts.facts import AlertFacts
 from deepcoin_ops.alerts.words import NOT_KNOWN, build_alert, describe_moment, list_lines
 from deepcoin_ops.domain.breaks import Severity
 from deepcoin_ops.domain.checks import AccountCheck, CheckPurpose, Finding, FindingKind
+from deepcoin_ops.domain.model import FlattenResult
 from deepcoin_ops.ledger.records import CheckRecord
 
 ARMING_WARNING = timedelta(days=14)
@@ -27,6 +28,9 @@ _KEYS = {
     FindingKind.ADDRESS_REFUSED: "ADDRESS_REFUSED: the key exists and is bound to other addresses than this machine's. Add "
     "this machine's address to the key at the exchange, or run where it is bound to.",
 }
+# What a flatten does not ask for before it sends, and what it leaves alone: it may end FLAT with them.
+_PREFLIGHT_ASKS = frozenset({FindingKind.NOT_WATCHED})
+_LEFT_ALONE = frozenset({FindingKind.UNCONFIGURED_POSITION, FindingKind.UNCONFIGURED_ORDER}) | _PREFLIGHT_ASKS
 _OVER_THE_CAP = frozenset({FindingKind.CAP_EXCEEDED, FindingKind.NOTIONAL_UNKNOWN})
 
 
@@ -65,8 +69,8 @@ def _judge_check(facts: AlertFacts, record: CheckRecord, later: list[CheckRecord
         return
     kinds = {finding.kind for finding in findings}
     deciding = _ASKED_AGAIN_BY[check.purpose]
-    if any(kind.follows_from_plan for kind in kinds):
-        deciding = frozenset({CheckPurpose.PREFLIGHT})  # what a flatten asks before it sends is less
+    if _is_more_than_guards_ask(kinds):
+        deciding = frozenset({CheckPurpose.PREFLIGHT})
     passed = [
         each
         for each in later
@@ -97,8 +101,35 @@ def _judge_check(facts: AlertFacts, record: CheckRecord, later: list[CheckRecord
         where=["`deepcoin-ops preflight`", "`deepcoin-ops status`"],
         trading_day=record.trading_day,
         severity=Severity.WARN if check.would_end_flat else Severity.ERROR,
-        settled=_describe_passed(passed[-1]) if passed else None,
+        settled=_describe_passed(passed[-1]) if passed else _find_flatten_since(facts, record, kinds),
     )
+
+
+def _is_more_than_guards_ask(kinds: Set[FindingKind]) -> bool:
+    return any(kind.follows_from_plan or kind in _PREFLIGHT_ASKS for kind in kinds)
+
+
+def _find_flatten_since(facts: AlertFacts, record: CheckRecord, kinds: Set[FindingKind]) -> str | None:
+    """Which later flatten of the account shows that what was found is over; None when none does.
+
+    One that ended FLAT shows it of everything that keeps a flatten from that. One that sent was admitted, which is all that
+    shows it on the paper venue: a check that finds nothing is not recorded there.
+    """
+    configured = set(facts.accounts.get(record.account, ()))
+    for flatten in facts.flattens:
+        request, closing = flatten.request, flatten.closing
+        if request.account != record.account or request.is_dry_run or flatten.opened_at < record.check.checked_at:
+            continue
+        own = [each.check for each in facts.checks if each.flatten_id == request.flatten_id]
+        if any(kinds & {finding.kind for finding in check.findings} for check in own):
+            continue
+        is_whole = configured <= set(request.instruments)
+        if closing is not None and closing.result is FlattenResult.FLAT and is_whole and not kinds & _LEFT_ALONE:
+            return f"flatten {request.flatten_id} ended FLAT"
+        has_sent = any(attempt.sent_at is not None for attempt in flatten.attempts)
+        if has_sent and not _is_more_than_guards_ask(kinds):
+            return f"flatten {request.flatten_id} was admitted and sent its closes"
+    return None
 
 
 def _judge_cap(facts: AlertFacts, record: CheckRecord) -> Iterator[Alert]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,6 +15,7 @@ import msgspec
 from deepcoin_ops.domain.facts import (
     Answer,
     AnyFact,
+    Call,
     CallAnswered,
     CallIntended,
     Fact,
@@ -22,17 +23,19 @@ from deepcoin_ops.domain.facts import (
     FlattenOpened,
     LedgerCreated,
 )
-from deepcoin_ops.domain.model import RawAnswer
+from deepcoin_ops.domain.model import RawAnswer, product_group_of
 from deepcoin_ops.ledger.chain import describe_alteration
-from deepcoin_ops.ledger.records import Recorded
+from deepcoin_ops.ledger.records import NewFact, Recorded
 
 Row = Mapping[str, Any]
+UNKNOWN_KIND = "its kind is unknown to this version"
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 _DECODER: msgspec.json.Decoder[AnyFact] = msgspec.json.Decoder(AnyFact)
-# An amount with a long exponent asks for all memory as soon as it is written out; NaN refuses to be compared.
+# An amount with a long exponent asks for all memory as soon as it is written out; NaN refuses to be compared, and so does
+# an instant without a timezone.
 _MOST_DIGITS = 9_999
-_ODD_AMOUNT = re.compile(r'"[-+]?([0-9.]+[eE][-+]?[0-9]{5,}|s?NaN[0-9]*|Inf(inity)?)"', re.IGNORECASE)
+_ODD_VALUE = re.compile(rb'"(-?[0-9.]+E[-+][0-9]{5,}|-?s?NaN[0-9]*|-?Infinity|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+)"')
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -52,14 +55,39 @@ def build_utc_text(instant: datetime) -> str:
     return instant.astimezone(UTC).isoformat(timespec="microseconds")
 
 
+def build_cells(new: NewFact) -> dict[str, Any]:
+    """Build what is stored of a new fact, but for its place in the ledger.
+
+    Raises:
+        ValueError: It could not be read back.
+    """
+    kind = kind_of(type(new.fact))
+    return {
+        "account": new.account,
+        "trading_day": new.trading_day,
+        "flatten_id": new.fact.flatten_id or None,
+        "kind": kind,
+        "once_key": build_once_key(new.fact),
+        "body": build_body(new.fact),
+        "raw": new.raw,
+    }
+
+
 def build_body(fact: AnyFact) -> str:
-    """Build the canonical JSON text of a fact."""
+    """Build the canonical JSON text of a fact.
+
+    Raises:
+        ValueError: It could not be read back, because a number is none or an instant has no timezone.
+    """
     try:
-        return _ENCODER.encode(fact).decode()
+        body = _ENCODER.encode(fact).decode()
     except UnicodeEncodeError:
         # An exchange's message may hold half a surrogate pair. It must not cost the record of what was answered; the raw
         # answer keeps it as it came.
-        return _ENCODER.encode(_replace_surrogates(msgspec.to_builtins(fact))).decode()
+        body = _ENCODER.encode(_replace_surrogates(msgspec.to_builtins(fact))).decode()
+        return _ENCODER.encode(_read_body(kind_of(type(fact)), body)).decode()
+    _read_body(kind_of(type(fact)), body)
+    return body
 
 
 def build_once_key(fact: AnyFact) -> str | None:
@@ -119,11 +147,13 @@ def unpack_answers(answers: Sequence[Answer], raw: bytes | None) -> tuple[RawAns
     Raises:
         ValueError: The bytes are not those of these answers.
     """
+    length = sum(answer.kept for answer in answers)
     try:
-        kept = zlib.decompress(raw) if raw else b""
-    except zlib.error as error:
+        # Bounded: a few bytes can stand for all memory.
+        kept = zlib.decompressobj().decompress(raw, length + 1) if raw else b""
+    except (zlib.error, ValueError) as error:
         raise ValueError("the raw answers cannot be decompressed") from error
-    if len(kept) != sum(answer.kept for answer in answers):
+    if len(kept) != length or any(answer.kept < 0 for answer in answers):
         raise ValueError("the raw answers have another length")
     found = []
     for answer in answers:
@@ -155,38 +185,50 @@ def read_row(row: Row) -> Recorded:
     )
 
 
-def _read_body(kind: str, body: str) -> AnyFact:
+def _read_body(kind: str, body: str | bytes) -> AnyFact:
     if kind not in KINDS:
-        raise ValueError("its kind is unknown to this version")
+        raise ValueError(UNKNOWN_KIND)
     try:
         fact = _DECODER.decode(body)
     except (msgspec.DecodeError, RecursionError, ArithmeticError) as error:
         raise ValueError(str(error)) from error
     if type(fact) is not KINDS[kind]:
         raise ValueError("its kind is another one than its content's")
-    if _ODD_AMOUNT.search(body):
-        _check_amounts(fact)
+    # Not in the body: a number can be spelled in many ways.
+    if _ODD_VALUE.search(_ENCODER.encode(fact)):
+        _check_values(fact)
+    if isinstance(fact, CallIntended):
+        _check_call(fact.call)
     return fact
 
 
-def _check_amounts(fact: AnyFact) -> None:
-    """Refuse an amount that is no number, or that would fill the memory."""
-    for amount in _find_amounts(fact):
-        exponent = amount.as_tuple().exponent
-        if not isinstance(exponent, int) or abs(exponent) > _MOST_DIGITS:
-            raise ValueError("it has an amount that is no usable number")
+def _check_call(call: Call) -> None:
+    """Refuse a close that is not of one instrument: it could not be sent, and every list of closes would end at it."""
+    if call.kind.is_close:
+        if len(call.instrument_ids) != 1:
+            raise ValueError(f"it is a close of {len(call.instrument_ids)} instruments")
+        product_group_of(call.instrument_ids[0])
 
 
-def _find_amounts(value: object) -> Iterator[Decimal]:
-    if isinstance(value, Decimal):
-        yield value
-    elif isinstance(value, Mapping):
-        yield from _find_amounts(tuple(value.values()))
-    elif isinstance(value, tuple):
-        for each in value:
-            yield from _find_amounts(each)
-    elif isinstance(value, msgspec.Struct) or is_dataclass(value):
-        yield from _find_amounts(tuple(getattr(value, name) for name in type(value).__annotations__))
+def _check_values(value: object) -> None:
+    """Refuse an amount that is no number or would fill the memory, and an instant without a timezone."""
+    match value:
+        case Decimal():
+            exponent = value.as_tuple().exponent
+            if not isinstance(exponent, int) or abs(exponent) > _MOST_DIGITS:
+                raise ValueError("it has an amount that is no usable number")
+        case datetime():
+            if value.tzinfo is None:
+                raise ValueError(f"it has the instant {value}, which has no timezone")
+        case Mapping():
+            _check_values(tuple(value.values()))
+        case tuple():
+            for each in value:
+                _check_values(each)
+        case msgspec.Struct():
+            _check_values(tuple(getattr(value, name) for name in value.__struct_fields__))
+        case _ if is_dataclass(value):
+            _check_values(tuple(getattr(value, each.name) for each in fields(value)))
 
 
 def _replace_surrogates(value: Any) -> Any:

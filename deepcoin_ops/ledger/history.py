@@ -35,9 +35,9 @@ from deepcoin_ops.domain.facts import (
 from deepcoin_ops.domain.model import CloseAttempt, FlattenResult, InstrumentVerdict, Venue
 from deepcoin_ops.domain.orders import CancelAttempt
 from deepcoin_ops.ledger import folds
-from deepcoin_ops.ledger.chain import describe_misfit
 from deepcoin_ops.ledger.encoding import kind_of, read_row
 from deepcoin_ops.ledger.identity import read_identity
+from deepcoin_ops.ledger.kinds import find_unknown_kinds
 from deepcoin_ops.ledger.mark import read_setback
 from deepcoin_ops.ledger.queries import (
     Selection,
@@ -45,9 +45,7 @@ from deepcoin_ops.ledger.queries import (
     fetch_account_heads,
     fetch_accounts,
     fetch_day_heads,
-    fetch_day_with_links,
     fetch_days,
-    fetch_hash_before,
 )
 from deepcoin_ops.ledger.records import (
     AlteredEntry,
@@ -58,11 +56,11 @@ from deepcoin_ops.ledger.records import (
     LedgerHead,
     Recorded,
     SkippedTick,
+    build_altered,
 )
 from deepcoin_ops.ledger.store import Store
+from deepcoin_ops.ledger.walking import find_altered_of_day, walk, walk_whole
 
-# A read transaction keeps the log from starting anew, so that a long walk is done in short ones.
-_CHAIN_BATCH = 200
 _FLATTENS = (FlattenOpened, FlattenEnded)
 _CALLS = (CallIntended, CallAnswered)
 
@@ -106,7 +104,9 @@ class History:
         except LedgerError:
             store.close()
             raise
-        return cls(store)
+        ledger = cls(store)
+        ledger._note_unknown_kinds()
+        return ledger
 
     @property
     def unreadable(self) -> tuple[AlteredEntry, ...]:
@@ -294,23 +294,28 @@ class History:
             heads = [read_row(row) for row in fetch_day_heads(connection, after_seq)]
         return [DayHead(head.trading_day, head.seq, head.recorded_at) for head in heads if head.trading_day]
 
-    def read_altered_entry(self, account: str, after_seq: int = 0, up_to_seq: int | None = None) -> AlteredEntry | None:
+    def read_altered_entry(
+        self, account: str, after_seq: int | None = None, up_to_seq: int | None = None
+    ) -> AlteredEntry | None:
         """Walk the account's chain from its beginning, or onward from an entry; up to the newest, or to another one.
 
         Returns:
             The first entry whose content or link is not what was recorded, or None when the chain is intact. That the
             newest entries are lost does not show: compare with the hashes of a `LedgerHead` that was kept elsewhere.
         """
-        return next(self._walk(after_seq, account=account, up_to_seq=up_to_seq), None)
+        return next(walk(self._store, after_seq, account=account, up_to_seq=up_to_seq), None)
+
+    def read_altered_entries(self) -> list[AlteredEntry]:
+        """Walk everything: the entries that are missing, and each account's first that is not what was recorded."""
+        return walk_whole(self._store)
 
     def read_altered_entries_since(self, since: datetime) -> list[AlteredEntry]:
         """Walk all chains from the first entry of `since` or later: each account's first entry that does not fit."""
         with self._store.reading() as connection:
             first = fetch(connection, Selection(since=since, limit=1))
         found: dict[str, AlteredEntry] = {}
-        if first:
-            for altered in self._walk(first[0]["seq"] - 1):
-                found.setdefault(altered.account, altered)
+        for altered in walk(self._store, first[0]["seq"] - 1) if first else ():
+            found.setdefault(altered.account, altered)
         return list(found.values())
 
     def read_altered_entries_of_day(self, trading_day: str, up_to_seq: int) -> list[AlteredEntry]:
@@ -319,31 +324,7 @@ class History:
         Looks at the day's entries and the links before them alone, so that it costs a day and not a history: the whole
         chain is walked by `read_altered_entry`.
         """
-        found: dict[str, AlteredEntry] = {}
-        with self._store.reading() as connection:
-            rows = fetch_day_with_links(connection, trading_day, up_to_seq)
-        for row, previous in rows:
-            misfit = describe_misfit(row, previous)
-            if misfit is not None and row["account"] not in found:
-                found[row["account"]] = build_altered(read_row(row), misfit)
-        return list(found.values())
-
-    def _walk(self, after_seq: int, **selected: Any) -> Iterator[AlteredEntry]:
-        """Walk entries and yield those that do not fit; each comes after the account's entry before it as it stands."""
-        hashes: dict[Any, str] = {}
-        while True:
-            with self._store.reading() as connection:
-                batch = fetch(connection, Selection(after_seq=after_seq, limit=_CHAIN_BATCH, **selected))
-                for row in batch:
-                    if row["account"] not in hashes:
-                        hashes[row["account"]] = fetch_hash_before(connection, row["account"], row["seq"])
-            for row in batch:
-                misfit = describe_misfit(row, hashes[row["account"]])
-                if misfit is not None:
-                    yield build_altered(read_row(row), misfit)
-                after_seq, hashes[row["account"]] = row["seq"], row["fact_hash"]
-            if len(batch) < _CHAIN_BATCH:
-                return
+        return find_altered_of_day(self._store, trading_day, up_to_seq)
 
     def _walk_flattens(self, account: str) -> Iterator[FlattenRecord]:
         """Walk the account's flattens from the newest back."""
@@ -361,6 +342,16 @@ class History:
             yield found[0]
             up_to_seq = found[0].seq - 1
 
+    def _note_unknown_kinds(self) -> None:
+        with self._store.reading() as connection:
+            found = find_unknown_kinds(connection)
+        if found and not self._store.is_read_only:
+            raise LedgerError(
+                f"The ledger {self.path} was written by a newer version: {found[0].describe()}. Nothing was sent or "
+                "written, as nothing is sent on half a record. Install that version, or name another ledger."
+            )
+        self._unreadable.update({each.seq: each for each in found})
+
     def _note(self, each: Recorded, *, is_tolerant: bool) -> None:
         altered = build_altered(each, each.problem)
         if not (is_tolerant or self._store.is_read_only):
@@ -370,8 +361,3 @@ class History:
                 "altered'."
             )
         self._unreadable.setdefault(each.seq, altered)
-
-
-def build_altered(each: Recorded, reason: str) -> AlteredEntry:
-    """Build what is wrong with an entry."""
-    return AlteredEntry(each.seq, each.account, each.trading_day, each.kind, reason)

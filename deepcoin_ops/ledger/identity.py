@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from deepcoin_ops.boot_clock import boot_now_s, read_boot_id
 from deepcoin_ops.domain.facts import LedgerCreated
 from deepcoin_ops.domain.model import Venue
-from deepcoin_ops.ledger.encoding import build_once_key, read_row
+from deepcoin_ops.ledger.encoding import build_cells, build_once_key, read_row
 from deepcoin_ops.ledger.queries import Selection, append, fetch
 from deepcoin_ops.ledger.records import NewFact
 
@@ -20,7 +20,7 @@ def create_identity(connection: Connection, venue: Venue, now: datetime) -> None
     created = LedgerCreated(
         flatten_id="", at_s=boot_now_s(), boot_id=read_boot_id(), at=now, ledger_id=uuid.uuid4().hex, venue=venue
     )
-    append(connection, [NewFact(account="", trading_day="", fact=created)], now)
+    append(connection, [build_cells(NewFact(account="", trading_day="", fact=created))], now)
 
 
 def read_identity(connection: Connection) -> LedgerCreated | None:

@@ -11,13 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Self
 
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from deepcoin_ops.boot_clock import boot_now_s, read_boot_id
 from deepcoin_ops.domain.checks import AccountCheck
@@ -49,10 +49,10 @@ from deepcoin_ops.domain.model import (
 from deepcoin_ops.domain.orders import CancelAnswer, CancelIntent, OrderList, OrdersRead
 from deepcoin_ops.ledger import building
 from deepcoin_ops.ledger.building import Moment
-from deepcoin_ops.ledger.encoding import build_intent_key, build_opening_key, kind_of
+from deepcoin_ops.ledger.encoding import build_cells, build_intent_key, build_opening_key, kind_of
 from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.mark import LedgerMark, check_mark, is_marked
-from deepcoin_ops.ledger.queries import append
+from deepcoin_ops.ledger.queries import Row, append
 from deepcoin_ops.ledger.records import NewFact
 from deepcoin_ops.ledger.store import Store, create_file, describe
 
@@ -64,12 +64,12 @@ def utc_now() -> datetime:
 
 @dataclass
 class _Waiting:
-    """Facts of one call of `append` that wait for the writer."""
+    """Facts of one call of `append` that wait for the writer. Without seqs they are not on record."""
 
     new_facts: Sequence[NewFact]
-    seqs: list[int] = field(default_factory=list)
+    rows: Sequence[Row]
+    seqs: list[int] | None = None
     error: LedgerError | None = None
-    is_done: bool = False
 
 
 class Ledger(History):
@@ -112,10 +112,12 @@ class Ledger(History):
             check_mark(mark, store, path)
             store.migrate(venue, clock())
             store.check(venue)
+            ledger = cls(store, clock, mark)
+            ledger._note_unknown_kinds()
         except LedgerError:
             store.close()
             raise
-        return cls(store, clock, mark)
+        return ledger
 
     def append(self, new_facts: Sequence[NewFact]) -> list[int]:
         """Record facts, all of them or none. They are durable when this returns, and only then may a byte leave.
@@ -128,13 +130,20 @@ class Ledger(History):
         Raises:
             LedgerError: They could not be recorded, or what may be on record once is on record already.
         """
-        mine = _Waiting(new_facts)
+        if not new_facts:
+            return []
+        mine = _Waiting(new_facts, self._build_rows(new_facts))
         self._waiting.put(mine)
         with self._one_writer:
-            if not mine.is_done:
-                self._commit_each(self._take())
-        if mine.error is not None:
-            raise mine.error
+            taken = self._take() if mine.seqs is None and mine.error is None else []
+            if taken:
+                self._commit_each(taken)
+        if mine.seqs is None:
+            # Without an error, the thread that wrote for this one was interrupted.
+            raise mine.error or LedgerError(
+                f"The ledger {self.path} was interrupted while it recorded {_name(new_facts)}. Whether it is on record is "
+                "not known, and nothing is sent for it. Run `deepcoin-ops status` before flattening again."
+            )
         return mine.seqs
 
     def record_flatten(self, request: FlattenRequest, settings_json: str, limits: Limits | None = None) -> int:
@@ -298,14 +307,24 @@ class Ledger(History):
         try:
             self._commit(taken)
         except LedgerError as error:
-            if len(taken) == 1:
-                taken[0].error = error
+            if len(taken) == 1 or isinstance(error.__cause__, OperationalError):
+                # A disk that is full, or a file that another process keeps, is so for all of them; each wait would be 30 s.
+                for each in taken:
+                    each.error = error
             else:
                 # What one of them may not record must not cost the others their record.
                 for each in taken:
                     self._commit_each([each])
-        for each in taken:
-            each.is_done = True
+
+    def _build_rows(self, new_facts: Sequence[NewFact]) -> list[Row]:
+        """Build what is stored, before anything waits for it: what cannot be stored must not cost others their record."""
+        try:
+            return [build_cells(new) for new in new_facts]
+        except ValueError as error:
+            raise LedgerError(
+                f"The ledger {self.path} did not record {_name(new_facts)}: {error}. Nothing was written, and nothing is "
+                "sent for it. This is a fault of the program: report it, and look at the positions."
+            ) from error
 
     def _commit(self, taken: Sequence[_Waiting]) -> None:
         new_facts = [new for each in taken for new in each.new_facts]
@@ -316,14 +335,14 @@ class Ledger(History):
                 if self._mark is not None and is_to_mark:
                     # An old copy may have been put in this file's place while this process has it open.
                     self._mark.check(connection, self.path)
-                rows = append(connection, new_facts, self._clock())
+                rows = append(connection, [row for each in taken for row in each.rows], self._clock())
                 if self._mark is not None and is_to_mark:
                     mark = self._mark.build(connection, rows[-1])
             except IntegrityError as error:
-                named = "; ".join(f"{kind_of(type(n.fact))} of {n.fact.flatten_id}, account {n.account}" for n in new_facts)
                 raise LedgerError(
-                    f"The ledger {self.path} did not record {named}: {describe(error)}. It is on record already. Nothing "
-                    "was written; what is on record stands. Run `deepcoin-ops status` before flattening again."
+                    f"The ledger {self.path} did not record {_name(new_facts)}: {describe(error)}. It is on record "
+                    "already. Nothing was written; what is on record stands. Run `deepcoin-ops status` before flattening "
+                    "again."
                 ) from error
         if self._mark is not None and mark is not None:
             self._mark.write(mark)
@@ -351,6 +370,10 @@ class Ledger(History):
                 f"for it may have happened. Read the {where}."
             )
         return found[0].flatten_id
+
+
+def _name(new_facts: Sequence[NewFact]) -> str:
+    return "; ".join(f"{kind_of(type(new.fact))} of {new.fact.flatten_id}, account {new.account}" for new in new_facts)
 
 
 def _place(monotonic_s: float, moment: Moment) -> float:

@@ -10,18 +10,25 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select, text
 
 from deepcoin_ops.ledger.chain import FIRST_PREVIOUS_HASH, build_fact_hash
-from deepcoin_ops.ledger.encoding import build_body, build_once_key, build_utc_text, kind_of
-from deepcoin_ops.ledger.records import NewFact
+from deepcoin_ops.ledger.encoding import build_utc_text
 from deepcoin_ops.ledger.schema import facts
 
 Row = dict[str, Any]
 
-# Both walk from one value to the next along an index: a plain DISTINCT reads the whole index.
+# Each walks from one value to the next along an index: a plain DISTINCT reads the whole index.
 _ACCOUNTS = text(
     "WITH RECURSIVE found(name) AS (SELECT min(account) FROM facts UNION ALL "
     "SELECT (SELECT min(account) FROM facts WHERE account > found.name) FROM found WHERE found.name IS NOT NULL) "
     "SELECT name FROM found WHERE name IS NOT NULL AND name != ''"
 )
+_KINDS = text(
+    "WITH RECURSIVE found(kind) AS (SELECT min(kind) FROM facts WHERE account = :account UNION ALL "
+    "SELECT (SELECT min(kind) FROM facts WHERE account = :account AND kind > found.kind) FROM found "
+    "WHERE found.kind IS NOT NULL) "
+    "SELECT kind, (SELECT max(seq) FROM facts WHERE account = :account AND kind = found.kind) FROM found "
+    "WHERE kind IS NOT NULL"
+)
+_NEWEST_EVER = text("SELECT seq FROM sqlite_sequence WHERE name = 'facts'")
 _DAYS = text(
     "WITH RECURSIVE found(day) AS (SELECT min(trading_day) FROM facts WHERE trading_day > '' UNION ALL "
     "SELECT (SELECT min(trading_day) FROM facts WHERE trading_day > found.day) FROM found WHERE found.day IS NOT NULL) "
@@ -52,7 +59,7 @@ class Selection:
     kinds: tuple[str, ...] = ()
     once_keys: tuple[str, ...] | None = None
     since: datetime | None = None
-    after_seq: int = 0
+    after_seq: int | None = None
     up_to_seq: int | None = None
     limit: int | None = None
     newest: int | None = None
@@ -77,9 +84,22 @@ def fetch_accounts(connection: Connection) -> list[str]:
     return [name for (name,) in connection.execute(_ACCOUNTS) if isinstance(name, str)]
 
 
+def fetch_kinds(connection: Connection, account: str) -> dict[str, int]:
+    """Fetch the kinds that an account has, each with its newest seq."""
+    found = connection.execute(_KINDS, {"account": account})
+    return {kind: seq for kind, seq in found if isinstance(kind, str)}
+
+
 def fetch_days(connection: Connection) -> list[str]:
     """Fetch the trading days that have a fact, oldest first."""
     return [day for (day,) in connection.execute(_DAYS) if isinstance(day, str)]
+
+
+def fetch_newest_seq(connection: Connection) -> tuple[int, int]:
+    """Fetch the newest row's seq, and the newest that there ever was as the database remembers it; 0 without any."""
+    newest = connection.execute(select(func.max(facts.c.seq))).scalar()
+    ever = connection.execute(_NEWEST_EVER).scalar()
+    return newest or 0, ever if isinstance(ever, int) else 0
 
 
 def fetch_day_heads(connection: Connection, after_seq: int) -> list[Row]:
@@ -115,27 +135,17 @@ def fetch_day_with_links(connection: Connection, trading_day: str, up_to_seq: in
     return [(row, row["hash_before"]) for row in _fetch(connection, query.order_by(facts.c.seq))]
 
 
-def append(connection: Connection, new_facts: Sequence[NewFact], recorded_at: datetime) -> list[Row]:
-    """Append facts, one after the other; the rows as they are stored. The write lock is held."""
+def append(connection: Connection, new_rows: Sequence[Row], recorded_at: datetime) -> list[Row]:
+    """Append rows of `build_cells`, one after the other; the rows as they are stored. The write lock is held."""
     newest = connection.execute(select(func.max(facts.c.seq))).scalar() or 0
     hashes: dict[str, str] = {}
     rows: list[Row] = []
-    for seq, new in enumerate(new_facts, newest + 1):
-        if new.account not in hashes:
-            hashes[new.account] = fetch_hash_before(connection, new.account)
-        row = {
-            "seq": seq,
-            "account": new.account,
-            "trading_day": new.trading_day,
-            "flatten_id": new.fact.flatten_id or None,
-            "kind": kind_of(type(new.fact)),
-            "recorded_at": build_utc_text(recorded_at),
-            "once_key": build_once_key(new.fact),
-            "body": build_body(new.fact),
-            "raw": new.raw,
-            "previous_hash": hashes[new.account],
-        }
-        row["fact_hash"] = hashes[new.account] = build_fact_hash(row)
+    for seq, new in enumerate(new_rows, newest + 1):
+        account = new["account"]
+        if account not in hashes:
+            hashes[account] = fetch_hash_before(connection, account)
+        row = new | {"seq": seq, "recorded_at": build_utc_text(recorded_at), "previous_hash": hashes[account]}
+        row["fact_hash"] = hashes[account] = build_fact_hash(row)
         rows.append(row)
     connection.execute(facts.insert(), rows)
     return rows
@@ -156,7 +166,7 @@ def _build_query(selection: Selection) -> Select[Any]:
         query = query.where(column.kind.in_(selection.kinds))
     if selection.once_keys is not None:
         query = query.where(column.once_key.in_(selection.once_keys))
-    if selection.after_seq:
+    if selection.after_seq is not None:
         query = query.where(column.seq > selection.after_seq)
     if selection.up_to_seq is not None:
         query = query.where(column.seq <= selection.up_to_seq)

@@ -136,8 +136,15 @@ class AlteredEntry:
     reason: str
 
     def describe(self) -> str:
-        """Which entry of whom, and what is wrong with it, in words."""
-        return f"account {self.account}, entry {self.seq} ({self.kind}, {self.trading_day}): {self.reason}"
+        """Which entry of whom, and what is wrong with it, in words; of one that is missing only the number is known."""
+        account = f"account {self.account}, " if self.account else ""
+        what = f" ({self.kind}, {self.trading_day})" if self.kind or self.trading_day else ""
+        return f"{account}entry {self.seq}{what}: {self.reason}"
+
+
+def build_altered(each: Recorded, reason: str) -> AlteredEntry:
+    """Build what is wrong with an entry."""
+    return AlteredEntry(each.seq, each.account, each.trading_day, each.kind, reason)
 
 
 def read_names(settings_json: str, account: str, key: str) -> tuple[str, ...]:

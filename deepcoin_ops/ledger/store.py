@@ -106,7 +106,8 @@ class Store:
                 if replaced is not None:
                     raise self._build_refusal(replaced)
                 yield connection
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, OverflowError) as error:
+            # A tool may have written the largest number there is, after which none can come.
             raise self._build_refusal(describe(error)) from error
         # Its log may just have been written into the file.
         self._least_bytes = max(self._least_bytes, read_state(self._file).size_bytes)
@@ -277,7 +278,7 @@ def _decode(text: bytes) -> str | bytes:
         return text
 
 
-def describe(error: SQLAlchemyError) -> str:
+def describe(error: Exception) -> str:
     """The database's own words, without the statement around them."""
     return str(getattr(error, "orig", None) or error)
 

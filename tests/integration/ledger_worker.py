@@ -2,16 +2,21 @@
 
 MODE `record`: wait for a line, open the ledger, record a flatten and 25 attempts with outcomes, end.
 MODE `intend`: record a flatten and one intent, say so, and wait to be killed.
+MODE `append`: append pairs of facts on three threads for ever, and name each pair that is on record by its numbers.
 MODE `tear`:   as `intend`, and then write half a transaction into the log before waiting to be killed.
 """
 
+import itertools
 import sys
+import threading
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+from deepcoin_ops.domain.facts import StopAsked
 from deepcoin_ops.domain.model import CloseAnswer, CloseIntent, FlattenRequest, Outcome, ProductGroup, Venue
 from deepcoin_ops.ledger.journal import Ledger
+from deepcoin_ops.ledger.records import NewFact
 from deepcoin_ops.ledger.sqlite_file import driver
 
 ATTEMPTS = 25
@@ -41,12 +46,26 @@ def wait_to_be_killed() -> None:
     sys.stdin.readline()
 
 
+def append_for_ever(ledger: Ledger, name: str, number: int) -> None:
+    """Record pairs of facts of an account of this process's own; a line for each that `append` says is on record."""
+    for count in itertools.count():
+        fact = StopAsked(flatten_id=name, at_s=1.0, reason=f"{name}-{number}-{count}")
+        first, second = ledger.append([NewFact(name, "2026-03-01", fact)] * 2)
+        sys.stdout.write(f"{fact.reason} {first} {second}\n")
+        sys.stdout.flush()
+
+
 def main() -> None:
     """Do what the mode says."""
     mode, path, name = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
     if mode == "record":
         wait_to_be_killed()
     with Ledger.open(path, Venue.PAPER) as ledger:
+        if mode == "append":
+            threads = [threading.Thread(target=append_for_ever, args=(ledger, name, number)) for number in range(3)]
+            for thread in threads:
+                thread.start()
+            wait_to_be_killed()
         now = datetime.now(UTC)
         request = FlattenRequest(name, "main", "2026-03-01", "test", ("BTC-USDT-SWAP",), is_dry_run=False)
         ledger.record_flatten(request, "{}")

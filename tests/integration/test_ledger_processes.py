@@ -4,7 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from deepcoin_ops.domain.facts import StopAsked
 from deepcoin_ops.domain.model import Outcome, Venue
+from deepcoin_ops.ledger.checked import verify
 from deepcoin_ops.ledger.journal import Ledger
 
 WORKER = Path(__file__).with_name("ledger_worker.py")
@@ -62,3 +64,24 @@ def test_a_process_killed_inside_a_transaction_leaves_what_was_committed(tmp_pat
         assert ledger.read_head(DAY).seq == 3
         assert [attempt.intent.attempt_id for attempt in ledger.read_open_calls("main")[0]] == ["F1-0"]
         assert ledger.read_altered_entry("main") is None
+
+
+def test_what_a_killed_process_was_assured_of_is_on_record(tmp_path: Path) -> None:
+    """Two processes append at once and are killed in the midst of it, twice: nothing is lost, halved or linked wrongly."""
+    path, assured = tmp_path / "ledger.sqlite", dict[str, list[int]]()
+    for life in range(2):
+        processes = [_start("append", path, f"account{number}-{life}") for number in range(2)]
+        for process in processes:
+            lines = [process.stdout.readline() for _ in range(100)]
+            process.kill()
+            lines += process.communicate()[0].splitlines(keepends=True)
+            named = [line.split() for line in lines if line.endswith("\n") and line != "ready\n"]
+            assured |= {reason: [int(seq) for seq in seqs] for reason, *seqs in named if len(seqs) == 2}
+    with Ledger.open(path, Venue.PAPER) as ledger:
+        recorded: dict[str, list[int]] = {}
+        for each in ledger.read(StopAsked, trading_day=DAY):
+            recorded.setdefault(each.fact.reason, []).append(each.seq)
+        assert len(assured) >= 4 * 95
+        assert {reason: recorded.get(reason) for reason in assured} == assured
+        assert {len(seqs) for seqs in recorded.values()} == {2}
+        assert verify(ledger) == []

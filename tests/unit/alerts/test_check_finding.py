@@ -7,11 +7,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from account_days import ACCOUNT, DAY, TICK
+from account_days import ACCOUNT, BTC, DAY, TICK, build_attempt, build_flatten
 
-from deepcoin_ops.alerts.alert import Alert
+from deepcoin_ops.alerts.alert import Alert, AlertKind
 from deepcoin_ops.domain.breaks import Severity
 from deepcoin_ops.domain.checks import CheckPurpose, FindingKind
+from deepcoin_ops.domain.day import DayFlatten
+from deepcoin_ops.domain.model import FlattenResult, Outcome
 from deepcoin_ops.ledger.records import CheckRecord
 
 Find = Callable[..., dict[str, Alert]]
@@ -108,6 +110,61 @@ def test_a_later_check_that_finds_the_same_settles_nothing(find: Find, check_of:
     first = check_of(FindingKind.KEY_UNKNOWN)
     again = check_of(FindingKind.KEY_UNKNOWN, FindingKind.CLOCK_OFF, at=TICK - timedelta(minutes=10))
     assert [alert.settled for alert in find(checks=(first, again)).values()] == [None, None]
+
+
+SENT = (build_attempt(),)
+NOT_SENT = (replace(build_attempt(outcome=Outcome.NOT_SENT), sent_at=None),)
+STOPPED, UNLISTED, UNWATCHED, BESIDE = (
+    FindingKind.KILL_SWITCH_ON,
+    FindingKind.INSTRUMENT_UNLISTED,
+    FindingKind.NOT_WATCHED,
+    FindingKind.UNCONFIGURED_POSITION,
+)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "flatten", "settled"),
+    [
+        ([STOPPED], build_flatten(attempts=SENT, result=FlattenResult.NOT_FLAT), "flatten F0 was admitted and sent"),
+        ([STOPPED], build_flatten(attempts=SENT, result=None), "flatten F0 was admitted and sent"),
+        ([STOPPED], build_flatten(attempts=NOT_SENT, result=FlattenResult.NOT_FLAT), None),
+        ([STOPPED], build_flatten(result=FlattenResult.REFUSED), None),
+        ([STOPPED], build_flatten(result=FlattenResult.DRY_RUN, is_dry_run=True), None),
+        ([STOPPED], build_flatten(attempts=SENT, opened_at=TICK - timedelta(hours=3)), None),
+        ([STOPPED], build_flatten(), "flatten F0 ended FLAT"),
+        ([STOPPED, UNLISTED], build_flatten(attempts=SENT, result=FlattenResult.NOT_FLAT), None),
+        ([STOPPED, UNLISTED], build_flatten(attempts=SENT), "flatten F0 ended FLAT"),
+        ([UNLISTED], build_flatten(attempts=SENT, instruments=[BTC]), None),
+        ([UNWATCHED], build_flatten(attempts=SENT), None),
+        ([UNLISTED, BESIDE], build_flatten(attempts=SENT), None),
+    ],
+)
+def test_a_later_flatten_shows_that_it_is_over(
+    find: Find, check_of: CheckOf, kinds: list[FindingKind], flatten: DayFlatten, settled: str | None
+) -> None:
+    """One that sent was let pass by every guard; one that ended FLAT was kept from it by nothing."""
+    found = find(checks=(check_of(*kinds),), flattens=(flatten,))
+    [alert] = [alert for alert in found.values() if alert.kind is AlertKind.CHECK_FAILED]
+    assert settled in alert.settled if settled and alert.settled else alert.settled is settled
+
+
+def test_a_flatten_that_found_it_again_settles_nothing(find: Find, check_of: CheckOf) -> None:
+    """It went on above a cap, because the settings say so; the cap is exceeded as before."""
+    again = check_of(FindingKind.CAP_EXCEEDED, purpose=CheckPurpose.FLATTEN, at=TICK, is_blocking=False, flatten_id="F0")
+    checks = (check_of(FindingKind.CAP_EXCEEDED), again)
+    found = find(checks=checks, flattens=(build_flatten(attempts=SENT, result=FlattenResult.NOT_FLAT),))
+    [alert] = [alert for alert in found.values() if alert.kind is AlertKind.CHECK_FAILED]
+    assert alert.settled is None
+
+
+def test_that_nothing_is_watched_is_settled_by_a_preflight_alone(find: Find, check_of: CheckOf) -> None:
+    """The guards of a flatten do not ask since when alerts watch."""
+    first = check_of(FindingKind.NOT_WATCHED, is_blocking=False)
+    later = [
+        check_of(purpose=each, at=TICK - timedelta(minutes=9)) for each in (CheckPurpose.FLATTEN, CheckPurpose.PREFLIGHT)
+    ]
+    settled = [next(iter(find(checks=(first, each)).values())).settled for each in later]
+    assert [each is not None for each in settled] == [False, True]
 
 
 def test_a_cap_that_was_passed_over_is_told_with_the_notional(find: Find, check_of: CheckOf) -> None:

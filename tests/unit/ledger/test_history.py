@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deepcoin_ops.domain.model import Outcome, Verdict
-from deepcoin_ops.ledger import history
+from deepcoin_ops.ledger import walking
 from deepcoin_ops.ledger.folds import NO_OUTCOME_REASON
 from deepcoin_ops.ledger.journal import Ledger
 from deepcoin_ops.ledger.schema import facts
@@ -221,7 +221,7 @@ def test_a_long_chain_is_walked_over_its_batches(
     ledger: Ledger, samples: Any, monkeypatch: pytest.MonkeyPatch, sql: Callable[..., list[Any]]
 ) -> None:
     """The link between two batches is checked like any other, and the walk ends also on a full last batch."""
-    monkeypatch.setattr(history, "_CHAIN_BATCH", 5)
+    monkeypatch.setattr(walking, "_BATCH", 5)
     samples.record_everything(ledger)
     assert ledger.read_altered_entry("main") is None
     sql("DROP TRIGGER facts_no_delete")

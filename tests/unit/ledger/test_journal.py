@@ -215,3 +215,69 @@ def test_what_waits_for_the_writer_shares_a_commit_and_one_refusal_costs_the_oth
     ledger.append([NewFact("main", "2026-03-01", StopAsked(flatten_id="F1", at_s=1.0, reason="x"))] * 3)
     assert commits == [1]
     assert ledger.read_altered_entry("main") is None
+
+
+def record_two(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, failure: BaseException, when: str) -> list[Any]:
+    """Let two threads record at once and the writer of both be interrupted; what each of them heard."""
+    heard: list[Any] = []
+    commit = Ledger._commit
+
+    def interrupted(self: Ledger, taken: Any) -> None:
+        assert len(taken) == 2
+        if when == "after":
+            commit(self, taken)
+            taken[0].seqs = taken[1].seqs = None
+        raise failure
+
+    def record() -> None:
+        try:
+            heard.append(ledger.append([NewFact("main", "2026-03-01", StopAsked(flatten_id="F1", at_s=1.0, reason="x"))]))
+        except (LedgerError, KeyboardInterrupt, ValueError) as error:
+            heard.append(error)
+
+    monkeypatch.setattr(Ledger, "_commit", interrupted)
+    threads = [threading.Thread(target=record) for _ in range(2)]
+    with ledger._one_writer:
+        for thread in threads:
+            thread.start()
+        while ledger._waiting.qsize() < 2:
+            time.sleep(0.001)
+    for thread in threads:
+        thread.join()
+    monkeypatch.setattr(Ledger, "_commit", commit)
+    return heard
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("failure", [KeyboardInterrupt(), ValueError("a fault of the program")])
+def test_nothing_counts_as_recorded_when_the_thread_that_wrote_for_it_was_interrupted(
+    ledger: Ledger, samples: Any, monkeypatch: pytest.MonkeyPatch, failure: BaseException, when: str
+) -> None:
+    """Ctrl-C reaches the main thread, which may be writing another thread's intent at that moment."""
+    ledger.record_flatten(samples.request, "{}")
+    first, second = record_two(ledger, monkeypatch, failure, when)
+    assert first is failure
+    assert isinstance(second, LedgerError)
+    assert "Whether it is on record is not known, and nothing is sent for it" in str(second)
+    assert ledger.record_closing(samples.closing) == 3 + 2 * (when == "after")
+    assert ledger.read_altered_entry("main") is None
+
+
+def test_what_cannot_be_stored_costs_nothing_that_waits_beside_it(ledger: Ledger, samples: Any) -> None:
+    """It is found out before anything waits for the writer."""
+    ledger.record_flatten(samples.request, "{}")
+    with pytest.raises(LedgerError, match="did not record stop_asked/1"):
+        ledger.append([NewFact("main", "2026-03-01", StopAsked(flatten_id="F1", at_s=float("nan"), reason="x"))])
+    assert ledger._waiting.empty()
+    assert ledger.append([]) == []
+
+
+def test_the_largest_number_there_is_leaves_no_room_and_says_so(
+    ledger: Ledger, samples: Any, sql: Callable[..., list[Any]], drop_triggers: Callable[[], None]
+) -> None:
+    """A tool wrote it; a traceback would say less than the sentence."""
+    ledger.record_skipped_tick("main", "2026-03-01", samples.start, "late")
+    drop_triggers()
+    sql("UPDATE facts SET seq = 9223372036854775807 WHERE seq = 2")
+    with pytest.raises(LedgerError, match="could not record"):
+        ledger.record_flatten(samples.request, "{}")

@@ -225,3 +225,32 @@ def test_whoever_only_reads_is_told_and_may_read_on(old_copy: Path, path: Path) 
         assert len(older.read_flattens("2026-03-01")) == 1
     path.unlink()
     assert "entry 3" in str(read_setback(path, None))
+
+
+@pytest.mark.parametrize("is_more_recorded", [False, True])
+def test_a_cut_tail_is_no_ledger_to_send_by(
+    is_more_recorded: bool,
+    ledger: Ledger,
+    samples: Any,
+    path: Path,
+    sql: Callable[..., list[Any]],
+    drop_triggers: Callable[[], None],
+) -> None:
+    """The account's chain is whole in itself, and lacks the close that was sent last; another entry may have its number."""
+    ledger.record_flatten(samples.request, "{}")
+    ledger.record_intent("F1", samples.intent)
+    mark = path.with_name("ledger.mark.json").read_bytes()
+    drop_triggers()
+    sql("DELETE FROM facts WHERE seq = 3")
+    if is_more_recorded:
+        path.with_name("ledger.mark.json").unlink()
+        with Ledger.open(path, Venue.PAPER) as other:
+            other.record_skipped_tick("main", "2026-03-01", samples.start, "late")
+        path.with_name("ledger.mark.json").write_bytes(mark)
+    assert ledger.read_altered_entry("main") is None
+    with pytest.raises(LedgerError, match="old copy"):
+        ledger.record_closing(samples.closing)
+    with pytest.raises(LedgerError, match="does not have entry 3"):
+        Ledger.open(path, Venue.PAPER)
+    with Ledger.open_existing(path, Venue.PAPER) as reader:
+        assert "entry 3" in str(reader.read_setback())

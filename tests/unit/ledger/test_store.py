@@ -13,6 +13,7 @@ import pytest
 
 from deepcoin_ops.domain.errors import LedgerError
 from deepcoin_ops.domain.model import Venue
+from deepcoin_ops.ledger.chain import build_fact_hash
 from deepcoin_ops.ledger.journal import Ledger
 from deepcoin_ops.ledger.sqlite_file import driver
 
@@ -163,3 +164,28 @@ def test_migrating_leaves_the_logging_of_the_program_alone(path: Path) -> None:
     before = (logging.root.level, list(logging.root.handlers), logger.disabled)
     Ledger.open(path, Venue.PAPER).close()
     assert (logging.root.level, list(logging.root.handlers), logger.disabled) == before
+
+
+@pytest.mark.parametrize("is_hashed_anew", [False, True])
+def test_a_ledger_that_was_relabelled_with_another_venue_is_refused(
+    is_hashed_anew: bool,
+    ledger: Ledger,
+    samples: Any,
+    path: Path,
+    sql: Callable[..., list[Any]],
+    drop_triggers: Callable[[], None],
+) -> None:
+    """The venue is a fact under the hash. Who writes the hash anew as well has made a ledger of the other venue of it."""
+    ledger.record_flatten(samples.request, "{}")
+    ledger.close()
+    drop_triggers()
+    sql("""UPDATE facts SET body = replace(body, '"paper"', '"live"') WHERE seq = 1""")
+    if is_hashed_anew:
+        with closing(driver.connect(path)) as connection, connection:
+            connection.row_factory = driver.Row
+            row = dict(connection.execute("SELECT * FROM facts WHERE seq = 1").fetchone())
+            connection.execute("UPDATE facts SET fact_hash = ? WHERE seq = 1", [build_fact_hash(row)])
+    for open_it in (Ledger.open, Ledger.open_existing):
+        for venue in (Venue.PAPER,) if is_hashed_anew else tuple(Venue):
+            with pytest.raises(LedgerError, match=r"does not say which venue|belongs to the venue 'live'|old copy"):
+                open_it(path, venue)
