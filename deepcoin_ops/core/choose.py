@@ -49,6 +49,7 @@ _AFTER: dict[type[f.Fact], tuple[f.Lane, ...]] = {
     f.PricesRead: (f.Lane.CLOSE, f.Lane.POSITIONS, f.Lane.HISTORY),
     f.PositionsRead: (*_SENDING, f.Lane.POSITIONS, f.Lane.TRIGGER, f.Lane.HISTORY),
     f.OrdersRead: (*_SENDING, f.Lane.POSITIONS, *_LISTS, f.Lane.HISTORY, f.Lane.ORDER_END),
+    f.CallIntended: (f.Lane.RESTING,),
     f.CallAnswered: (*_SENDING, f.Lane.POSITIONS, *_LISTS, f.Lane.HISTORY),
     f.HistoryRead: (f.Lane.HISTORY,),
     f.OrderEndsRead: (f.Lane.ORDER_END, f.Lane.HISTORY),

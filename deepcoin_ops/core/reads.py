@@ -15,7 +15,7 @@ from deepcoin_ops.domain.orders import CancelOrders, OrderList
 
 _LOOK_AGAIN_S = 5.0  # while a proof waits for lists or history, positions are looked at this often
 _HISTORY_PAUSE_S = 2.0
-_LONGEST_PAUSE_S = 8.0
+_LONGEST_PAUSE_S = 4.0
 _Due = tuple[float, tuple[float | str, ...], f.Read]
 
 

@@ -176,10 +176,13 @@ class Process:
     def _send(self, call: f.Call) -> None:
         """Record a call, and let it leave once the record is durable."""
         call_id, intended_s = self._night.new_call_id(), self.now_s
-        if not self._record(f.CallIntended(**self._own(), call_id=call_id, call=call)):
+        intended = f.CallIntended(**self._own(), call_id=call_id, call=call)
+        if not self._record(intended):
             self._watch()
             return
         self._busy.add(call.lane)
+        for lane in choose.lanes_after(intended):
+            self._ask(lane)
         self._soon(self._rng.uniform(*self._script.habits.ledger_s), lambda: self._leave(call_id, call, intended_s))
 
     def _leave(self, call_id: str, call: f.Call, intended_s: float) -> None:

@@ -46,10 +46,10 @@ def test_each_reason_to_stop_ends_sends_and_the_first_one_is_named(fact: f.AnyFa
     state = open_state()
     call = choose.next_call(state, f.Lane.CLOSE, 5.0)
     assert isinstance(call, f.Call)
-    assert choose.may_still_send(state, call, 5.0)
+    assert choose.may_still_send(state, call, 5.0, 5.0)
     state.apply(fact)
     state.apply(f.StopAsked(**OWN, at_s=6.0, reason="later"))
-    assert not choose.may_still_send(state, call, 6.0)
+    assert not choose.may_still_send(state, call, 5.0, 6.0)
     assert not isinstance(choose.next_call(state, f.Lane.CLOSE, 6.0), f.Call)
     stop = rules.s1_find_stop(state, 6.0)
     assert stop is not None
@@ -61,10 +61,10 @@ def test_what_was_chosen_does_not_leave_on_a_read_that_grew_old_or_after_it_is_g
     state = open_state()
     call = choose.next_call(state, f.Lane.CLOSE, 5.0)
     assert isinstance(call, f.Call)
-    assert choose.may_still_send(state, call, 1.0 + state.limits.freshness_s)
-    assert not choose.may_still_send(state, call, 1.1 + state.limits.freshness_s)
+    assert choose.may_still_send(state, call, 15.0, 1.0 + state.limits.freshness_s)
+    assert not choose.may_still_send(state, call, 15.0, 1.1 + state.limits.freshness_s)
     state.apply(read(6.0))
-    assert not choose.may_still_send(state, call, 6.5)
+    assert not choose.may_still_send(state, call, 6.0, 6.5)
 
 
 def test_what_was_proven_flat_owes_nothing_to_the_next_flatten_and_what_was_not_does() -> None:
@@ -80,10 +80,10 @@ def test_an_answer_that_was_awaited_by_an_earlier_flatten_does_not_settle_the_ne
     call = choose.next_call(open_state(), f.Lane.CLOSE, 5.0)
     assert isinstance(call, f.Call)
     state = open_state(f.CallIntended(**OWN, at_s=5.0, call_id="c", call=call), replace_opened("two"))
-    assert state.settled_s == 5.0 + Limits().unknown_hold_s
+    assert state.settled_s == 5.0 + Limits().gap_s + Limits().unknown_hold_s
     assert state.instruments[A].evidence_from_s == state.settled_s + Limits().settle_s
     state.apply(f.CallAnswered(**OWN, at_s=8.0, call_id="c", outcome=Outcome.ACCEPTED, reason=""))
-    assert state.settled_s == 5.0 + Limits().unknown_hold_s
+    assert state.settled_s == 5.0 + Limits().gap_s + Limits().unknown_hold_s
     assert judge.f1_counts_from_s(state) == state.settled_s + Limits().settle_s
 
 

@@ -94,8 +94,8 @@ def test_where_ids_are_of_no_use_the_batch_close_is_tried_again() -> None:
 
 
 def test_a_read_that_failed_is_asked_again() -> None:
-    """Half of all reads fail, and every night is proven all the same."""
-    results = [play(build(seed, habits=Habits(fails_read=0.4))).worst for seed in range(NIGHTS)]
+    """A quarter of all reads fails, and every night is proven all the same."""
+    results = [play(build(seed, habits=Habits(fails_read=0.25))).worst for seed in range(NIGHTS)]
     assert results.count(Proven.FLAT) == NIGHTS
 
 
