@@ -169,10 +169,10 @@ def _is_well_informed(state: State) -> bool:
 def _next_cancel(state: State, lane: f.Lane, now_s: float) -> f.Call | Wait:
     if rules.s1_find_stop(state, now_s) is not None or not rules.s2_is_ready(state):
         return _FOR_A_FACT
-    ranks = {each.instrument_id: rank for rank, each in enumerate(state.ranked)}
     due = [
-        (ranks.get(each.instrument_id, len(ranks)), key, order)
+        (each.rank, key, order)
         for each in state.instruments.values()
+        if each.orders
         for key, order in each.orders.items()
         if (order.order.kind is OrderKind.RESTING) is (lane is f.Lane.CANCEL_RESTING)
         and order.in_flight is None

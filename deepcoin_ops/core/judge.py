@@ -14,13 +14,10 @@ Worst first: RESIDUAL and RESTING_ORDER_LEFT, UNVERIFIED, FLAT_UNCONFIRMED (all 
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, TypeVar, cast
 
 from deepcoin_ops.core.known import (
     NEVER_S,
@@ -29,6 +26,7 @@ from deepcoin_ops.core.known import (
     SeenList,
     SeenPositions,
     list_read,
+    once,
 )
 from deepcoin_ops.core.state import State
 from deepcoin_ops.domain import facts as f
@@ -36,23 +34,6 @@ from deepcoin_ops.domain.model import InstrumentType, ProductGroup
 from deepcoin_ops.domain.orders import OrderList
 
 _NEEDED_LISTS = (OrderList.RESTING, OrderList.TRIGGER)
-_Found = TypeVar("_Found")
-
-
-def _once(find: Callable[..., _Found]) -> Callable[..., _Found]:
-    """Work out something of an instrument once, until a fact changes it. Only for what depends on no moment."""
-
-    @functools.wraps(find)
-    def found(state: State, *arguments: Any) -> _Found:
-        each = arguments[-1]
-        key = (find, *arguments[:-1])
-        try:
-            return cast(_Found, each.memo[key])
-        except KeyError:
-            value = each.memo[key] = find(state, *arguments)
-            return value
-
-    return found
 
 
 class Proven(StrEnum):
@@ -183,7 +164,7 @@ def needs_positions(state: State, instrument_type: InstrumentType) -> bool:
 # -- order lists ------------------------------------------------------------------------------------------------------
 
 
-@_once
+@once
 def f4_counts_from_s(state: State, order_list: OrderList, each: InstrumentState) -> float:
     """The earliest start of a list that counts for an instrument; infinity while a call about it is in flight.
 
@@ -221,7 +202,7 @@ def f4_has_opening_order(state: State, each: InstrumentState) -> bool:
     return any(lists and each.instrument_id in lists[-1].opening for lists in counting)
 
 
-@_once
+@once
 def is_list_missing(state: State, order_list: OrderList, each: InstrumentState) -> bool:
     """Whether no list that counts shows an opening order, or proves that there is none."""
     counting = _counting_lists(state, order_list, each)
@@ -246,7 +227,7 @@ def f5_is_whole(counting: list[SeenList], each: InstrumentState, settle_s: float
     )
 
 
-@_once
+@once
 def quiet_since_s(state: State, order_list: OrderList, each: InstrumentState) -> float:
     """The start of the earliest list since which none showed an order that can open; the past where none is quiet."""
     since_s, from_s = NEVER_S, _list_shows_from_s(state, order_list, each)
@@ -257,7 +238,7 @@ def quiet_since_s(state: State, order_list: OrderList, each: InstrumentState) ->
     return since_s
 
 
-@_once
+@once
 def f6_positions_from_s(state: State, each: InstrumentState) -> float:
     """The earliest start of a positions read that shows whatever an order did before it was seen to be gone."""
     return max(quiet_since_s(state, order_list, each) for order_list in _NEEDED_LISTS) + state.limits.settle_s
@@ -285,7 +266,7 @@ def is_of_no_use(state: State, read: f.Read) -> bool:
 # -- history ----------------------------------------------------------------------------------------------------------
 
 
-@_once
+@once
 def f7_is_shown_closed(state: State, each: InstrumentState) -> bool:
     """Whether the history shows closed all that was seen open, and how each order ended that could open a position.
 

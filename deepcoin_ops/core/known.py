@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.model import InstrumentType, Outcome, Position, ProductGroup, Refusal
 from deepcoin_ops.domain.orders import Order, OrderKind, OrderList
 
+if TYPE_CHECKING:
+    from deepcoin_ops.core.state import State
+
+_Find = TypeVar("_Find", bound=Callable[..., Any])
 NEVER_S = -math.inf
 NOTHING = Decimal(0)
 # A call with one of these outcomes may have had an effect; the other two prove that nothing was done.
@@ -18,6 +26,7 @@ EXITS = frozenset({OrderKind.PROTECTION, OrderKind.TRAILING})
 # Answers of the exchange that say of a spot rest that it is too small to be sold.
 # Source: deepcoin clients that met them (194 below the least volume, 195 position below the least).
 TOO_SMALL = frozenset({"194", "195"})
+UNRANKED = 1_000_000
 KEPT_LISTS = 4
 KEPT_HISTORIES = 8
 
@@ -51,6 +60,7 @@ class InstrumentState:
         rows: Its open rows in the newest positions read of its type, dust left out.
         dust: Its open rows where they are dust.
         notional_usdt: What `rows` are worth; None where a price or a contract size is not known.
+        rank: Its place among what is open, in the order in which that is closed; `UNRANKED` where it is not open.
         shown: Contracts by `row_key` in the newest read.
         owed: Contracts by `row_key` that the exchange's history has to show closed before absence is believed.
         first_ids: Its position ids before the first close.
@@ -74,6 +84,7 @@ class InstrumentState:
     rows: tuple[Position, ...] = ()
     dust: tuple[Position, ...] = ()
     notional_usdt: Decimal | None = None
+    rank: int = UNRANKED
     shown: dict[str, Decimal] = field(default_factory=dict)
     owed: dict[str, Decimal] = field(default_factory=dict)
     first_ids: frozenset[str] = frozenset()
@@ -196,6 +207,25 @@ def keep_history(fact: f.HistoryRead) -> SeenHistory:
 def order_key(order: Order) -> str:
     """What tells an order from the others: its id; for a trailing exit, which has none, where it is."""
     return order.order_id or f"{order.kind}/{order.instrument_id}/{order.position_side}"
+
+
+def once(find: _Find) -> _Find:
+    """Work out something of an instrument once, until a fact changes it. Only for what depends on no moment."""
+
+    @functools.wraps(find)
+    def of_instrument(state: State, each: InstrumentState) -> object:
+        if find not in each.memo:
+            each.memo[find] = find(state, each)
+        return each.memo[find]
+
+    @functools.wraps(find)
+    def of_list(state: State, order_list: OrderList, each: InstrumentState) -> object:
+        key = (find, order_list)
+        if key not in each.memo:
+            each.memo[key] = find(state, order_list, each)
+        return each.memo[key]
+
+    return cast(_Find, of_list if len(inspect.signature(find).parameters) > 2 else of_instrument)
 
 
 def list_read(order_list: OrderList, each: InstrumentState | None) -> f.Read:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from deepcoin_ops.core import judge, rules
-from deepcoin_ops.core.known import NEVER_S, InstrumentState, list_read
+from deepcoin_ops.core.known import NEVER_S, UNRANKED, InstrumentState, list_read, once
 from deepcoin_ops.core.state import State
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.model import InstrumentType, ProductGroup
@@ -107,19 +107,22 @@ def _resting_due(state: State) -> Iterable[_Due]:
         return
     # One list serves all instruments, and follows all their trigger lists; while one of these is missing, it is read now
     # and then for the instruments that need no more.
-    missing = [each for each in state.instruments.values() if judge.is_list_missing(state, OrderList.RESTING, each)]
-    counts_s = [judge.f4_counts_from_s(state, OrderList.RESTING, each) for each in missing]
-    is_early = any(judge.is_list_missing(state, OrderList.TRIGGER, each) for each in state.instruments.values())
-    with_orders = (each for each in state.instruments.values() if each.orders)
-    due_s = min((_recheck_s(state, OrderList.RESTING, each) for each in with_orders), default=math.inf)
-    if missing and is_early:
+    counts_s, is_early, due_s = [], False, math.inf
+    for each in state.instruments.values():
+        if judge.is_list_missing(state, OrderList.RESTING, each):
+            counts_s.append(judge.f4_counts_from_s(state, OrderList.RESTING, each))
+        is_early = is_early or judge.is_list_missing(state, OrderList.TRIGGER, each)
+        if each.orders:
+            due_s = min(due_s, _recheck_s(state, OrderList.RESTING, each))
+    if counts_s and is_early:
         due_s = min(due_s, max(min(counts_s), lists[-1].started_s + _LOOK_AGAIN_S))
-    elif missing:
+    elif counts_s:
         confirms_s = lists[-1].arrived_s + state.limits.settle_s if lists[-1].ids else NEVER_S
         due_s = min(due_s, max(*counts_s, confirms_s))
     yield due_s, (), read
 
 
+@once
 def _recheck_s(state: State, order_list: OrderList, each: InstrumentState) -> float:
     """When a list shows what a cancel did, or what a scheduler gap voided; infinity where neither is awaited."""
     due_s = math.inf
@@ -133,36 +136,40 @@ def _recheck_s(state: State, order_list: OrderList, each: InstrumentState) -> fl
 
 def _single_lists_due(state: State, now_s: float) -> Iterable[_Due]:
     """The lists of single instruments: of what is open first, then what was never read (R2)."""
-    ranks = {each.instrument_id: rank for rank, each in enumerate(state.ranked)}
     sends = rules.s1_find_stop(state, now_s) is None
     for number, each in enumerate(state.instruments.values()):
-        rank = ranks.get(each.instrument_id, len(ranks))
-        trigger_s = r2_trigger_due_s(state, each, is_early=sends and rank < len(ranks))
+        trigger_s, trailing_s = r2_trigger_due_s(state, each), _trailing_due_s(state, each)
+        if sends and each.rank < UNRANKED and not _was_read(state, each):
+            trigger_s = state.opened_s  # the sooner an order that opens is seen, the better
         if trigger_s < math.inf:
-            yield trigger_s, *_describe_list(state, OrderList.TRIGGER, each, rank, number)
-        trailing_s = _trailing_due_s(state, each)
+            yield trigger_s, *_describe_list(state, OrderList.TRIGGER, each, number)
         if trailing_s < math.inf:
-            yield trailing_s, *_describe_list(state, OrderList.TRAILING, each, rank, number)
+            yield trailing_s, *_describe_list(state, OrderList.TRAILING, each, number)
 
 
 def _describe_list(
-    state: State, order_list: OrderList, each: InstrumentState, rank: int, number: int
+    state: State, order_list: OrderList, each: InstrumentState, number: int
 ) -> tuple[tuple[float, ...], f.Read]:
     read = list_read(order_list, each)
     was_tried = (order_list, each.instrument_id) in state.lists or read in state.failing
-    return (was_tried, rank, number), read
+    return (was_tried, each.rank, number), read
 
 
-def r2_trigger_due_s(state: State, each: InstrumentState, *, is_early: bool) -> float:
-    """When the trigger list of an instrument is read: early where it is open, and when it would count."""
-    if is_early and (OrderList.TRIGGER, each.instrument_id) not in state.lists:
-        return state.opened_s  # the sooner an order that opens is seen, the better
+@once
+def _was_read(state: State, each: InstrumentState) -> bool:
+    return (OrderList.TRIGGER, each.instrument_id) in state.lists
+
+
+@once
+def r2_trigger_due_s(state: State, each: InstrumentState) -> float:
+    """When the trigger list of an instrument is read to count, or to show what a cancel did."""
     due_s = _recheck_s(state, OrderList.TRIGGER, each)
     if judge.is_list_missing(state, OrderList.TRIGGER, each):
         due_s = min(due_s, judge.f4_counts_from_s(state, OrderList.TRIGGER, each))
     return due_s
 
 
+@once
 def _trailing_due_s(state: State, each: InstrumentState) -> float:
     """When the trailing exits of an instrument are looked for: where a position was and is gone, and after a cancel.
 

@@ -20,6 +20,7 @@ from deepcoin_ops.core.known import (
     NEVER_S,
     NOTHING,
     TOO_SMALL,
+    UNRANKED,
     Failing,
     InstrumentState,
     OrderState,
@@ -148,6 +149,8 @@ class State:
                 self._stop("SENDING_ENDED", fact.reason, math.inf)
             case f.SchedulerGap():
                 self.void_before_s = max(self.void_before_s, fact.at_s)
+                for each in self.types:
+                    self._forget(each)
             case f.VerdictsReached():
                 for name in fact.flat:
                     self.instruments[name].owed, self.instruments[name].orders = {}, {}
@@ -305,16 +308,20 @@ class State:
         """Value what is open, take out what is dust, and rank the rest."""
         self.ranked = []
         for each in self.instruments.values():
-            rows = each.rows or each.dust
+            rows, each.rank = each.rows or each.dust, UNRANKED
             if not rows:
                 each.notional_usdt = NOTHING
                 continue
             each.notional_usdt = self._notional(each, rows)
             is_dust = self._is_dust(each, rows)
-            each.rows, each.dust = ((), rows) if is_dust else (rows, ())
+            if is_dust is not bool(each.dust):
+                each.memo.clear()
+                each.rows, each.dust = ((), rows) if is_dust else (rows, ())
             if not is_dust:
                 self.ranked.append(each)
         self.ranked.sort(key=lambda each: (each.notional_usdt is not None, -(each.notional_usdt or 0), each.instrument_id))
+        for rank, each in enumerate(self.ranked):
+            each.rank = rank
 
     def _notional(self, each: InstrumentState, rows: tuple[Position, ...]) -> Decimal | None:
         listed = self.listed.get(each.instrument_type, {}).get(each.instrument_id)

@@ -41,6 +41,7 @@ class Process:
         self._busy: set[f.Lane] = set()
         self._wakes: dict[f.Lane, float] = {}
         self._looks: set[float] = set()
+        self._paced_until_s: dict[f.Lane, float] = {}
         self._unrecorded: list[f.AnyFact] = []
         self._is_decided = self._has_ended_sending = False
         self.is_alive = True
@@ -143,11 +144,12 @@ class Process:
             self._night.oracles.see("left idle", f"{lane} at {self.now_s:.2f}", is_right=is_right)
 
     def _ask(self, lane: f.Lane) -> None:
-        if lane in self._busy or not self.is_alive:
-            return
         night = self._night
+        if lane in self._busy or not self.is_alive or night.now_s < self._paced_until_s.get(lane, -math.inf):
+            return
         due_s = night.pace.due_s(lane, night.now_s)
         if due_s > night.now_s:
+            self._paced_until_s[lane] = due_s
             self._wake(lane, due_s - self._boot_s)
             return
         found = choose.next_call(self.state, lane, self.now_s)

@@ -38,7 +38,7 @@ RULES: dict[str, tuple[Any, str, Callable[..., Any]]] = {
         "r1_positions_due_s",
         lambda state, of_type, _now_s: math.inf if state.newest(of_type) else state.opened_s,
     ),
-    "R2": (reads, "r2_trigger_due_s", lambda _state, _each, *, is_early: math.inf),  # noqa: ARG005
+    "R2": (reads, "r2_trigger_due_s", lambda _state, _each: math.inf),
     "R3": (reads, "r3_history_due", lambda _state: ()),
     "R4": (reads, "r4_not_before_s", lambda _state, _read: NEVER_S),
     "F1": (judge, "f1_counts_from_s", lambda state: state.opened_s),
