@@ -166,7 +166,11 @@ class Process:
         if now_s < self._wakes.get(lane, math.inf) <= at_s:
             return
         self._wakes[lane] = at_s
-        self._soon(max(at_s - now_s, _LEAST_S), lambda: self._ask(lane))
+        self._soon(max(at_s - now_s, _LEAST_S), lambda: self._wake_up(lane, at_s))
+
+    def _wake_up(self, lane: f.Lane, at_s: float) -> None:
+        if self._wakes[lane] == at_s:  # else an earlier moment took its place
+            self._ask(lane)
 
     def _take_slot(self, lane: f.Lane) -> None:
         night = self._night
