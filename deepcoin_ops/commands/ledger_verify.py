@@ -14,10 +14,10 @@ from deepcoin_ops.settings import load_settings
 @click.command("verify")
 @click.pass_context
 def verify_ledger(context: click.Context) -> None:
-    """Check every entry of the ledger against its hash chain, from the first one on.
+    """Check every entry of the ledger against its hash chain, from the first one on, and the file itself.
 
-    Exit code 0: every entry is what was recorded; 1: one is not, or the ledger is an old copy. It may take minutes after
-    years.
+    Exit code 0: every entry is what was recorded; 1: one is not or is missing, or the ledger is an old copy. It may take
+    minutes after years.
     """
     settings = load_settings()
     path = settings.ledger_path
@@ -26,6 +26,7 @@ def verify_ledger(context: click.Context) -> None:
         raise LedgerError(f"There is no ledger at {path} yet, and nothing to verify. The first flatten makes it.")
     with ledger:
         found = [f"ALTERED: {each.describe()}" for each in verify(ledger)]
+        found += [f"DAMAGED: {each}" for each in ledger.find_damage()]
         missing = ledger.find_missing_triggers()
         if missing:
             found.append(f"ALTERED: entries can be changed or deleted: {', '.join(missing)} is missing from the file")

@@ -168,6 +168,10 @@ class History:
         """Name what should keep the file append-only and is not there."""
         return self._store.find_missing_triggers()
 
+    def find_damage(self) -> list[str]:
+        """Name what the database itself finds wrong with its file; it reads all of it."""
+        return self._store.find_damage()
+
     def read_accounts(self) -> list[str]:
         """Name the accounts that have an entry."""
         with self._store.reading() as connection:

@@ -32,3 +32,10 @@ facts = Table(
     Index("facts_by_time", "recorded_at"),
     sqlite_autoincrement=True,
 )
+
+# What keeps the table append-only, by name.
+TRIGGERS = {
+    f"facts_no_{change.lower()}": f"CREATE TRIGGER facts_no_{change.lower()} BEFORE {change} ON facts "
+    f"BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: {change} on facts'); END"
+    for change in ("UPDATE", "DELETE")
+}

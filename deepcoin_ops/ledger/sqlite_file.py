@@ -167,12 +167,15 @@ def copy(path: Path, target: Path) -> None:
         OSError: The target exists, or cannot be made.
     """
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    is_whole = False
     try:
         with closing(connect(path)) as source, closing(connect(target)) as copied:
             source.backup(copied)
-    except (driver.Error, OSError):
-        target.unlink()
-        raise
+        is_whole = True
+    finally:
+        # After an interrupt too: half of one would look like a backup.
+        if not is_whole:
+            target.unlink()
     _sync_folder(target.parent)
 
 

@@ -26,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from deepcoin_ops.domain.errors import LedgerError
 from deepcoin_ops.domain.model import Venue
 from deepcoin_ops.ledger.identity import create_identity, read_identity
+from deepcoin_ops.ledger.schema import TRIGGERS
 from deepcoin_ops.ledger.sqlite_file import (
     check_driver,
     connect,
@@ -37,7 +38,8 @@ from deepcoin_ops.ledger.sqlite_file import (
 )
 from deepcoin_ops.state_files import create_private_file, make_private_folder
 
-_TRIGGERS = text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+_TRIGGERS = text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+_DAMAGE = text("PRAGMA integrity_check(10)")
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -106,7 +108,7 @@ class Store:
                 if replaced is not None:
                     raise self._build_refusal(replaced)
                 yield connection
-        except (SQLAlchemyError, OverflowError) as error:
+        except (SQLAlchemyError, OverflowError, UnicodeDecodeError) as error:
             # A tool may have written the largest number there is, after which none can come.
             raise self._build_refusal(describe(error)) from error
         # Its log may just have been written into the file.
@@ -124,7 +126,8 @@ class Store:
             with self._engine.begin() as connection:
                 alone = connection.info["alone"]
                 yield connection
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, UnicodeDecodeError) as error:
+            # Of a damaged file even the database's message may be no text.
             raise self._build_unreadable(describe(error)) from error
         finally:
             if alone is not None:
@@ -141,8 +144,14 @@ class Store:
     def find_missing_triggers(self) -> list[str]:
         """Name the triggers that keep the table append-only and are not in the file."""
         with self.reading() as connection:
-            found = {name for (name,) in connection.execute(_TRIGGERS)}
-        return sorted({"facts_no_update", "facts_no_delete"} - found)
+            found = {name for name, statement in connection.execute(_TRIGGERS) if statement == TRIGGERS.get(name)}
+        return sorted(TRIGGERS.keys() - found)
+
+    def find_damage(self) -> list[str]:
+        """Find what the database itself says is wrong with its file, the indexes by which entries are found included."""
+        with self.reading() as connection:
+            found = [str(line) for (line,) in connection.execute(_DAMAGE)]
+        return [] if found == ["ok"] else found
 
     def migrate(self, venue: Venue, now: datetime) -> None:
         """Bring the file to this version's schema, and stamp a new one with its venue. All of it or nothing.

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from flatten_lab import Lab, build_scenario, open_lab, position, stubborn
 
+from deepcoin_ops.alerts.alert import AlertKind
 from deepcoin_ops.alerts.facts import read_facts
+from deepcoin_ops.alerts.finding import find_alerts
+from deepcoin_ops.domain.checks import AccountCheck, CheckPurpose, Finding, FindingKind
 from deepcoin_ops.flattening.account_lock import AccountLock
 from deepcoin_ops.ledger.mark import LedgerMark
 from deepcoin_ops.settings import load_settings
@@ -108,3 +111,19 @@ def test_a_ledger_that_cannot_be_read_is_a_fact(settings_file: Callable[..., dic
     facts = read_facts(settings, datetime(2026, 3, 9, 12, tzinfo=UTC))
     assert "could not be read" in facts.ledger_problem
     assert len(facts.due_days) == 3
+
+
+def test_a_preflights_alert_is_settled_by_the_flatten_that_came_through(lab: Lab) -> None:
+    """On the paper venue too, where a check that finds nothing is not on record: what was sent shows it."""
+    ledger, now = lab.desk.ledger, datetime.now(UTC)
+    stopped = Finding(FindingKind.KILL_SWITCH_ON, True, "the kill switch is on.")
+    check = AccountCheck(CheckPurpose.PREFLIGHT, now, "http://127.0.0.1:1", open_instruments=2, findings=(stopped,))
+    ledger.record_check("main", lab.desk.settings.calendar.day_of(now), check)
+
+    def find_settled() -> list[str | None]:
+        found = find_alerts(read_facts(lab.desk.settings, in_a_while()))
+        return [alert.settled for alert in found if alert.kind is AlertKind.CHECK_FAILED]
+
+    assert find_settled() == [None]
+    outcome = lab.flatten()
+    assert find_settled() == [f"flatten {outcome.closing.flatten_id} was admitted and sent its closes"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from deepcoin_ops.domain.model import RawAnswer, Venue
 from deepcoin_ops.ledger import sqlite_file
 from deepcoin_ops.ledger.checked import verify
 from deepcoin_ops.ledger.encoding import pack_answers, unpack_answers
+from deepcoin_ops.ledger.history import History
 from deepcoin_ops.ledger.journal import Ledger
 from deepcoin_ops.ledger.records import NewFact
 from deepcoin_ops.ledger.sqlite_file import driver
@@ -174,3 +176,85 @@ def test_a_process_that_died_before_its_commit_left_nothing(
     assert sql("SELECT count(*) FROM facts") == [(2,)]
     assert ledger.record_intent("F1", samples.intent) == 3
     assert Ledger.open(path, Venue.PAPER).read_setback() is None
+
+
+@pytest.fixture
+def at_rest(ledger: Ledger, samples: Any, path: Path) -> Path:
+    """A ledger with a fact of each kind that no process has open."""
+    samples.record_all_kinds(ledger)
+    ledger.close()
+    return path
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_file_with_any_byte_changed_is_read_or_refused_in_words(at_rest: Path, seed: int) -> None:
+    """A disk does that; no reader ends with a traceback, and `verify` names what an entry has lost."""
+    whole, chosen = at_rest.read_bytes(), random.Random(seed)
+    with closing(driver.connect(at_rest)) as connection:
+        recorded = connection.execute("SELECT * FROM facts ORDER BY seq").fetchall()
+    silent = 0
+    for _ in range(40):
+        at = chosen.randrange(len(whole))
+        at_rest.write_bytes(whole[:at] + chosen.randbytes(8) + whole[at + 8 :])
+        try:
+            with History.open_existing(at_rest, Venue.PAPER) as reader:
+                named = [*verify(reader), *reader.find_damage(), *reader.find_missing_triggers(), *reader.unreadable]
+                assert [reader.read_head(day) for day in reader.read_days()]
+                reader.read_attempts(DAY)
+        except LedgerError:
+            continue
+        if not named:
+            silent += 1
+            with closing(driver.connect(at_rest)) as connection:
+                assert connection.execute("SELECT * FROM facts ORDER BY seq").fetchall() == recorded
+    assert silent
+
+
+def test_a_message_of_the_database_that_is_no_text_is_a_sentence_too(at_rest: Path) -> None:
+    """It quotes the damaged place, byte by byte."""
+    whole = at_rest.read_bytes()
+    assert whole.count(b"CREATE TABLE alembic_version") == 1
+    at_rest.write_bytes(whole.replace(b"CREATE TABLE alembic_version (\n\tv", b"CREATE TABLE alembic_version (\n\xd9("))
+    for open_it in (Ledger.open, Ledger.open_existing):
+        with pytest.raises(LedgerError, match="could not be read"):
+            open_it(at_rest, Venue.PAPER)
+
+
+def test_an_index_that_has_lost_an_entry_is_named(at_rest: Path) -> None:
+    """The chain is whole, and a close would not be found by its account."""
+    with closing(driver.connect(at_rest)) as connection, connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "UPDATE sqlite_master SET sql = sql || ' WHERE seq != 5' WHERE name = 'facts_by_account_and_kind'"
+        )
+    with closing(driver.connect(at_rest)) as connection, connection:
+        connection.execute("REINDEX facts_by_account_and_kind")
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET sql = replace(sql, ' WHERE seq != 5', '')")
+    with History.open_existing(at_rest, Venue.PAPER) as reader:
+        assert verify(reader) == []
+        assert "facts_by_account_and_kind" in reader.find_damage()[0]
+
+
+def test_a_trigger_without_teeth_is_named(
+    ledger: Ledger, sql: Callable[..., list[Any]], drop_triggers: Callable[[], None]
+) -> None:
+    """By what it does and not by its name."""
+    assert ledger.find_missing_triggers() == []
+    drop_triggers()
+    sql("CREATE TRIGGER facts_no_update BEFORE UPDATE ON facts BEGIN SELECT 1; END")
+    assert ledger.find_missing_triggers() == ["facts_no_delete", "facts_no_update"]
+
+
+def test_a_copy_that_is_interrupted_leaves_no_half_of_one(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would look like a backup."""
+
+    def interrupt(_path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sqlite_file, "connect", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        ledger.copy(tmp_path / "copy.sqlite")
+    assert not (tmp_path / "copy.sqlite").exists()
