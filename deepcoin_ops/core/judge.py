@@ -188,6 +188,7 @@ def _lists_about(state: State, order_list: OrderList, each: InstrumentState) -> 
     return state.lists.get((order_list, None if order_list is OrderList.RESTING else each.instrument_id), [])
 
 
+@once
 def _counting_lists(state: State, order_list: OrderList, each: InstrumentState) -> list[SeenList]:
     lists = _lists_about(state, order_list, each)
     if not lists:
@@ -325,7 +326,9 @@ def is_settled(state: State, now_s: float) -> bool:
         return False
     if now_s >= proof_ends_s(state):
         return True
-    return state.is_read and all(_is_settled(state, each, now_s) for each in state.instruments.values())
+    if not state.is_read or any(state.positions[each][-1].started_s < f1_counts_from_s(state) for each in state.types):
+        return False
+    return all(_is_settled(state, each, now_s) for each in state.instruments.values())
 
 
 def _is_settled(state: State, each: InstrumentState, now_s: float) -> bool:

@@ -17,6 +17,7 @@ from deepcoin_ops.domain.orders import Order, OrderKind, OrderList
 if TYPE_CHECKING:
     from deepcoin_ops.core.state import State
 
+_MISSING = object()
 _Find = TypeVar("_Find", bound=Callable[..., Any])
 NEVER_S = -math.inf
 NOTHING = Decimal(0)
@@ -105,9 +106,6 @@ class InstrumentState:
 
     def show(self, rows: tuple[Position, ...], started_s: float, settle_s: float, histories: list[SeenHistory]) -> None:
         """Take in its rows of a positions read that began at a moment."""
-        if not rows and not self.shown:
-            self.rows = self.dust = ()
-            return
         self.memo.clear()
         shown: dict[str, Decimal] = {}
         for row in rows:
@@ -214,16 +212,18 @@ def once(find: _Find) -> _Find:
 
     @functools.wraps(find)
     def of_instrument(state: State, each: InstrumentState) -> object:
-        if find not in each.memo:
-            each.memo[find] = find(state, each)
-        return each.memo[find]
+        found = each.memo.get(find, _MISSING)
+        if found is _MISSING:
+            found = each.memo[find] = find(state, each)
+        return found
 
     @functools.wraps(find)
     def of_list(state: State, order_list: OrderList, each: InstrumentState) -> object:
         key = (find, order_list)
-        if key not in each.memo:
-            each.memo[key] = find(state, order_list, each)
-        return each.memo[key]
+        found = each.memo.get(key, _MISSING)
+        if found is _MISSING:
+            found = each.memo[key] = find(state, order_list, each)
+        return found
 
     return cast(_Find, of_list if len(inspect.signature(find).parameters) > 2 else of_instrument)
 

@@ -51,14 +51,16 @@ class Pace:
 
     def due_s(self, lane: str, now_s: float) -> float:
         """The moment from which a lane may send again; the past when nothing holds it back."""
-        lanes = self.sharing if lane in self.sharing and now_s < self.shared_s + _FORGET_S else frozenset({lane})
-        due_s = max((self.not_before_s.get(each, -math.inf) for each in lanes), default=-math.inf)
-        sent = (
-            self.sent.get(lane, [])
-            if len(lanes) == 1
-            else sorted(at_s for each in lanes for at_s in self.sent.get(each, []))
-        )
-        for window in self._windows_of(lanes):
+        if lane not in self.sharing or now_s >= self.shared_s + _FORGET_S:
+            return self._due_s(self.not_before_s.get(lane, -math.inf), self.sent.get(lane, []), self.windows[lane])
+        sent = sorted(at_s for each in self.sharing for at_s in self.sent.get(each, []))
+        pushed_s = max(self.not_before_s.get(each, -math.inf) for each in self.sharing)
+        # Lanes that share take the slowest of their windows as a single send.
+        slowest_s = max(window.seconds / window.sends for each in self.sharing for window in self.windows[each])
+        return self._due_s(pushed_s, sent, (Window(1, slowest_s),))
+
+    def _due_s(self, due_s: float, sent: list[float], windows: tuple[Window, ...]) -> float:
+        for window in windows:
             if len(sent) >= window.sends:
                 due_s = max(due_s, sent[-window.sends] + window.seconds + self.margin_s)
         return due_s
@@ -87,11 +89,3 @@ class Pace:
             self.sharing = self.sharing | near | {lane}
             self.shared_s = now_s
         self.throttled_s[lane] = now_s
-
-    def _windows_of(self, lanes: frozenset[str]) -> tuple[Window, ...]:
-        """What holds for lanes together: their own windows, and for those that share the slowest one as a single send."""
-        if len(lanes) == 1:
-            (lane,) = lanes
-            return self.windows[lane]
-        slowest_s = max(window.seconds / window.sends for lane in lanes for window in self.windows[lane])
-        return (Window(1, slowest_s),)

@@ -46,7 +46,7 @@ def _choose_read(state: State, due: Iterable[_Due], now_s: float) -> f.Read | Wa
     """The first read in its order among those that are due now; else when the earliest is."""
     until_s, chosen = math.inf, None
     for wanted_s, order, read in due:
-        due_s = max(wanted_s, r4_not_before_s(state, read))
+        due_s = max(wanted_s, r4_not_before_s(state, read)) if state.failing else wanted_s
         if due_s > now_s:
             until_s = min(until_s, due_s)
         elif chosen is None or order < chosen[0]:
@@ -56,7 +56,7 @@ def _choose_read(state: State, due: Iterable[_Due], now_s: float) -> f.Read | Wa
 
 def r4_not_before_s(state: State, read: f.Read) -> float:
     """When a read that failed may be tried again."""
-    failing = state.failing.get(read) if state.failing else None
+    failing = state.failing.get(read)
     if failing is None:
         return NEVER_S
     return math.inf if failing.is_final else failing.last_s + min(2.0 ** (failing.count - 1), _LONGEST_PAUSE_S)

@@ -289,7 +289,7 @@ class State:
         self.strangers[fact.instrument_type] = tuple(strangers)
         histories = self.history.get(fact.instrument_type, [])
         for each in self.instruments.values():
-            if each.instrument_type is fact.instrument_type:
+            if each.instrument_type is fact.instrument_type and (each.shown or each.instrument_id in rows):
                 was_open = each.was_open
                 each.show(tuple(rows.get(each.instrument_id, ())), fact.started_s, self.limits.settle_s, histories)
                 self.opened += each.was_open and not was_open
