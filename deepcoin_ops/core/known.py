@@ -106,7 +106,6 @@ class InstrumentState:
 
     def show(self, rows: tuple[Position, ...], started_s: float, settle_s: float, histories: list[SeenHistory]) -> None:
         """Take in its rows of a positions read that began at a moment."""
-        self.memo.clear()
         shown: dict[str, Decimal] = {}
         for row in rows:
             shown[row_key(row)] = shown.get(row_key(row), NOTHING) + row.quantity_contracts
@@ -118,7 +117,12 @@ class InstrumentState:
             shows_s = started_s - settle_s if key in self.owed else math.inf
             known = next((each.closed for each in reversed(histories) if each.arrived_s <= shows_s), {})
             before = known.get(self.instrument_id, {}).get(key, NOTHING)
-            self.owed[key] = max(self.owed.get(key, NOTHING) + more, before + quantity)
+            owed = max(self.owed.get(key, NOTHING) + more, before + quantity)
+            if owed != self.owed.get(key):
+                self.owed[key] = owed
+                self.memo.clear()
+        if shown != self.shown:
+            self.memo.clear()
         self.shown, self.rows, self.dust = shown, rows, ()
         self.was_open = self.was_open or bool(rows)
 
