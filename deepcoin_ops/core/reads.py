@@ -32,7 +32,7 @@ def next_read(state: State, lane: f.Lane, now_s: float) -> f.Read | Wait:
         case f.Lane.POSITIONS:
             due = _positions_due(state, now_s)
         case f.Lane.RESTING:
-            due = _resting_due(state)
+            due = _resting_due(state, now_s)
         case f.Lane.TRIGGER:
             due = _single_lists_due(state, now_s)
         case f.Lane.HISTORY:
@@ -99,7 +99,7 @@ def _proof_due_s(state: State, instrument_type: InstrumentType, newest_s: float)
     return newest_s + _LOOK_AGAIN_S
 
 
-def _resting_due(state: State) -> Iterable[_Due]:
+def _resting_due(state: State, now_s: float) -> Iterable[_Due]:
     read = list_read(OrderList.RESTING, None)
     lists = state.lists.get((OrderList.RESTING, None))
     if not lists:
@@ -107,15 +107,17 @@ def _resting_due(state: State) -> Iterable[_Due]:
         return
     # One list serves all instruments, and follows all their trigger lists; while one of these is missing, it is read now
     # and then for the instruments that need no more.
-    counts_s, is_early, due_s = [], False, math.inf
-    for each in state.instruments.values():
-        if judge.is_list_missing(state, OrderList.RESTING, each):
-            counts_s.append(judge.f4_counts_from_s(state, OrderList.RESTING, each))
-        is_early = is_early or judge.is_list_missing(state, OrderList.TRIGGER, each)
-        if each.orders:
-            due_s = min(due_s, _recheck_s(state, OrderList.RESTING, each))
+    every = state.instruments.values()
+    due_s = min((_recheck_s(state, OrderList.RESTING, each) for each in every if each.orders), default=math.inf)
+    again_s = lists[-1].started_s + _LOOK_AGAIN_S
+    is_early = any(judge.is_list_missing(state, OrderList.TRIGGER, each) for each in every)
+    if is_early and again_s > now_s:
+        yield min(due_s, again_s), (), read
+        return
+    missing = (each for each in every if judge.is_list_missing(state, OrderList.RESTING, each))
+    counts_s = [judge.f4_counts_from_s(state, OrderList.RESTING, each) for each in missing]
     if counts_s and is_early:
-        due_s = min(due_s, max(min(counts_s), lists[-1].started_s + _LOOK_AGAIN_S))
+        due_s = min(due_s, *counts_s)
     elif counts_s:
         confirms_s = lists[-1].arrived_s + state.limits.settle_s if lists[-1].ids else NEVER_S
         due_s = min(due_s, max(*counts_s, confirms_s))

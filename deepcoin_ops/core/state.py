@@ -127,9 +127,10 @@ class State:
                 count = self.failing[fact.read].count if fact.read in self.failing else 0
                 self.failing[fact.read] = Failing(count + 1, fact.at_s, fact.reason, fact.is_final)
             case f.HistoryRead():
-                kept = self.history.get(fact.instrument_type, [])[-KEPT_HISTORIES + 1 :]
-                self.history[fact.instrument_type] = [*kept, keep_history(fact)]
-                self._forget(fact.instrument_type)
+                kept, seen = self.history.get(fact.instrument_type, [])[-KEPT_HISTORIES + 1 :], keep_history(fact)
+                if not kept or kept[-1].closed != seen.closed:
+                    self._forget(fact.instrument_type)
+                self.history[fact.instrument_type] = [*kept, seen]
                 self.failing.pop(f.Read(lane=f.Lane.HISTORY, instrument_type=fact.instrument_type), None)
             case f.OrderEndsRead():
                 self._end_orders(fact)
