@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from deepcoin_ops.core import rules
 from deepcoin_ops.core.known import (
     NEVER_S,
     NOTHING,
@@ -62,28 +63,28 @@ class Judgement:
     notional_usdt: Decimal | None
 
 
-def judge(state: State) -> list[Judgement]:
+def judge(state: State, now_s: float) -> list[Judgement]:
     """Judge every instrument of the flatten from what is known now."""
-    return [judge_one(state, each) for each in state.instruments.values()]
+    return [judge_one(state, each, now_s) for each in state.instruments.values()]
 
 
-def judge_one(state: State, each: InstrumentState) -> Judgement:
+def judge_one(state: State, each: InstrumentState, now_s: float) -> Judgement:
     """Judge one instrument by the rules above."""
     counting = f1_counting(state, each.instrument_type)
-    proven, cause, reason = _decide(state, each, counting)
+    proven, cause, reason = _decide(state, each, counting, now_s)
     quantity = sum((row.quantity_contracts for row in each.rows), NOTHING) if counting else None
     notional = None if not counting else each.notional_usdt if each.rows else NOTHING
     return Judgement(each.instrument_id, proven, cause, reason, quantity, notional)
 
 
 def _decide(  # noqa: C901 - the rules of flat, one after the other
-    state: State, each: InstrumentState, counting: list[SeenPositions]
+    state: State, each: InstrumentState, counting: list[SeenPositions], now_s: float
 ) -> tuple[Proven, str, str]:
     if not counting:
         cause = "SEEN_OPEN" if each.rows else "NOT_READ"
         return Proven.UNVERIFIED, cause, "no positions read began late enough after the last call"
     if each.rows:
-        return Proven.RESIDUAL, _find_cause(state, each), "still open in the newest read that counts"
+        return Proven.RESIDUAL, _find_cause(state, each, now_s), "still open in the newest read that counts"
     if f8_is_unlisted(state, each):
         return Proven.UNVERIFIED, "UNLISTED", "the exchange does not list it, so a close could be a silent no-op"
     if each.instrument_type not in state.listed and not each.was_open:
@@ -106,13 +107,21 @@ def _decide(  # noqa: C901 - the rules of flat, one after the other
     return Proven.FLAT, "", "two reads after the last call show no open position, and the history shows it closed"
 
 
-def _find_cause(state: State, each: InstrumentState) -> str:
+def _find_cause(state: State, each: InstrumentState, now_s: float) -> str:
+    """Why it is still open: what kept it from being closed, the nearest first."""
     if not state.limits.close_copy_trading and all(row.is_of_copy_trading for row in each.rows):
         return "COPY_TRADING"
+    if f8_is_unlisted(state, each):
+        return "UNLISTED"
     if each.rejected or each.same_codes >= state.limits.same_code_limit:
         return each.last_code or "REJECTED"
     if each.attempts >= state.limits.max_attempts:
         return "MAX_ATTEMPTS"
+    stop = rules.s1_find_stop(state, now_s)
+    if stop is not None and stop[0] != "SENDING_ENDED":
+        return stop[0]
+    if rules.s8_find_excess(state) is not None:
+        return "ABOVE_CAP"
     is_new = all(row.position_id not in each.first_ids for row in each.rows)
     return "REOPENED" if is_new else "OPEN"
 
@@ -332,7 +341,7 @@ def is_settled(state: State, now_s: float) -> bool:
 
 
 def _is_settled(state: State, each: InstrumentState, now_s: float) -> bool:
-    judgement = judge_one(state, each)
+    judgement = judge_one(state, each, now_s)
     match judgement.proven:
         case Proven.FLAT_UNCONFIRMED:
             is_denied = is_of_no_use(state, f.Read(lane=f.Lane.HISTORY, instrument_type=each.instrument_type))

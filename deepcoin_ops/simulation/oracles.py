@@ -70,6 +70,7 @@ class Oracles:
         self._opened_s = 0.0
         self._first_read_s = math.inf
         self._is_admitted = False
+        self._fatal_codes: set[str] = set()
         self._gap_s = -math.inf
         self._streak: list[float] = []
         self._failed: dict[f.Read, tuple[int, float, bool]] = {}
@@ -150,6 +151,7 @@ class Oracles:
         if call is None:
             return
         if fact.refusal is Refusal.FATAL:
+            self._fatal_codes.add(fact.code)
             self._stopped_s = min(self._stopped_s, fact.at_s)
         if not call.kind.is_close:
             if fact.refusal is not Refusal.THROTTLED and fact.outcome is not Outcome.NOT_SENT:
@@ -207,7 +209,8 @@ class Oracles:
         self.see("too many attempts", f"{name}: {closes.attempts}, {codes}", is_right=not is_stuck and not is_tried)
         is_known = product_group_of(name).instrument_type in self._listed
         self.see("closed unlisted", name, is_right=name not in self._script.unlisted or not is_known)
-        self._judge_caps()
+        excess = self._find_excess()
+        self.see("above the cap", f"{name}: {excess}", is_right=excess is None)
         rows = [row for row in read.rows if row.instrument_id == name and (not call.ids or row.position_id in call.ids)]
         copied = [row for row in rows if row.is_leading and not self._limits.close_copy_trading]
         newer = [row for row in rows if not self._limits.close_reopened and row.position_id not in self._first_ids]
@@ -220,24 +223,24 @@ class Oracles:
         is_early = any(name_order(order) not in self._cancels for order in waiting) and now_s < self._opened_s + 30.0
         self.see("did not wait for cancel", name, is_right=not is_early or self._limits.max_attempts < 10)
 
-    def _judge_caps(self) -> None:
+    def _find_excess(self) -> str | None:
+        """What is above a cap by the newest reads."""
         limits = self._limits
-        if limits.cap_usdt is None and limits.cap_instrument_usdt is None and limits.cap_open_instruments is None:
-            return
         quantities: dict[str, Decimal] = defaultdict(Decimal)
         for read in self._reads.values():
             for row in read.rows:
                 if row.instrument_id in self._script.instruments:
                     quantities[row.instrument_id] += row.quantity_contracts
         worth = {name: each * self._prices[name] for name, each in quantities.items() if not self._is_dust(name, each)}
-        total, largest, number = sum(worth.values(), Decimal(0)), max(worth.values(), default=Decimal(0)), len(worth)
-        is_priced = self._has_prices or (limits.cap_usdt is None and limits.cap_instrument_usdt is None)
-        is_within = (
-            total <= (limits.cap_usdt or total)
-            and largest <= (limits.cap_instrument_usdt or largest)
-            and number <= (limits.cap_open_instruments or number)
-        )
-        self.see("above the cap", f"{total}, {largest}, {number}", is_right=is_priced and is_within)
+        if limits.cap_open_instruments is not None and len(worth) > limits.cap_open_instruments:
+            return f"{len(worth)} instruments are open"
+        if limits.cap_usdt is None and limits.cap_instrument_usdt is None:
+            return None
+        if worth and (not self._has_prices or not self._script.unlisted.isdisjoint(worth)):
+            return "not priced"
+        is_above = sum(worth.values(), Decimal(0)) > (limits.cap_usdt or Decimal("Infinity"))
+        is_one_above = max(worth.values(), default=Decimal(0)) > (limits.cap_instrument_usdt or Decimal("Infinity"))
+        return f"{worth}" if is_above or is_one_above else None
 
     def _judge_cancel(self, call: f.Call, now_s: float) -> None:
         for order_id in call.ids:
@@ -285,13 +288,13 @@ class Oracles:
             if each.proven in judge.FLAT or is_unconfirmed:
                 self._judge_flat(each, proofs, lists)
             elif each.proven is judge.Proven.RESIDUAL:
-                self._judge_cause(each)
+                self._judge_cause(each, now_s)
         if bounds.is_bounded(self._script):
             for name, what, is_right in bounds.find_excess(self._script, self._facts, judgements, now_s):
                 self.see(name, what, is_right=is_right)
             self.exposure = bounds.find_exposure(self._exchange.closed, self._prices)
 
-    def _judge_cause(self, each: judge.Judgement) -> None:
+    def _judge_cause(self, each: judge.Judgement, now_s: float) -> None:
         name, script = each.instrument_id, self._script
         rows = [row for row in self._reads[product_group_of(name).instrument_type].rows if row.instrument_id == name]
         codes = self._closes[name].codes
@@ -302,10 +305,16 @@ class Oracles:
                 is_right = self._closes[name].attempts >= self._limits.max_attempts
             case "REOPENED":
                 is_right = all(row.position_id not in self._first_ids for row in rows)
+            case "INTERRUPTED" | "KILL_SWITCH" | "NOT_ARMED" | "RECORD_LOST" | "DEADLINE" | "READ_ONLY":
+                is_right = now_s >= min(self._stopped_s, self._deadline_s()) or script.is_planned
+            case "ABOVE_CAP":
+                is_right = self._find_excess() is not None
+            case "UNLISTED":
+                is_right = name in script.unlisted
             case "OPEN":
-                is_right = True
+                is_right = script.ends_sending or len(self._calls) > 0
             case code:
-                is_right = code in codes
+                is_right = code in codes or code in self._fatal_codes
         self.see("wrong cause", f"{name} is {each.proven} by {each.cause}", is_right=bool(rows) and is_right)
 
     def _find_proofs(self) -> dict[InstrumentType, list[f.PositionsRead]]:

@@ -90,7 +90,7 @@ class Process:
 
     def finish(self) -> list[judge.Judgement]:
         """Judge, and record the verdicts."""
-        judgements = judge.judge(self.state)
+        judgements = judge.judge(self.state, self.now_s)
         flat = tuple(each.instrument_id for each in judgements if each.proven in judge.FLAT)
         self.check_fold()
         self._night.oracles.ended(judgements, self._night.now_s)
@@ -145,9 +145,11 @@ class Process:
 
     def _ask(self, lane: f.Lane) -> None:
         night = self._night
-        if lane in self._busy or not self.is_alive or night.now_s < self._paced_until_s.get(lane, -math.inf):
+        if lane in self._busy or not self.is_alive:
             return
-        due_s = night.pace.due_s(lane, night.now_s)
+        due_s = self._paced_until_s.get(lane, -math.inf)
+        if due_s <= night.now_s:
+            due_s = night.pace.due_s(lane, night.now_s)
         if due_s > night.now_s:
             self._paced_until_s[lane] = due_s
             self._wake(lane, due_s - self._boot_s)

@@ -10,10 +10,33 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
 from deepcoin_ops.domain import facts as f
+from deepcoin_ops.domain.model import Outcome
+from deepcoin_ops.simulation import teeth
 from deepcoin_ops.simulation.night import Night, Result
 from deepcoin_ops.simulation.oracles import NAMES
 from deepcoin_ops.simulation.script import draw
 
+# What the nights have to reach, each in one of a thousand: else nothing wrong says little.
+CAUSES = (
+    "FLAT", "ALREADY_FLAT", "FLAT_UNCONFIRMED HISTORY", "RESTING_ORDER_LEFT ORDER_LEFT",
+    *(f"UNVERIFIED {cause}" for cause in ("SEEN_OPEN", "NOT_READ", "UNLISTED", "NO_LISTING", "UNREADABLE_ROW", "ONE_READ",
+                                          "LIST_MISSING", "NO_LATER_READ")),
+    *(f"RESIDUAL {cause}" for cause in ("COPY_TRADING", "UNLISTED", "50113", "51000", "51020", "51999", "MAX_ATTEMPTS",
+                                        "INTERRUPTED", "KILL_SWITCH", "NOT_ARMED", "RECORD_LOST", "DEADLINE", "READ_ONLY",
+                                        "ABOVE_CAP", "REOPENED", "OPEN")),
+)  # fmt: skip
+OUTCOMES = tuple(
+    f"{kind} {outcome} {phase}"
+    for kind, phases in (
+        ("close", ("first", "again", "after a stop", "after a restart")),
+        ("cancel", ("first", "after a stop", "after a restart")),
+    )
+    for outcome in Outcome
+    for phase in phases
+)
+CELLS = {"rules": tuple(teeth.RULES), "causes": CAUSES, "outcomes": OUTCOMES}
+_RARE = 0.001
+_WATCHED = 10  # of so many nights one is watched for the rules that make a difference
 _CHUNK = 250
 _GARBAGE = 100_000  # a night makes few cycles; looking for them after each thousand objects takes a tenth of the time
 _WORST_SHOWN = 10
@@ -21,9 +44,10 @@ _WORST_SHOWN = 10
 
 @dataclass
 class Tally:
-    """What is counted over nights. `cpu_s` is the processor time of all workers."""
+    """What is counted over nights. `cpu_s` is the processor time of all workers; `rules` are counted in watched nights."""
 
     nights: int = 0
+    watched: int = 0
     facts: int = 0
     cpu_s: float = 0.0
     results: Counter[str] = field(default_factory=Counter)
@@ -43,7 +67,6 @@ class Tally:
         self.facts += len(result.facts)
         self.results[result.worst] += 1
         self.causes.update({f"{each.proven} {each.cause}".strip() for each in result.judgements})
-        self.rules.update({fact.call.rule for fact in result.facts if isinstance(fact, f.CallIntended)})
         self.outcomes.update(set(result.outcomes))
         self.checked.update(result.checked)
         for violation in result.violations:
@@ -58,6 +81,7 @@ class Tally:
     def merge(self, other: Tally) -> None:
         """Add what another worker counted."""
         self.nights += other.nights
+        self.watched += other.watched
         self.facts += other.facts
         self.cpu_s += other.cpu_s
         for name in ("results", "causes", "rules", "outcomes", "checked", "violated"):
@@ -71,9 +95,28 @@ def play(seeds: Iterable[int]) -> Tally:
     tally, began_s = Tally(), time.process_time()
     gc.set_threshold(_GARBAGE)
     for seed in seeds:
-        tally.add(Night(draw(seed)).play())
+        if seed % _WATCHED:
+            tally.add(Night(draw(seed)).play())
+            continue
+        fired: set[str] = set()
+        with teeth.watching(fired):
+            tally.add(Night(draw(seed)).play())
+        tally.rules.update(fired)
+        tally.watched += 1
     tally.cpu_s = time.process_time() - began_s
     return tally
+
+
+def find_rare(tally: Tally) -> list[str]:
+    """What too few nights reached."""
+    counts = {"rules": tally.rules, "causes": tally.causes, "outcomes": tally.outcomes}
+    nights = {"rules": tally.watched, "causes": tally.nights, "outcomes": tally.nights}
+    return [
+        f"{cell}: {counts[name][cell]} of {nights[name]:,}"
+        for name, cells in CELLS.items()
+        for cell in cells
+        if counts[name][cell] < _RARE * nights[name]
+    ]
 
 
 def play_side_by_side(first_seed: int, nights: int, workers: int) -> Tally:
@@ -99,8 +142,8 @@ def describe(tally: Tally) -> Iterator[str]:
     yield f"{tally.nights:,} nights, {tally.facts:,} facts; {speed}"
     yield from _describe_counts("nights by worst verdict", tally.results, tally.nights)
     yield from _describe_counts("nights with a verdict and cause", tally.causes, tally.nights)
-    yield from _describe_counts("nights with a call by rule", tally.rules, tally.nights)
-    yield from _describe_counts("nights with an outcome", tally.outcomes, tally.nights)
+    yield from _describe_counts("watched nights in which a rule made a difference", tally.rules, tally.watched)
+    yield from _describe_counts("nights with an outcome, by phase", tally.outcomes, tally.nights)
     yield "oracles: checks, violations"
     for name in NAMES:
         yield f"  {name:24} {tally.checked[name]:12,} {tally.violated[name]:6}"
@@ -112,6 +155,9 @@ def describe(tally: Tally) -> Iterator[str]:
         yield f"seconds to {title}: p50 {p50:.1f}, p95 {p95:.1f}, worst {ordered[-1]:.1f}"
     for seed, violation in tally.wrong[:_WORST_SHOWN]:
         yield f"WRONG seed {seed}: {violation}"
+    rare = find_rare(tally)
+    reached = sum(map(len, CELLS.values())) - len(rare)
+    yield f"coverage: {reached} cells in at least {_RARE:.1%} of nights; rare: {', '.join(rare) or 'none'}"
     yield f"wrong nights: {len({seed for seed, _violation in tally.wrong})}"
 
 

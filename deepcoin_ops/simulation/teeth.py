@@ -1,7 +1,7 @@
 """Each numbered rule of the core, and what it is without it: a rule whose absence no oracle notices is no rule.
 
-`without` takes a rule away for as long as its block runs. Rules that nothing but the wire or the shell can break are not
-here: they have tests there.
+`without` takes a rule away for as long as its block runs; `watching` counts where rules made a difference. Rules that
+nothing but the wire or the shell can break are not here: they have tests there.
 """
 
 from __future__ import annotations
@@ -50,6 +50,45 @@ RULES: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "F7": (judge, "f7_is_shown_closed", lambda _state, _each: True),
     "F8": (judge, "f8_is_unlisted", lambda _state, _each: False),
 }
+
+
+# Rule → whether it made a difference, by what its function found.
+_MAKES_A_DIFFERENCE: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("S2", "S3", "S4", "S5", "K1", "K2", "K3", "F2", "F5", "F7"), lambda found: not found),
+    **dict.fromkeys(("S6", "S7", "S11", "S12", "F3", "F4", "F8"), bool),
+    **dict.fromkeys(("S1", "S8"), lambda found: found is not None),
+    **dict.fromkeys(("S10", "R4", "F6"), lambda found: found > NEVER_S),
+    **dict.fromkeys(("R1", "R2"), lambda found: found < math.inf),
+    "S9": lambda found: len(found) > 1,
+    "R3": bool,
+    "F1": lambda found: found == math.inf,
+}
+
+
+@contextmanager
+def watching(fired: set[str]) -> Iterator[None]:
+    """Add to a set each rule that makes a difference."""
+    kept = {rule: getattr(module, name) for rule, (module, name, _instead) in RULES.items()}
+    for rule, (module, name, _instead) in RULES.items():
+        setattr(module, name, _watch(rule, kept[rule], fired))
+    try:
+        yield
+    finally:
+        for rule, (module, name, _instead) in RULES.items():
+            setattr(module, name, kept[rule])
+
+
+def _watch(rule: str, find: Callable[..., Any], fired: set[str]) -> Callable[..., Any]:
+    makes_a_difference = _MAKES_A_DIFFERENCE[rule]
+
+    def found(*arguments: Any, **more: Any) -> Any:
+        value = find(*arguments, **more)
+        value = list(value) if rule == "R3" else value
+        if rule not in fired and makes_a_difference(value):
+            fired.add(rule)
+        return value
+
+    return found
 
 
 @contextmanager

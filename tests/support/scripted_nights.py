@@ -113,7 +113,7 @@ NIGHTS: dict[str, tuple[Script, Verdicts]] = {
     ),
     "an instrument is not listed": (
         _night(A, B, positions=_BOTH, unlisted=frozenset({A})),
-        {**_left("OPEN", A), **_flat(B)},
+        {**_left("UNLISTED", A), **_flat(B)},
     ),
     "a row cannot be placed": (
         _night(A, B, positions=_BOTH, unreadable=frozenset({B}), limits={"proof_time_s": 8.0}),
@@ -121,7 +121,7 @@ NIGHTS: dict[str, tuple[Script, Verdicts]] = {
     ),
     "more is open than the cap allows": (
         _night(A, B, positions=_BOTH, limits={"cap_usdt": Decimal(250)}),
-        _left("OPEN", A, B),
+        _left("ABOVE_CAP", A, B),
     ),
     # what closes are answered
     "one close does nothing, one is slow, one takes half": (
@@ -157,7 +157,7 @@ NIGHTS: dict[str, tuple[Script, Verdicts]] = {
     ),
     "the key is frozen": (
         _night(A, B, positions=_BOTH, limits={"max_in_flight": 1}, strikes=(_strike(Fate.FATAL),)),
-        _left("OPEN", A, B),
+        _left("50113", A, B),
     ),
     "a close is lost, an answer is lost, another is slow": (
         _night(
@@ -254,13 +254,13 @@ NIGHTS: dict[str, tuple[Script, Verdicts]] = {
     ),
     "stopped, and nothing that was closed is": (
         _night(A, B, positions=_BOTH, stop_s=4.5, limits=_UNHURRIED, strikes=(_strike(Fate.SILENT, None, **_EVER),)),
-        _left("OPEN", A, B),
+        _left("INTERRUPTED", A, B),
     ),
     "the kill switch is on": (
         _night(A, B, positions=_BOTH, kill_switch_s=4.5, limits=_UNHURRIED, strikes=(_strike(Fate.SILENT, None, **_EVER),)),
-        _left("OPEN", A, B),
+        _left("KILL_SWITCH", A, B),
     ),
-    "a guard denies it": (_night(A, is_denied=True), _left("OPEN", A)),
+    "a guard denies it": (_night(A, is_denied=True), _left("NOT_ARMED", A)),
     "the time for sending is over": (
         _night(
             A,
@@ -269,6 +269,6 @@ NIGHTS: dict[str, tuple[Script, Verdicts]] = {
             limits={**_UNHURRIED, "sending_time_s": 4.5, "close_time_s": 0.0},
             strikes=(_strike(Fate.SILENT, None, **_EVER),),
         ),
-        _left("OPEN", A, B),
+        _left("DEADLINE", A, B),
     ),
 }

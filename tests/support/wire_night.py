@@ -102,7 +102,9 @@ class WireNight:
                 self._client.close()
         truth = self._exchange.truth()["accounts"][ACCOUNT]
         closes = [f"{_KINDS[each['path']]} {each['instrument_id']}" for each in truth["close_requests"]]
-        return Ended(self._facts, judge.judge(self._state), closes, {row["instrument_id"] for row in truth["open"]})
+        return Ended(
+            self._facts, judge.judge(self._state, self._now_s), closes, {row["instrument_id"] for row in truth["open"]}
+        )
 
     def _loop(self) -> None:
         while True:
