@@ -24,16 +24,21 @@ from deepcoin_ops.core.known import (
     NEVER_S,
     NOTHING,
     InstrumentState,
+    Owed,
     SeenList,
     SeenPositions,
     list_read,
     once,
+    row_key,
 )
 from deepcoin_ops.core.state import State
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.model import InstrumentType, ProductGroup
 from deepcoin_ops.domain.orders import OrderList
 
+# How much earlier than it was the history may say that something was closed: its times are whole seconds, by a clock that
+# is not ours. A read that shows what the last close did began later after it than this.
+_CLOCK_ERROR_S = 1.25
 _NEEDED_LISTS = (OrderList.RESTING, OrderList.TRIGGER)
 
 
@@ -111,6 +116,8 @@ def _find_cause(state: State, each: InstrumentState, now_s: float) -> str:
     """Why it is still open: what kept it from being closed, the nearest first."""
     if not state.limits.close_copy_trading and all(row.is_of_copy_trading for row in each.rows):
         return "COPY_TRADING"
+    if not state.is_read:
+        return "NOT_READ"
     if f8_is_unlisted(state, each):
         return "UNLISTED"
     if each.rejected or each.same_codes >= state.limits.same_code_limit:
@@ -285,20 +292,23 @@ def f7_is_shown_closed(state: State, each: InstrumentState) -> bool:
     ended = [order for order in each.orders.values() if order.order.can_open]
     if any(order.end is None for order in ended):
         return False
-    owed = sum(each.owed.values(), NOTHING)
-    filled = [order for order in ended if order.filled_contracts]
-    if filled:
-        before = min(order.owed_before for order in filled)
-        owed = max(owed, before + sum((order.filled_contracts for order in filled), NOTHING))
-    if not owed:
-        return True
-    seen = state.history.get(each.instrument_type)
-    closed = seen[-1].closed.get(each.instrument_id, {}) if seen else {}
+    history = state.history.get(each.instrument_type)
+    rows = [row for row in history.rows if row.instrument_id == each.instrument_id] if history else []
     left = sum((row.quantity_contracts for row in each.dust), NOTHING)
-    if each.product_group is ProductGroup.SPOT:
-        return sum(closed.values(), NOTHING) + left >= owed  # fills name no position
-    is_each = all(closed.get(key, NOTHING) >= quantity for key, quantity in each.owed.items())
-    return is_each and sum(closed.values(), NOTHING) >= owed
+    is_spot = each.product_group is ProductGroup.SPOT  # of which fills name no position
+
+    def is_closed(owed: Owed, key: str = "") -> bool:
+        since_s = owed.since_s - _CLOCK_ERROR_S
+        own = (row for row in rows if row.closed_s >= since_s and (not key or is_spot or row_key(row) == key))
+        return sum((row.closed_contracts for row in own), left) >= owed.contracts
+
+    if not all(is_closed(owed, key) for key, owed in each.owed.items()):
+        return False
+    filled = [order for order in ended if order.filled_contracts]
+    if not filled:
+        return True
+    base = min((order.base for order in filled), key=lambda base: base.since_s)
+    return is_closed(Owed(sum((order.filled_contracts for order in filled), base.contracts), base.since_s))
 
 
 def needs_history(state: State, instrument_type: InstrumentType) -> bool:

@@ -29,7 +29,17 @@ EXITS = frozenset({OrderKind.PROTECTION, OrderKind.TRAILING})
 TOO_SMALL = frozenset({"194", "195"})
 UNRANKED = 1_000_000
 KEPT_LISTS = 4
-KEPT_HISTORIES = 8
+
+
+@dataclass(slots=True, frozen=True)
+class Owed:
+    """Contracts that were open in a read which began at a moment: since then the history has to show as many closed."""
+
+    contracts: Decimal
+    since_s: float
+
+
+NOTHING_OWED = Owed(NOTHING, NEVER_S)
 
 
 @dataclass(slots=True)
@@ -37,14 +47,14 @@ class OrderState:
     """One waiting order of an instrument, as the newest list that shows it has it.
 
     `seen_s` is the start of that list; `gone_s` that of the first list since then without it, infinity while it is shown.
-    `first_seen_s` is the arrival of the first list that showed it. `owed_before` is what its instrument owed the history
-    when the order was last seen to wait.
+    `first_seen_s` is the arrival of the first list that showed it. `base` is what was open of its instrument when the order
+    was last seen to wait.
     """
 
     order: Order
     first_seen_s: float
     seen_s: float
-    owed_before: Decimal = NOTHING
+    base: Owed = NOTHING_OWED
     gone_s: float = math.inf
     attempts: int = 0
     in_flight: str | None = None
@@ -62,8 +72,8 @@ class InstrumentState:
         dust: Its open rows where they are dust.
         notional_usdt: What `rows` are worth; None where a price or a contract size is not known.
         rank: Its place among what is open, in the order in which that is closed; `UNRANKED` where it is not open.
-        shown: Contracts by `row_key` in the newest read.
-        owed: Contracts by `row_key` that the exchange's history has to show closed before absence is believed.
+        owed: By `row_key` what the exchange's history has to show closed before absence is believed.
+        base: What was open in the newest read that shows what the last close did.
         first_ids: Its position ids before the first close.
         was_open: Some read showed it open.
         calls, attempts: Closes of any outcome, and those that may have had an effect.
@@ -86,8 +96,8 @@ class InstrumentState:
     dust: tuple[Position, ...] = ()
     notional_usdt: Decimal | None = None
     rank: int = UNRANKED
-    shown: dict[str, Decimal] = field(default_factory=dict)
-    owed: dict[str, Decimal] = field(default_factory=dict)
+    owed: dict[str, Owed] = field(default_factory=dict)
+    base: Owed = NOTHING_OWED
     first_ids: frozenset[str] = frozenset()
     was_open: bool = False
     calls: int = 0
@@ -104,26 +114,24 @@ class InstrumentState:
     cancelled_s: dict[OrderList, float] = field(default_factory=dict)
     memo: dict[object, object] = field(default_factory=dict, compare=False, repr=False)
 
-    def show(self, rows: tuple[Position, ...], started_s: float, settle_s: float, histories: list[SeenHistory]) -> None:
+    def show(self, rows: tuple[Position, ...], started_s: float) -> None:
         """Take in its rows of a positions read that began at a moment."""
+        # What a read shows that began before the last close can be seen is no news of what is open.
+        is_certain = self.in_flight is None and started_s >= self.evidence_from_s
+        if bool(rows) is not bool(self.rows or self.dust):
+            self.memo.clear()
         shown: dict[str, Decimal] = {}
         for row in rows:
             shown[row_key(row)] = shown.get(row_key(row), NOTHING) + row.quantity_contracts
-        for key, quantity in shown.items():
-            # A row that was away and is back counts anew: it was opened again, or the list leaves rows out.
-            more = max(quantity - self.shown.get(key, NOTHING), NOTHING)
-            # What is open now is owed apart from what was closed before. Of a row that was never seen that is all that is
-            # known to be closed; of another one, what this read has to show already.
-            shows_s = started_s - settle_s if key in self.owed else math.inf
-            known = next((each.closed for each in reversed(histories) if each.arrived_s <= shows_s), {})
-            before = known.get(self.instrument_id, {}).get(key, NOTHING)
-            owed = max(self.owed.get(key, NOTHING) + more, before + quantity)
-            if owed != self.owed.get(key):
-                self.owed[key] = owed
+        for key, contracts in shown.items():
+            known = self.owed.get(key)
+            if known is None or is_certain or contracts > known.contracts:
+                since_s = started_s if known is None or is_certain else known.since_s
+                self.owed[key] = Owed(contracts, since_s)
                 self.memo.clear()
-        if shown != self.shown:
-            self.memo.clear()
-        self.shown, self.rows, self.dust = shown, rows, ()
+        if is_certain:
+            self.base = Owed(sum(shown.values(), NOTHING), started_s)
+        self.rows, self.dust = rows, ()
         self.was_open = self.was_open or bool(rows)
 
     def settle_close(self, call: f.Call, fact: f.CallAnswered, settle_s: float) -> None:
@@ -171,15 +179,6 @@ class SeenList:
     ids: frozenset[str]
 
 
-@dataclass(slots=True, frozen=True)
-class SeenHistory:
-    """What is kept of a history: contracts that it shows closed, by instrument and `row_key`."""
-
-    started_s: float
-    arrived_s: float
-    closed: dict[str, dict[str, Decimal]]
-
-
 @dataclass(slots=True)
 class Failing:
     """A read that failed since its last success."""
@@ -195,15 +194,6 @@ def row_key(row: Position | f.ClosedRow) -> str:
     is_split = row.merge_mode == "split" and bool(row.position_id)
     side = row.side if isinstance(row, f.ClosedRow) else row.position_side or ""
     return row.position_id if is_split else f"side {side}"
-
-
-def keep_history(fact: f.HistoryRead) -> SeenHistory:
-    """What is kept of a history."""
-    closed: dict[str, dict[str, Decimal]] = {}
-    for row in fact.rows:
-        own = closed.setdefault(row.instrument_id, {})
-        own[row_key(row)] = own.get(row_key(row), NOTHING) + row.closed_contracts
-    return SeenHistory(fact.started_s, fact.at_s, closed)
 
 
 def order_key(order: Order) -> str:

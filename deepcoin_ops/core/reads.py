@@ -188,8 +188,8 @@ def r3_history_due(state: State) -> Iterable[_Due]:
     """The history of each type that is owed something: from the last effect on, now and then until it shows it."""
     for each in state.types:
         if judge.needs_history(state, each):
-            seen = state.history.get(each)
-            due_s = max(state.acted_s, seen[-1].started_s + _HISTORY_PAUSE_S if seen else NEVER_S)
+            newest = state.history.get(each)
+            due_s = max(state.acted_s, NEVER_S if newest is None else newest.started_s + _HISTORY_PAUSE_S)
             yield due_s, (each,), f.Read(lane=f.Lane.HISTORY, instrument_type=each)
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, fields
 from decimal import Decimal
 
 from deepcoin_ops.core.known import (
-    KEPT_HISTORIES,
     KEPT_LISTS,
     MAY_HAVE_ACTED,
     NEVER_S,
@@ -24,10 +23,9 @@ from deepcoin_ops.core.known import (
     Failing,
     InstrumentState,
     OrderState,
-    SeenHistory,
+    Owed,
     SeenList,
     SeenPositions,
-    keep_history,
     list_read,
     order_key,
 )
@@ -75,7 +73,7 @@ class State:
     first_read_s: float = math.inf
     opened: int = 0
     lists: dict[tuple[OrderList, str | None], list[SeenList]] = field(default_factory=dict)
-    history: dict[InstrumentType, list[SeenHistory]] = field(default_factory=dict)
+    history: dict[InstrumentType, f.HistoryRead] = field(default_factory=dict)
     ends_read_s: dict[tuple[InstrumentType, OrderList], float] = field(default_factory=dict)
     failing: dict[f.Read, Failing] = field(default_factory=dict)
     in_flight: dict[str, f.CallIntended] = field(default_factory=dict)
@@ -127,10 +125,10 @@ class State:
                 count = self.failing[fact.read].count if fact.read in self.failing else 0
                 self.failing[fact.read] = Failing(count + 1, fact.at_s, fact.reason, fact.is_final)
             case f.HistoryRead():
-                kept, seen = self.history.get(fact.instrument_type, [])[-KEPT_HISTORIES + 1 :], keep_history(fact)
-                if not kept or kept[-1].closed != seen.closed:
+                known = self.history.get(fact.instrument_type)
+                self.history[fact.instrument_type] = fact
+                if known is None or known.rows != fact.rows:
                     self._forget(fact.instrument_type)
-                self.history[fact.instrument_type] = [*kept, seen]
                 self.failing.pop(f.Read(lane=f.Lane.HISTORY, instrument_type=fact.instrument_type), None)
             case f.OrderEndsRead():
                 self._end_orders(fact)
@@ -201,12 +199,13 @@ class State:
                 each = self.instruments[name]
                 each.settled_s = place(left.settled_s, hold_s)
                 each.evidence_from_s = place(left.evidence_from_s, hold_s + settle_s)
-                each.owed, each.shown = dict(left.owed), dict(left.shown)
+                each.owed = {key: Owed(owed.contracts, place(owed.since_s, 0.0)) for key, owed in left.owed.items()}
                 each.orders = {key: order for key, order in left.orders.items() if order.order.can_open and not order.end}
                 for order in each.orders.values():
                     order.in_flight, order.attempts, order.first_seen_s, order.seen_s = None, 0, fact.at_s, NEVER_S
                     order.gone_s = min(order.gone_s, fact.at_s) if order.gone_s < math.inf else math.inf
                     order.settled_s = place(order.settled_s, hold_s)
+                    order.base = Owed(order.base.contracts, place(order.base.since_s, 0.0))
         for intended in earlier.in_flight.values():
             self._orphan(intended, fact)
 
@@ -288,11 +287,10 @@ class State:
             elif row.instrument_id not in self.configured:
                 strangers.append(row)
         self.strangers[fact.instrument_type] = tuple(strangers)
-        histories = self.history.get(fact.instrument_type, [])
         for each in self.instruments.values():
-            if each.instrument_type is fact.instrument_type and (each.shown or each.instrument_id in rows):
+            if each.instrument_type is fact.instrument_type:
                 was_open = each.was_open
-                each.show(tuple(rows.get(each.instrument_id, ())), fact.started_s, self.limits.settle_s, histories)
+                each.show(tuple(rows.get(each.instrument_id, ())), fact.started_s)
                 self.opened += each.was_open and not was_open
                 if self.closes == 0:
                     each.first_ids |= {row.position_id for row in each.rows}
@@ -370,9 +368,8 @@ class State:
         if state is None:
             state = each.orders[order_key(order)] = OrderState(order, fact.at_s, fact.started_s)
         state.order, state.seen_s, state.gone_s = order, fact.started_s, math.inf
-        newest = self.newest(each.instrument_type)
-        if newest is not None and newest.started_s <= fact.started_s:
-            state.owed_before = sum(each.owed.values(), NOTHING)
+        if each.base.since_s <= fact.started_s:
+            state.base = each.base
 
     def _end_orders(self, fact: f.OrderEndsRead) -> None:
         key = (fact.instrument_type, fact.order_list)

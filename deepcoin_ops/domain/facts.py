@@ -241,7 +241,8 @@ class OrdersRead(Fact, frozen=True, kw_only=True, tag="orders_read/1"):
 class ClosedRow(msgspec.Struct, frozen=True):
     """One row of the exchange's history: contracts closed of a position, or base currency sold of a spot instrument.
 
-    `merge_mode` is `split` or `merge`; the id of a merged position is reused, so that it is known by its side.
+    `merge_mode` is `split` or `merge`; the id of a merged position is reused, so that it is known by its side. `closed_s`
+    is when it was closed, by the exchange's clock and the measured offset.
     """
 
     instrument_id: str
@@ -249,6 +250,7 @@ class ClosedRow(msgspec.Struct, frozen=True):
     side: str
     merge_mode: str
     closed_contracts: Decimal
+    closed_s: float
 
 
 class HistoryRead(Fact, frozen=True, kw_only=True, tag="history_read/1"):

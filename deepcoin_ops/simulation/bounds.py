@@ -10,7 +10,7 @@ from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.orders import OrderKind
 from deepcoin_ops.simulation.script import Script
 
-_MARGIN_S = 12.0
+_MARGIN_S = 15.0
 _A_CALL_S, _SLOT_S = 2.5, 1.0
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TypeVar
 
+import msgspec
+
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.model import InstrumentType, Outcome, Position, PositionSide, Refusal, product_group_of
 from deepcoin_ops.domain.orders import Order, OrderKind, OrderList
@@ -208,7 +210,9 @@ class ModelExchange:
             self._reduce(held, (held.quantity / 2).to_integral_value() if is_partial else Decimal(0), at_s)
 
     def _reduce(self, held: Held, left: Decimal, at_s: float) -> None:
-        row = f.ClosedRow(held.instrument_id, held.position_id, held.side, self._mode, held.quantity - left)
+        row = f.ClosedRow(
+            held.instrument_id, held.position_id, held.side, self._mode, held.quantity - left, math.floor(at_s)
+        )
         self.closed.append((at_s, row))
         self._put(replace(held, quantity=left), at_s)
 
@@ -247,18 +251,13 @@ class ModelExchange:
 
         A history begins at `since_s`.
         """
+        failed = f.ReadFailed(
+            flatten_id=flatten_id, at_s=at_s, read=read, started_s=started_s, reason=FORBIDDEN, is_final=True
+        )
         if not self._limit.take(read.lane, at_s):
-            return (
-                f.ReadFailed(
-                    flatten_id=flatten_id, at_s=at_s, read=read, started_s=started_s, reason=THROTTLED, is_throttled=True
-                ),
-                at_s,
-            )
+            return msgspec.structs.replace(failed, reason=THROTTLED, is_final=False, is_throttled=True), at_s
         if read.about in self._script.listless or (read.lane is f.Lane.HISTORY and not self._habits.has_history):
-            denied = f.ReadFailed(
-                flatten_id=flatten_id, at_s=at_s, read=read, started_s=started_s, reason=FORBIDDEN, is_final=True
-            )
-            return denied, at_s
+            return failed, at_s
         lag_s = self._habits.history_lag_s if read.lane in (f.Lane.HISTORY, f.Lane.ORDER_END) else self._habits.read_lag_s
         shows_s = at_s - self._rng.uniform(0.0, lag_s)
         if read.lane is f.Lane.ORDER_END:

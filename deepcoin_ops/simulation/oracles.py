@@ -309,6 +309,8 @@ class Oracles:
                 is_right = now_s >= min(self._stopped_s, self._deadline_s()) or script.is_planned
             case "ABOVE_CAP":
                 is_right = self._find_excess() is not None
+            case "NOT_READ":
+                is_right = self._first_read_s == math.inf
             case "UNLISTED":
                 is_right = name in script.unlisted
             case "OPEN":

@@ -118,7 +118,7 @@ class Process:
         for lane in lanes:
             self._ask(lane)
         self._watch()
-        if self._script.seed % 100 == 0:
+        if self._script.seed % 100 == 0 and self._script.freeze is None:
             self._check_idle()
 
     def _watch(self) -> None:
@@ -171,7 +171,8 @@ class Process:
         self._soon(max(at_s - now_s, _LEAST_S), lambda: self._wake_up(lane, at_s))
 
     def _wake_up(self, lane: f.Lane, at_s: float) -> None:
-        if self._wakes[lane] == at_s:  # else an earlier moment took its place
+        if self._wakes.get(lane) == at_s:  # else an earlier moment took its place
+            del self._wakes[lane]
             self._ask(lane)
 
     def _take_slot(self, lane: f.Lane) -> None:
@@ -277,6 +278,9 @@ class Process:
         self._busy.discard(read.lane)
         if isinstance(fact, f.ReadFailed) and fact.is_throttled:
             self._night.note_throttle(read.lane)
+        if self._boot_s and isinstance(fact, f.HistoryRead):
+            rows = (msgspec.structs.replace(row, closed_s=row.closed_s - self._boot_s) for row in fact.rows)
+            fact = msgspec.structs.replace(fact, rows=tuple(rows))
         self._take_in(msgspec.structs.replace(fact, at_s=self.now_s, boot_id=self._night.boot_id))
         self._ask(read.lane)
 

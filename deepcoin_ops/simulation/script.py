@@ -209,6 +209,8 @@ def draw(seed: int) -> Script:
         return _draw_fired(seed, rng)
     if maybe() < 0.04:
         return _draw_crowded(seed, rng, tuple(instruments), tuple(positions))
+    if maybe() < 0.04:
+        return _draw_stopped(seed, rng, tuple(instruments), tuple(positions), tuple(orders))
     return Script(
         seed=seed,
         instruments=tuple(instruments),
@@ -268,6 +270,18 @@ def _draw_crowded(
         limits=msgspec.structs.replace(Limits(), cancel_orders=CancelOrders.NONE),
         removals=tuple(rng.uniform(0, 30) for _ in range(rng.randint(4, 12))),
     )
+
+
+def _draw_stopped(
+    seed: int,
+    rng: random.Random,
+    instruments: tuple[str, ...],
+    positions: tuple[tuple[str, str, Decimal], ...],
+    orders: tuple[Placed, ...],
+) -> Script:
+    """Draw a night that is stopped while answers are awaited, at an exchange that rejects much."""
+    habits = Habits(down_s=(0.5, 2.0), law=LimitLaw.SHARED, rejected=0.3, fills_on_cancel=0.5)
+    return Script(seed, instruments, positions, orders, habits, stop_s=rng.uniform(0.5, 8.0))
 
 
 def _draw_habits(rng: random.Random) -> Habits:

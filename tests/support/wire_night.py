@@ -130,6 +130,10 @@ class WireNight:
     def _place(self, monotonic_s: float) -> float:
         return (monotonic_s - self._origin_s) * SPEED
 
+    def _place_instant(self, instant: datetime) -> float:
+        # A time of the history is cut to a whole second, which is a longer one here.
+        return (instant - self._began_at).total_seconds() * SPEED + SPEED - 1.0
+
     def _after(self, in_s: float, act: Callable[[], None]) -> None:
         """Let something happen later, unless the process that asks is dead by then."""
         process = self._process
@@ -341,11 +345,21 @@ class WireNight:
         if found.status is not EvidenceStatus.COMPLETE:
             raise ReadFailed(found.reason)
         rows = [
-            f.ClosedRow(row.instrument_id, row.position_id, row.position_side or "", row.merge_mode, row.closed_contracts)
+            f.ClosedRow(
+                row.instrument_id,
+                row.position_id,
+                row.position_side or "",
+                row.merge_mode,
+                row.closed_contracts,
+                self._place_instant(row.closed_at),
+            )
             for row in found.closed_positions
         ]
         sold = [row for row in found.fills if row.side == "sell"]
-        rows += [f.ClosedRow(row.instrument_id, "", "", "", row.quantity_contracts) for row in sold]
+        rows += [
+            f.ClosedRow(row.instrument_id, "", "", "", row.quantity_contracts, self._place_instant(row.filled_at))
+            for row in sold
+        ]
         return f.HistoryRead(
             flatten_id=flatten_id,
             at_s=self._now_s,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from deepcoin_ops.core import choose, judge, rules
+from deepcoin_ops.core.known import Owed
 from deepcoin_ops.core.state import State, fold
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.limits import Limits
@@ -70,9 +70,15 @@ def test_what_was_chosen_does_not_leave_on_a_read_that_grew_old_or_after_it_is_g
 def test_what_was_proven_flat_owes_nothing_to_the_next_flatten_and_what_was_not_does() -> None:
     """Seen open and gone without a history: the next flatten of the account has to see it closed."""
     again = replace_opened("two")
-    for proven, owed in (((A,), {}), ((), {"1": Decimal(5)})):
+    for proven, owed in (((A,), {}), ((), {"1": Owed(Decimal(5), 1.0)})):
         state = open_state(read(2.0), f.VerdictsReached(**OWN, at_s=3.0, flat=proven), again)
         assert state.instruments[A].owed == owed
+
+
+def test_what_another_boot_saw_open_is_owed_from_the_opening_on() -> None:
+    """Its clock says nothing here, so that only what is closed from now on counts."""
+    state = open_state(read(2.0), replace_opened("two", boot_id="another"))
+    assert state.instruments[A].owed == {"1": Owed(Decimal(5), 6.0)}
 
 
 def test_an_answer_that_was_awaited_by_an_earlier_flatten_does_not_settle_the_next_one_sooner() -> None:
@@ -87,12 +93,33 @@ def test_an_answer_that_was_awaited_by_an_earlier_flatten_does_not_settle_the_ne
     assert judge.f1_counts_from_s(state) == state.settled_s + Limits().settle_s
 
 
-def test_a_row_that_was_away_and_is_back_is_owed_anew() -> None:
-    """Either it was opened again, or the list leaves rows out."""
-    state = open_state(read(2.0), read(3.0, ROW), read(4.0, replace(ROW, quantity_contracts=Decimal(7))))
-    assert state.instruments[A].owed == {"1": Decimal(12)}
+@pytest.mark.parametrize(
+    ("closed_s", "contracts", "is_shown"),
+    [(3.5, 5, True), (1.8, 5, True), (1.7, 5, False), (3.5, 4, False)],
+    ids=["since", "just before, by whole seconds", "before", "too few"],
+)
+def test_only_what_was_closed_since_the_newest_read_that_shows_it_counts(
+    closed_s: float, contracts: int, is_shown: bool
+) -> None:
+    """A merged position is opened again under its id, and the history of the one before says nothing of it."""
+    closed = f.ClosedRow(A, "1", "long", "split", Decimal(contracts), closed_s)
+    history = f.HistoryRead(**OWN, at_s=9.0, started_s=8.9, instrument_type=InstrumentType.SWAP, rows=(closed,))
+    state = open_state(read(3.0, ROW), history)
+    assert judge.f7_is_shown_closed(state, state.instruments[A]) is is_shown
 
 
-def replace_opened(flatten_id: str) -> f.FlattenOpened:
+def test_a_read_that_began_before_a_close_can_be_seen_is_no_news_of_what_is_open() -> None:
+    """It may be old: what it shows may be closed already."""
+    call = choose.next_call(open_state(), f.Lane.CLOSE, 5.0)
+    assert isinstance(call, f.Call)
+    answered = f.CallAnswered(**OWN, at_s=5.1, call_id="c", outcome=Outcome.ACCEPTED, reason="")
+    sent = (f.CallIntended(**OWN, at_s=5.0, call_id="c", call=call), answered)
+    assert open_state(*sent, read(8.0, ROW)).instruments[A].owed == {"1": Owed(Decimal(5), 1.0)}
+    assert open_state(*sent, read(8.2, ROW)).instruments[A].owed == {"1": Owed(Decimal(5), 8.2)}
+
+
+def replace_opened(flatten_id: str, boot_id: str = "") -> f.FlattenOpened:
     """Another flatten of the same account, six seconds after the first."""
-    return f.FlattenOpened(flatten_id=flatten_id, at_s=6.0, instruments=(A,), configured=(A,), limits=Limits())
+    return f.FlattenOpened(
+        flatten_id=flatten_id, at_s=6.0, boot_id=boot_id, instruments=(A,), configured=(A,), limits=Limits()
+    )
