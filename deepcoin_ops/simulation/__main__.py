@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 
 from deepcoin_ops.simulation import report, teeth
 from deepcoin_ops.simulation.night import Night
-from deepcoin_ops.simulation.script import draw
+from deepcoin_ops.simulation.script import Script, draw
+from deepcoin_ops.simulation.shrink import shrink
 
 
 def main(arguments: list[str]) -> int:
@@ -31,13 +33,20 @@ def main(arguments: list[str]) -> int:
 
 
 def _tell(seed: int, rule: str | None) -> int:
-    if rule is None:
-        result = Night(draw(seed)).play()
-    else:
-        with teeth.without(rule):
-            result = Night(draw(seed)).play()
+    """Tell a night; one that goes wrong as the smallest script that goes wrong in the same way."""
+    with teeth.without(rule) if rule else contextlib.nullcontext():
+        script = draw(seed)
+        names = _find_wrong(script)
+        if names:
+            script = shrink(script, lambda smaller: not names.isdisjoint(_find_wrong(smaller)))
+        result = Night(script).play()
     _print(report.tell_story(result))
     return 1 if result.violations else 0
+
+
+def _find_wrong(script: Script) -> set[str]:
+    """The oracles that find a night wrong."""
+    return {each.partition(":")[0] for each in Night(script).play().violations}
 
 
 def _search_teeth(seeds: range) -> int:

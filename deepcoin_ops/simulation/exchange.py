@@ -59,7 +59,6 @@ class ModelExchange:
 
     Attributes:
         closed: What was closed of positions, with the moments.
-        closed_rows: The positions that calls have closed or shrunk, with their calls.
     """
 
     def __init__(self, script: Script, rng: random.Random):
@@ -74,7 +73,6 @@ class ModelExchange:
         self._ends: list[tuple[Order, float, f.OrderEnd, Decimal]] = []
         self._limit = RateLimit(script.habits.law)
         self._struck = [0] * len(script.strikes)
-        self.closed_rows: list[tuple[Held, f.Call]] = []
         for name, side, quantity in script.positions:
             self._begin(name, side, quantity, LONG_AGO_S, LONG_AGO_S)
         for placed in script.orders:
@@ -206,7 +204,6 @@ class ModelExchange:
             if held.instrument_id != call.instrument_ids[0] or (call.ids and held.position_id not in call.ids):
                 continue
             is_partial = (self._rng.random() < self._habits.partial or fate is Fate.PARTIAL) and held.quantity > 1
-            self.closed_rows.append((held, call))
             self._reduce(held, (held.quantity / 2).to_integral_value() if is_partial else Decimal(0), at_s)
 
     def _reduce(self, held: Held, left: Decimal, at_s: float) -> None:

@@ -306,7 +306,7 @@ class Oracles:
             case "REOPENED":
                 is_right = all(row.position_id not in self._first_ids for row in rows)
             case "INTERRUPTED" | "KILL_SWITCH" | "NOT_ARMED" | "RECORD_LOST" | "DEADLINE" | "READ_ONLY":
-                is_right = now_s >= min(self._stopped_s, self._deadline_s()) or script.is_planned
+                is_right = now_s >= min(self._stopped_s, self._deadline_s()) - _ROUNDING_S or script.is_planned
             case "ABOVE_CAP":
                 is_right = self._find_excess() is not None
             case "NOT_READ":

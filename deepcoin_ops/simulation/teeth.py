@@ -45,7 +45,7 @@ RULES: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "F2": (judge, "f2_is_absent", lambda _state, each, counting: each.instrument_id not in counting[-1].open_ids),
     "F3": (judge, "f3_is_doubtful", lambda _counting: False),
     "F4": (judge, "f4_has_opening_order", lambda _state, _each: False),
-    "F5": (judge, "f5_is_whole", lambda _counting, _each: True),
+    "F5": (judge, "f5_is_whole", lambda _counting, _each, _settle_s: True),
     "F6": (judge, "f6_positions_from_s", lambda _state, _each: NEVER_S),
     "F7": (judge, "f7_is_shown_closed", lambda _state, _each: True),
     "F8": (judge, "f8_is_unlisted", lambda _state, _each: False),

@@ -7,17 +7,15 @@ import re
 import pytest
 
 from deepcoin_ops.core import choose, judge
-from deepcoin_ops.core.judge import Proven
 from deepcoin_ops.simulation.night import Night
-from deepcoin_ops.simulation.report import play
 from deepcoin_ops.simulation.script import draw
 from deepcoin_ops.simulation.teeth import RULES, bite
 
 # Found by `make teeth`, which searches them anew: a change of the script moves them.
 SEEDS = {
-    "S1": 18, "S2": 2, "S3": 32, "S4": 31, "S5": 0, "S6": 31, "S7": 0, "S8": 37, "S9": 9, "S10": 1, "S11": 3, "S12": 56,
-    "K1": 4, "K2": 1, "K3": 2, "R1": 9, "R2": 9, "R3": 9, "R4": 0,
-    "F1": 2, "F2": 0, "F3": 88, "F4": 35, "F5": 2364, "F6": 4182, "F7": 49, "F8": 80,
+    "S1": 0, "S2": 0, "S3": 127, "S4": 31, "S5": 0, "S6": 31, "S7": 14, "S8": 9, "S9": 101, "S10": 6, "S11": 4, "S12": 35,
+    "K1": 16, "K2": 1, "K3": 2, "R1": 20, "R2": 20, "R3": 20, "R4": 1,
+    "F1": 2, "F2": 0, "F3": 9, "F4": 38, "F5": 72, "F6": 256, "F7": 25, "F8": 82,
 }  # fmt: skip
 
 
@@ -32,13 +30,6 @@ def test_every_rule_of_the_headers_has_a_tooth() -> None:
     """S13 is F8, asked by the lane of the closes."""
     named = re.findall(r"(?m)^    ([SKRF]\d+) ", (choose.__doc__ or "") + (judge.__doc__ or ""))
     assert sorted(set(named) - {"S13"}) == sorted(RULES)
-
-
-def test_nights_drawn_from_seeds_go_right() -> None:
-    """A thousand here; `make simulate` plays as many as there is time for."""
-    tally = play(range(10_000, 11_000))
-    assert tally.wrong == []
-    assert set(tally.results) == set(Proven)
 
 
 def test_the_same_seed_is_the_same_night() -> None:
