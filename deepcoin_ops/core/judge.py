@@ -107,8 +107,9 @@ def _decide(  # noqa: C901 - the rules of flat, one after the other
         return Proven.UNVERIFIED, "NO_LATER_READ", "no positions read followed the order lists"
     if not f7_is_shown_closed(state, each):
         return Proven.FLAT_UNCONFIRMED, "HISTORY", "the exchange's history does not show closed what was seen open"
-    if not each.was_open and not each.owed and each.calls == 0:
-        return Proven.ALREADY_FLAT, "", "two reads show no open position; no close was sent"
+    if not each.was_open and each.calls == 0 and (each.dust or not each.owed):
+        left = "what is left cannot be sold and is worth little" if each.dust else "two reads show no open position"
+        return Proven.ALREADY_FLAT, "", f"{left}; no close was sent"
     return Proven.FLAT, "", "two reads after the last call show no open position, and the history shows it closed"
 
 

@@ -132,7 +132,6 @@ class InstrumentState:
         if is_certain:
             self.base = Owed(sum(shown.values(), NOTHING), started_s)
         self.rows, self.dust = rows, ()
-        self.was_open = self.was_open or bool(rows)
 
     def settle_close(self, call: f.Call, fact: f.CallAnswered, settle_s: float) -> None:
         """Take in what became of a close of it."""

@@ -289,9 +289,7 @@ class State:
         self.strangers[fact.instrument_type] = tuple(strangers)
         for each in self.instruments.values():
             if each.instrument_type is fact.instrument_type:
-                was_open = each.was_open
                 each.show(tuple(rows.get(each.instrument_id, ())), fact.started_s)
-                self.opened += each.was_open and not was_open
                 if self.closes == 0:
                     each.first_ids |= {row.position_id for row in each.rows}
         self._value()
@@ -317,6 +315,8 @@ class State:
                 each.memo.clear()
                 each.rows, each.dust = ((), rows) if is_dust else (rows, ())
             if not is_dust:
+                self.opened += not each.was_open
+                each.was_open = True
                 self.ranked.append(each)
         self.ranked.sort(key=lambda each: (each.notional_usdt is not None, -(each.notional_usdt or 0), each.instrument_id))
         for rank, each in enumerate(self.ranked):
