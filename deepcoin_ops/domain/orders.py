@@ -5,6 +5,7 @@ An order matters to a flatten in two ways: it can open a position again, or it h
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -105,7 +106,7 @@ class Order:
     state: str = ""
     retrace_point: str = ""
 
-    @property
+    @functools.cached_property
     def can_open(self) -> bool:
         """Whether it may open or enlarge a position. What is not plainly a closing order may.
 

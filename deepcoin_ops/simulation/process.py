@@ -41,7 +41,7 @@ class Process:
         self._busy: set[f.Lane] = set()
         self._wakes: dict[f.Lane, float] = {}
         self._looks: set[float] = set()
-        self._paced_until_s: dict[f.Lane, float] = {}
+        self._paced_until_s = dict.fromkeys(f.Lane, -math.inf)
         self._unrecorded: list[f.AnyFact] = []
         self._is_decided = self._has_ended_sending = False
         self.is_alive = True
@@ -115,8 +115,10 @@ class Process:
     # -- lanes --------------------------------------------------------------------------------------------------------
 
     def _poll(self, lanes: tuple[f.Lane, ...]) -> None:
+        now_s, busy, paced = self._night.now_s, self._busy, self._paced_until_s
         for lane in lanes:
-            self._ask(lane)
+            if lane not in busy and now_s >= paced[lane]:  # else an answer or a wake comes
+                self._ask(lane)
         self._watch()
         if self._script.seed % 100 == 0 and self._script.freeze is None:
             self._check_idle()
@@ -147,7 +149,7 @@ class Process:
         night = self._night
         if lane in self._busy or not self.is_alive:
             return
-        due_s = self._paced_until_s.get(lane, -math.inf)
+        due_s = self._paced_until_s[lane]
         if due_s <= night.now_s:
             due_s = night.pace.due_s(lane, night.now_s)
         if due_s > night.now_s:
