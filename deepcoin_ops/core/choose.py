@@ -3,7 +3,8 @@
 The scheduler asks `next_call` for every lane whose slot is there. Nothing is planned ahead: a call is chosen when its slot
 is there, with everything known by then. Where nothing is due, the answer says when it is worth asking again.
 
-Rules of sending. A close leaves only if all of them hold, a cancel if S1 to S3 do.
+Rules of sending. A close leaves only if all of them hold; a cancel if S1, S2 and S14 do, and no scheduler gap came after
+its list.
     S1   Nothing is sent once there is a reason to stop; the first reason wins.
     S2   Nothing is sent before the flatten is admitted and every type of its instruments was read once.
     S3   Nothing is sent on a read that began more than the freshness limit ago, or before a scheduler gap.
@@ -17,6 +18,7 @@ Rules of sending. A close leaves only if all of them hold, a cancel if S1 to S3 
     S11  A row that has to stay is never closed: the others are named, or nothing is sent.
     S12  What an answer named as left is closed by its ids; where ids are of no use, by batch again.
     S13  An instrument that the exchange does not list is never closed (judge F8).
+    S14  What was recorded leaves only while it would be chosen again, and soon after its record (`may_still_send`).
 Rules of cancelling
     K1   Only orders of the flatten's instruments that the settings name are cancelled, each a bounded number of times.
     K2   An order is cancelled again only if a list that began a settle time after the last cancel still shows it.

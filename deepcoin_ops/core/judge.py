@@ -5,9 +5,11 @@ Rules of flat. FLAT takes all of them; ALREADY_FLAT all but F7, as nothing was s
     F2  Two counting reads, a gap apart, show no row of the instrument, and neither does any between them or after.
     F3  A list with a row that cannot be read or placed proves no absence.
     F4  Lists of resting and of trigger orders that began late enough show no order that can open a position.
-    F5  A list of several answers proves absence once the next one still shows all of it; one that may be cut never does.
+    F5  A list of several answers proves absence once one that began a settle time later still shows all of it; one that may
+        be cut never does.
     F6  The last counting read began a settle time after the orders were first seen to be gone.
-    F7  The exchange's history shows closed what was seen open, and how each order ended that could open a position.
+    F7  The exchange's history shows closed, since the newest sure read of it, what that read shows open; and how each order
+        ended that could open a position, with what it opened closed since.
     F8  An instrument that the exchange does not list is never proven; without a list, only one that was seen open is.
 Worst first: RESIDUAL and RESTING_ORDER_LEFT, UNVERIFIED, FLAT_UNCONFIRMED (all but F7), FLAT.
 """

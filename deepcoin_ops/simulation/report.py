@@ -35,6 +35,7 @@ OUTCOMES = tuple(
     for phase in phases
 )
 CELLS = {"rules": tuple(teeth.RULES), "causes": CAUSES, "outcomes": OUTCOMES}
+_ABOUT_VERDICTS = ("false flat", "order left", "law two", "wrong cause", "not flat")
 _RARE = 0.001
 _WATCHED = 10  # of so many nights one is watched for the rules that make a difference
 _CHUNK = 250
@@ -149,16 +150,17 @@ def describe(tally: Tally) -> Iterator[str]:
         yield f"  {name:24} {tally.checked[name]:12,} {tally.violated[name]:6}"
     exposure = sorted(tally.exposure) or [1.0]
     yield f"exposure against the limit: p50 {exposure[len(exposure) // 2]:.2f}, worst {exposure[-1]:.2f}"
-    for title, values in (("last close", tally.last_close_s), ("over", tally.proof_s)):
+    for title, values in (("the last close", tally.last_close_s), ("the proof", tally.proof_s)):
         ordered = sorted(values) or [0.0]
         p50, p95 = ordered[len(ordered) // 2], ordered[int(len(ordered) * 0.95)]
         yield f"seconds to {title}: p50 {p50:.1f}, p95 {p95:.1f}, worst {ordered[-1]:.1f}"
     for seed, violation in tally.wrong[:_WORST_SHOWN]:
-        yield f"WRONG seed {seed}: {violation}"
+        yield f"WRONG seed {seed}: {violation} (python -m deepcoin_ops.simulation --seed {seed})"
     rare = find_rare(tally)
     reached = sum(map(len, CELLS.values())) - len(rare)
     yield f"coverage: {reached} cells in at least {_RARE:.1%} of nights; rare: {', '.join(rare) or 'none'}"
-    yield f"wrong nights: {len({seed for seed, _violation in tally.wrong})}"
+    verdicts = sum(tally.violated[name] for name in _ABOUT_VERDICTS)
+    yield f"wrong verdicts: {verdicts}, wrong nights: {len({seed for seed, _violation in tally.wrong})}"
 
 
 def _describe_counts(title: str, counts: Counter[str], nights: int) -> Iterator[str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from deepcoin_ops.core import judge, reads, rules
+from deepcoin_ops.core import choose, judge, reads, rules
 from deepcoin_ops.core.known import NEVER_S
 from deepcoin_ops.simulation.night import Night
 from deepcoin_ops.simulation.script import draw
@@ -30,6 +30,7 @@ RULES: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "S10": (rules, "s10_blocked_until_s", lambda _state, _each: NEVER_S),
     "S11": (rules, "s11_list_kept", lambda _state, _each: []),
     "S12": (rules, "s12_names_rows", lambda _each: False),
+    "S14": (choose, "may_still_send", lambda _state, _call, _intended_s, _now_s: True),
     "K1": (rules, "k1_has_to_go", lambda _state, order: order.attempts < 10),
     "K2": (rules, "k2_is_still_shown", lambda _state, order: order.gone_s == math.inf),
     "K3": (rules, "k3_may_leave", lambda _state, _order: True),
@@ -54,7 +55,7 @@ RULES: dict[str, tuple[Any, str, Callable[..., Any]]] = {
 
 # Rule → whether it made a difference, by what its function found.
 _MAKES_A_DIFFERENCE: dict[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("S2", "S3", "S4", "S5", "K1", "K2", "K3", "F2", "F5", "F7"), lambda found: not found),
+    **dict.fromkeys(("S2", "S3", "S4", "S5", "S14", "K1", "K2", "K3", "F2", "F5", "F7"), lambda found: not found),
     **dict.fromkeys(("S6", "S7", "S11", "S12", "F3", "F4", "F8"), bool),
     **dict.fromkeys(("S1", "S8"), lambda found: found is not None),
     **dict.fromkeys(("S10", "R4", "F6"), lambda found: found > NEVER_S),

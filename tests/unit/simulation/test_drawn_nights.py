@@ -37,6 +37,6 @@ def test_the_report_says_what_was_counted(tally: report.Tally) -> None:
     """Nights, coverage, oracles, speed, exposure and times, and that nothing went wrong."""
     lines = list(report.describe(tally))
     assert lines[0].startswith("10,000 nights, ")
-    assert lines[-1] == "wrong nights: 0"
+    assert lines[-1] == "wrong verdicts: 0, wrong nights: 0"
     assert "rare: none" in lines[-2]
     assert any(line.startswith("exposure against the limit: p50 1.0") for line in lines)
