@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S = 10.0
 _SLOW_S = 6.0
+_ASKED, _FOLDED = 0, 50  # of a hundred nights, which one asks every lane after each fact, and which one folds them all
 _LEAST_S = 1e-6  # the sum of two clocks is rounded
 WINDOWS: dict[str, tuple[Window, ...]] = {lane: (Window(1, 1.0),) for lane in f.Lane}
 WINDOWS[f.Lane.CANCEL_SINGLE] = (Window(1, 0.05),)
@@ -120,7 +121,7 @@ class Process:
             if lane not in busy and now_s >= paced[lane]:  # else an answer or a wake comes
                 self._ask(lane)
         self._watch()
-        if self._script.seed % 100 == 0 and self._script.freeze is None:
+        if self._script.seed % 100 == _ASKED and self._script.freeze is None:
             self._check_idle()
 
     def _watch(self) -> None:
@@ -328,6 +329,8 @@ class Process:
         self._unrecorded.clear()
         night.ledger.append(fact)
         self._fold(fact)
+        if self._script.seed % 100 == _FOLDED:
+            self.check_fold()
         return True
 
     def _keep(self, fact: f.AnyFact) -> None:
