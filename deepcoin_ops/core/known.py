@@ -157,11 +157,14 @@ class InstrumentState:
 
 @dataclass(slots=True, frozen=True)
 class SeenPositions:
-    """What is kept of a positions read: when it began and arrived, what it showed open, and what it could not show."""
+    """What is kept of a positions read: when it began and arrived, what it showed open, and what it could not show.
+
+    `contracts` are those of each instrument of the flatten that it shows.
+    """
 
     started_s: float
     arrived_s: float
-    open_ids: frozenset[str]
+    contracts: dict[str, Decimal]
     unreadable: tuple[f.UnreadableRow, ...]
 
 

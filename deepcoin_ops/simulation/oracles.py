@@ -220,7 +220,10 @@ class Oracles:
             for order, _seen_s in self._orders.values()
             if order.instrument_id == name and order.kind is OrderKind.RESTING and self._limits.cancel_orders.takes(order)
         ]
-        is_early = any(name_order(order) not in self._cancels for order in waiting) and now_s < self._opened_s + 30.0
+        is_early = (
+            any(name_order(order) not in self._cancels for order in waiting)
+            and now_s < self._opened_s + self._limits.hold_s
+        )
         self.see("did not wait for cancel", name, is_right=not is_early or self._limits.max_attempts < 10)
 
     def _find_excess(self) -> str | None:
@@ -253,7 +256,7 @@ class Oracles:
             )
             if order.kind is OrderKind.PROTECTION:
                 read = self._reads[product_group_of(order.instrument_id).instrument_type]
-                is_open = any(row.instrument_id == order.instrument_id for row in read.rows)
+                is_open = self._shows_open(read, order.instrument_id)
                 closes = self._closes[order.instrument_id]
                 is_late = not is_open and not closes.waiting and seen_s >= closes.blind_until_s - _ROUNDING_S
                 self.see("exit cancelled early", order_id, is_right=is_late)
@@ -348,19 +351,24 @@ class Oracles:
         """The moment that a positions read shows."""
         return self.shows[f.Read(lane=f.Lane.POSITIONS, instrument_type=fact.instrument_type), round(fact.started_s, 6)]
 
+    def _shows_open(self, fact: f.PositionsRead, name: str) -> bool:
+        """Whether a read shows an instrument open; dust is not open."""
+        rows = [row.quantity_contracts for row in fact.rows if row.instrument_id == name]
+        return bool(rows) and not self._is_dust(name, sum(rows, Decimal(0)))
+
     def _judge_law_two(self, name: str, reads: list[f.PositionsRead]) -> None:
         """Two reads without the instrument, a gap apart, both begun after the last answer of any call."""
         clean_s, is_apart = math.inf, False
         for fact in reads:
-            rows = [row.quantity_contracts for row in fact.rows if row.instrument_id == name]
-            is_open = bool(rows) and not self._is_dust(name, sum(rows, Decimal(0)))
-            clean_s = math.inf if is_open else min(clean_s, fact.started_s)
+            clean_s = math.inf if self._shows_open(fact, name) else min(clean_s, fact.started_s)
             is_apart = fact.started_s - clean_s >= self._limits.read_gap_s - _ROUNDING_S
         self.see("law two", name, is_right=is_apart)
 
     def _is_dust(self, name: str, quantity: Decimal) -> bool:
-        """Whether a spot rest cannot be sold and is worth little."""
-        is_small = not name.endswith("SWAP") and quantity < self._script.min_size
+        """Whether a spot rest is known to be too small to be sold, and is worth little."""
+        is_known = self._has_prices and product_group_of(name).instrument_type in self._listed
+        is_spot = not name.endswith("SWAP") and is_known and name not in self._script.unlisted
+        is_small = is_spot and quantity < self._script.min_size
         return is_small and quantity * self._prices[name] < self._limits.dust_usdt
 
     def _judge_flat(
