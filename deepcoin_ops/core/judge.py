@@ -306,7 +306,7 @@ def f7_is_shown_closed(state: State, each: InstrumentState) -> bool:
     filled = [order for order in ended if order.filled_contracts]
     if not filled:
         return True
-    base = min((order.base for order in filled), key=lambda base: base.since_s)
+    base = min((each.base_of(order) for order in filled), key=lambda base: base.since_s)
     return is_closed(Owed(sum((order.filled_contracts for order in filled), base.contracts), base.since_s))
 
 

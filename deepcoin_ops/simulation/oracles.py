@@ -78,6 +78,7 @@ class Oracles:
         self._first_ids: set[str] = set()
         self._was_open: set[str] = set()
         self._seen_lives: set[int] = set()
+        self._seen_orders: set[str] = set()
         self._listed: set[InstrumentType] = set()
 
     def see(self, name: str, what: str, *, is_right: bool) -> None:
@@ -133,6 +134,7 @@ class Oracles:
             if each[0].kind.order_list is not fact.order_list or fact.instrument_id not in (None, each[0].instrument_id)
         }
         known = kept if fact.is_exhaustive else self._orders
+        self._seen_orders |= {order.order_id for order in fact.orders}
         self._orders = known | {name_order(order): (order, fact.started_s) for order in fact.orders}
 
     def _begin(self, fact: f.FlattenOpened) -> None:
@@ -381,13 +383,16 @@ class Oracles:
         own_type = product_group_of(name).instrument_type
         self._judge_law_two(name, proofs.get(own_type, []))
         shown_s = self._shown_s(self._reads[own_type])
-        # What a list left out in every read was never known of: no rule can see it.
-        only = None if self._script.keeps_word else self._seen_lives
+        # What every read left out, and no order that a list showed has opened, was never known of: no rule can see it.
+        only = None if self._script.keeps_word else self._seen_lives | self._exchange.lives_of(self._seen_orders)
         opened = self._exchange.open_at(shown_s, only).get(name)
         opened = None if opened and self._is_dust(name, opened) else opened
         self.see("false flat", f"{each.proven} of {name}, open {opened} at {shown_s:.2f}", is_right=not opened)
         is_known = name not in self._script.unlisted or name in self._was_open
         self.see("false flat", f"{name} is unlisted", is_right=is_known)
+        moments_s = [lists.get(each, -math.inf) for each in ((OrderList.RESTING, None), (OrderList.TRIGGER, name))]
+        has_left = self._exchange.left_between(name, *moments_s)
+        self.see("order left", f"{name}: a trigger order left one after the last list", is_right=not has_left)
         for order_list in (OrderList.RESTING, OrderList.TRIGGER):
             at_s = lists.get((order_list, None if order_list is OrderList.RESTING else name))
             self.see("order left", f"{name} {order_list} was never read", is_right=at_s is not None)
