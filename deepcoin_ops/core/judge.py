@@ -151,12 +151,11 @@ def f1_counting(state: State, instrument_type: InstrumentType) -> list[SeenPosit
 
 
 def f2_is_absent(state: State, each: InstrumentState, counting: list[SeenPositions]) -> bool:
-    """Whether two counting reads, a gap apart, show no row, with none between them or after. Dust is no row."""
-    if each.dust:
-        return True
-    clean_s = math.inf
+    """Whether two counting reads, a gap apart, show nothing open, with none between them or after. Dust is nothing."""
+    left, clean_s = sum((row.quantity_contracts for row in each.dust), NOTHING), math.inf
     for read in counting:
-        clean_s = math.inf if each.instrument_id in read.open_ids else min(clean_s, read.started_s)
+        is_open = read.contracts.get(each.instrument_id, NOTHING) > left
+        clean_s = math.inf if is_open else min(clean_s, read.started_s)
     return counting[-1].started_s - clean_s >= state.limits.read_gap_s
 
 
@@ -310,7 +309,7 @@ def f7_is_shown_closed(state: State, each: InstrumentState) -> bool:
     filled = [order for order in ended if order.filled_contracts]
     if not filled:
         return True
-    base = min((order.base for order in filled), key=lambda base: base.since_s)
+    base = min((each.base_of(order) for order in filled), key=lambda base: base.since_s)
     return is_closed(Owed(sum((order.filled_contracts for order in filled), base.contracts), base.since_s))
 
 

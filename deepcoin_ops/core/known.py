@@ -39,8 +39,6 @@ class Owed:
     since_s: float
 
 
-NOTHING_OWED = Owed(NOTHING, NEVER_S)
-
 
 @dataclass(slots=True)
 class OrderState:
@@ -48,19 +46,24 @@ class OrderState:
 
     `seen_s` is the start of that list; `gone_s` that of the first list since then without it, infinity while it is shown.
     `first_seen_s` is the arrival of the first list that showed it. `base` is what was open of its instrument when the order
-    was last seen to wait.
+    was last seen to wait; None while no read says it.
     """
 
     order: Order
     first_seen_s: float
     seen_s: float
-    base: Owed = NOTHING_OWED
+    base: Owed | None = None
     gone_s: float = math.inf
     attempts: int = 0
     in_flight: str | None = None
     settled_s: float = NEVER_S
     end: f.OrderEnd | None = None
     filled_contracts: Decimal = NOTHING
+
+    @property
+    def is_open_end(self) -> bool:
+        """Whether it may have opened a position that nothing has shown closed yet."""
+        return self.order.can_open and (self.end is None or self.filled_contracts > 0)
 
 
 @dataclass(slots=True)
@@ -97,7 +100,7 @@ class InstrumentState:
     notional_usdt: Decimal | None = None
     rank: int = UNRANKED
     owed: dict[str, Owed] = field(default_factory=dict)
-    base: Owed = NOTHING_OWED
+    base: Owed | None = None
     first_ids: frozenset[str] = frozenset()
     was_open: bool = False
     calls: int = 0
@@ -131,7 +134,22 @@ class InstrumentState:
                 self.memo.clear()
         if is_certain:
             self.base = Owed(sum(shown.values(), NOTHING), started_s)
+            for order in self.orders.values():
+                self.note_base(order)
         self.rows, self.dust = rows, ()
+
+    def note_base(self, order: OrderState) -> None:
+        """Take in what was open while an order waited, by a read that began no later than the list that shows it."""
+        if self.base is not None and order.gone_s == math.inf and self.base.since_s <= order.seen_s:
+            order.base = self.base
+
+    def base_of(self, order: OrderState) -> Owed:
+        """What was open while an order waited; where no read says it, all that is owed, which may count a fill twice."""
+        if order.base is not None:
+            return order.base
+        owed = self.owed.values()
+        since_s = min((each.since_s for each in owed), default=order.seen_s)
+        return Owed(sum((each.contracts for each in owed), NOTHING), min(since_s, order.seen_s))
 
     def settle_close(self, call: f.Call, fact: f.CallAnswered, settle_s: float) -> None:
         """Take in what became of a close of it."""
@@ -156,11 +174,14 @@ class InstrumentState:
 
 @dataclass(slots=True, frozen=True)
 class SeenPositions:
-    """What is kept of a positions read: when it began and arrived, what it showed open, and what it could not show."""
+    """What is kept of a positions read: when it began and arrived, what it showed open, and what it could not show.
+
+    `contracts` are those of each instrument of the flatten that it shows.
+    """
 
     started_s: float
     arrived_s: float
-    open_ids: frozenset[str]
+    contracts: dict[str, Decimal]
     unreadable: tuple[f.UnreadableRow, ...]
 
 

@@ -200,12 +200,14 @@ class State:
                 each.settled_s = place(left.settled_s, hold_s)
                 each.evidence_from_s = place(left.evidence_from_s, hold_s + settle_s)
                 each.owed = {key: Owed(owed.contracts, place(owed.since_s, 0.0)) for key, owed in left.owed.items()}
-                each.orders = {key: order for key, order in left.orders.items() if order.order.can_open and not order.end}
+                each.base = None if left.base is None else Owed(left.base.contracts, place(left.base.since_s, 0.0))
+                each.orders = {key: order for key, order in left.orders.items() if order.is_open_end}
                 for order in each.orders.values():
+                    base = left.base_of(order)
+                    order.base = Owed(base.contracts, place(base.since_s, 0.0))
                     order.in_flight, order.attempts, order.first_seen_s, order.seen_s = None, 0, fact.at_s, NEVER_S
                     order.gone_s = min(order.gone_s, fact.at_s) if order.gone_s < math.inf else math.inf
                     order.settled_s = place(order.settled_s, hold_s)
-                    order.base = Owed(order.base.contracts, place(order.base.since_s, 0.0))
         for intended in earlier.in_flight.values():
             self._orphan(intended, fact)
 
@@ -293,7 +295,8 @@ class State:
                 if self.closes == 0:
                     each.first_ids |= {row.position_id for row in each.rows}
         self._value()
-        seen = SeenPositions(fact.started_s, fact.at_s, frozenset(rows), fact.unreadable)
+        contracts = {name: sum((row.quantity_contracts for row in each), NOTHING) for name, each in rows.items()}
+        seen = SeenPositions(fact.started_s, fact.at_s, contracts, fact.unreadable)
         kept = [read for read in self.positions.get(fact.instrument_type, ()) if read.started_s >= self.settled_s]
         self.positions[fact.instrument_type] = [*kept, seen]
         if not self.is_read and all(each in self.positions for each in self.types):
@@ -368,8 +371,7 @@ class State:
         if state is None:
             state = each.orders[order_key(order)] = OrderState(order, fact.at_s, fact.started_s)
         state.order, state.seen_s, state.gone_s = order, fact.started_s, math.inf
-        if each.base.since_s <= fact.started_s:
-            state.base = each.base
+        each.note_base(state)
 
     def _end_orders(self, fact: f.OrderEndsRead) -> None:
         key = (fact.instrument_type, fact.order_list)

@@ -11,7 +11,7 @@ import math
 import random
 from bisect import bisect_right
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import TypeVar
 
@@ -20,38 +20,26 @@ import msgspec
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.model import InstrumentType, Outcome, Position, PositionSide, Refusal, product_group_of
 from deepcoin_ops.domain.orders import Order, OrderKind, OrderList
+from deepcoin_ops.simulation.answers import (
+    FORBIDDEN,
+    GONE,
+    INSUFFICIENT,
+    MARKET_CLOSED,
+    ORDER_GONE,
+    THROTTLED,
+    WITHOUT_EFFECT,
+    WRONG,
+    Answer,
+    Held,
+)
 from deepcoin_ops.simulation.rate_limit import RateLimit
 from deepcoin_ops.simulation.script import Script
 from deepcoin_ops.simulation.strikes import Fate, Strike
 
-THROTTLED, MARKET_CLOSED, INSUFFICIENT, GONE, ORDER_GONE = "50000", "51999", "51020", "51404", "24"
-BAD_KEY, WRONG, FORBIDDEN = "50113", "51000", "50030"
 LONG_AGO_S = -60.0
 PAGE_S = 1.0  # between two answers of one list
 _Kept = TypeVar("_Kept")
 _Effect = tuple[float, Callable[[float], None]]
-
-
-@dataclass(frozen=True)
-class Held:
-    """One position as it truly is. `life` tells it from one that is opened later under the same id."""
-
-    position_id: str
-    instrument_id: str
-    side: str
-    quantity: Decimal
-    life: int
-    shows_from_s: float = -math.inf
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the exchange answers to a call, before the way back."""
-
-    outcome: Outcome
-    code: str = ""
-    refusal: Refusal | None = None
-    failed_ids: tuple[str, ...] = ()
 
 
 class ModelExchange:
@@ -64,12 +52,14 @@ class ModelExchange:
     def __init__(self, script: Script, rng: random.Random):
         self._script, self._habits, self._rng = script, script.habits, rng
         self._mode = "merge" if script.merges else "split"
-        self._number = self._throttled = 0
+        self._number = self._throttled = self._last_life = 0
         self._positions: dict[str, Held] = {}
         self._orders: dict[str, Order] = {}
         self._position_log: list[tuple[float, dict[str, Held]]] = [(-1e9, {})]
         self._order_log: list[tuple[float, dict[str, Order]]] = [(-1e9, {})]
         self.closed: list[tuple[float, f.ClosedRow]] = []
+        self._left: list[tuple[str, float]] = []
+        self._opened_by: dict[str, int] = {}
         self._ends: list[tuple[Order, float, f.OrderEnd, Decimal]] = []
         self._limit = RateLimit(script.habits.law)
         self._struck = [0] * len(script.strikes)
@@ -94,6 +84,10 @@ class ModelExchange:
         held = _version(self._position_log, moment_s)
         return {held[each].life for each in position_ids if each in held}
 
+    def lives_of(self, order_ids: Collection[str]) -> set[int]:
+        """The lives of the positions that these orders opened."""
+        return {life for name, life in self._opened_by.items() if name in order_ids}
+
     def opening_at(self, moment_s: float, order_list: OrderList) -> set[str]:
         """Instruments of which an order that can open a position waits in a list at a moment."""
         orders = _version(self._order_log, moment_s).values()
@@ -109,6 +103,10 @@ class ModelExchange:
             for order, at_s, end, _filled in self._ends
         )
 
+    def left_between(self, instrument_id: str, after_s: float, until_s: float) -> bool:
+        """Whether a trigger order left a resting one after a moment, and until another one."""
+        return any(name == instrument_id and after_s < at_s <= until_s for name, at_s in self._left)
+
     # -- others -------------------------------------------------------------------------------------------------------
 
     def open(self, instrument_id: str, quantity: Decimal, at_s: float, hides_s: float = 0.0) -> None:
@@ -120,6 +118,7 @@ class ModelExchange:
             self._begin(instrument_id, side, quantity, at_s, at_s + hides_s)
         else:
             self._put(replace(held, quantity=held.quantity + quantity), at_s)
+            self._last_life = held.life
 
     def close(self, instrument_id: str, at_s: float) -> None:
         """Let others close all of an instrument."""
@@ -137,12 +136,17 @@ class ModelExchange:
         """Let others place a resting order that can open a position."""
         self._place(OrderKind.RESTING, instrument_id, at_s, can_open=True)
 
-    def fire_trigger(self, at_s: float) -> None:
-        """Let the first trigger order fire: it opens a position, or is gone."""
-        for order in self._orders.values():
-            if order.kind is OrderKind.TRIGGER:
-                self._fill(order, at_s)
-                return
+    def fire_order(self, at_s: float) -> None:
+        """Let the first resting or trigger order fill: it opens a position, leaves a resting order, or is gone."""
+        order = next((each for each in self._orders.values() if each.kind in (OrderKind.RESTING, OrderKind.TRIGGER)), None)
+        if order is None:
+            return
+        if order.kind is OrderKind.TRIGGER and order.can_open and self._rng.random() < self._habits.fires_limit:
+            self._end_order(order.order_id, at_s, f.OrderEnd.FILLED, Decimal(0))
+            self._place(OrderKind.RESTING, order.instrument_id, at_s, can_open=True)
+            self._left.append((order.instrument_id, at_s))
+        else:
+            self._fill(order, at_s)
 
     def remove_order(self, at_s: float) -> None:
         """Let others take back the first resting order."""
@@ -194,8 +198,8 @@ class ModelExchange:
             fate = Fate.THROTTLED
         elif self._rng.random() < self._habits.fatal:
             fate = Fate.FATAL
-        if fate in _WITHOUT_EFFECT:
-            return _WITHOUT_EFFECT[fate]
+        if fate in WITHOUT_EFFECT:
+            return WITHOUT_EFFECT[fate]
         is_wrong = not self._script.misnamed.isdisjoint(call.instrument_ids)
         return Answer(Outcome.REFUSED, WRONG, Refusal.PARAMETER) if is_wrong else None
 
@@ -357,6 +361,7 @@ class ModelExchange:
         self._end_order(order.order_id, at_s, f.OrderEnd.FILLED, quantity)
         if order.can_open:
             self.open(order.instrument_id, quantity, at_s, self._habits.hides_s)
+            self._opened_by[order.order_id] = self._last_life
 
     def _end_order(self, order_id: str, at_s: float, end: f.OrderEnd, filled: Decimal) -> None:
         self._ends.append((self._orders.pop(order_id), at_s, end, filled))
@@ -372,18 +377,11 @@ class ModelExchange:
         life = self._new_number()
         position_id = f"{instrument_id}/{side}" if self._script.merges else f"{life:06d}"
         self._put(Held(position_id, instrument_id, side, quantity, life, shows_from_s), at_s)
+        self._last_life = life
 
     def _new_number(self) -> int:
         self._number += 1
         return self._number
-
-
-_WITHOUT_EFFECT: dict[Fate | None, Answer] = {
-    Fate.THROTTLED: Answer(Outcome.REFUSED, THROTTLED, Refusal.THROTTLED),
-    Fate.FATAL: Answer(Outcome.REFUSED, BAD_KEY, Refusal.FATAL),
-    Fate.REJECTED: Answer(Outcome.PARTIAL, INSUFFICIENT, failed_ids=("?",)),
-    Fate.SILENT: Answer(Outcome.ACCEPTED),
-}
 
 
 def name_order(order: Order) -> str:

@@ -20,7 +20,8 @@ from deepcoin_ops.core import judge
 from deepcoin_ops.core.pace import Pace
 from deepcoin_ops.core.state import State
 from deepcoin_ops.domain import facts as f
-from deepcoin_ops.simulation.exchange import Answer, ModelExchange
+from deepcoin_ops.simulation.answers import Answer
+from deepcoin_ops.simulation.exchange import ModelExchange
 from deepcoin_ops.simulation.oracles import Oracles
 from deepcoin_ops.simulation.process import QUICK_WINDOWS, WINDOWS, Process
 from deepcoin_ops.simulation.script import Script
@@ -122,7 +123,7 @@ class Night:
             self.at(at_s, partial(self._call_exchange, exchange.close, name))
         for at_s, name in script.places:
             self.at(at_s, partial(self._call_exchange, exchange.place, name))
-        for moments, act in ((script.fires, exchange.fire_trigger), (script.removals, exchange.remove_order),
+        for moments, act in ((script.fires, exchange.fire_order), (script.removals, exchange.remove_order),
                              (script.rivals_s, exchange.rival)):  # fmt: skip
             for at_s in moments:
                 self.at(at_s, partial(self._call_exchange, act))

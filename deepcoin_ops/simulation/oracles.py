@@ -78,6 +78,7 @@ class Oracles:
         self._first_ids: set[str] = set()
         self._was_open: set[str] = set()
         self._seen_lives: set[int] = set()
+        self._seen_orders: set[str] = set()
         self._listed: set[InstrumentType] = set()
 
     def see(self, name: str, what: str, *, is_right: bool) -> None:
@@ -133,6 +134,7 @@ class Oracles:
             if each[0].kind.order_list is not fact.order_list or fact.instrument_id not in (None, each[0].instrument_id)
         }
         known = kept if fact.is_exhaustive else self._orders
+        self._seen_orders |= {order.order_id for order in fact.orders}
         self._orders = known | {name_order(order): (order, fact.started_s) for order in fact.orders}
 
     def _begin(self, fact: f.FlattenOpened) -> None:
@@ -220,7 +222,10 @@ class Oracles:
             for order, _seen_s in self._orders.values()
             if order.instrument_id == name and order.kind is OrderKind.RESTING and self._limits.cancel_orders.takes(order)
         ]
-        is_early = any(name_order(order) not in self._cancels for order in waiting) and now_s < self._opened_s + 30.0
+        is_early = (
+            any(name_order(order) not in self._cancels for order in waiting)
+            and now_s < self._opened_s + self._limits.hold_s
+        )
         self.see("did not wait for cancel", name, is_right=not is_early or self._limits.max_attempts < 10)
 
     def _find_excess(self) -> str | None:
@@ -253,7 +258,7 @@ class Oracles:
             )
             if order.kind is OrderKind.PROTECTION:
                 read = self._reads[product_group_of(order.instrument_id).instrument_type]
-                is_open = any(row.instrument_id == order.instrument_id for row in read.rows)
+                is_open = self._shows_open(read, order.instrument_id)
                 closes = self._closes[order.instrument_id]
                 is_late = not is_open and not closes.waiting and seen_s >= closes.blind_until_s - _ROUNDING_S
                 self.see("exit cancelled early", order_id, is_right=is_late)
@@ -348,19 +353,24 @@ class Oracles:
         """The moment that a positions read shows."""
         return self.shows[f.Read(lane=f.Lane.POSITIONS, instrument_type=fact.instrument_type), round(fact.started_s, 6)]
 
+    def _shows_open(self, fact: f.PositionsRead, name: str) -> bool:
+        """Whether a read shows an instrument open; dust is not open."""
+        rows = [row.quantity_contracts for row in fact.rows if row.instrument_id == name]
+        return bool(rows) and not self._is_dust(name, sum(rows, Decimal(0)))
+
     def _judge_law_two(self, name: str, reads: list[f.PositionsRead]) -> None:
         """Two reads without the instrument, a gap apart, both begun after the last answer of any call."""
         clean_s, is_apart = math.inf, False
         for fact in reads:
-            rows = [row.quantity_contracts for row in fact.rows if row.instrument_id == name]
-            is_open = bool(rows) and not self._is_dust(name, sum(rows, Decimal(0)))
-            clean_s = math.inf if is_open else min(clean_s, fact.started_s)
+            clean_s = math.inf if self._shows_open(fact, name) else min(clean_s, fact.started_s)
             is_apart = fact.started_s - clean_s >= self._limits.read_gap_s - _ROUNDING_S
         self.see("law two", name, is_right=is_apart)
 
     def _is_dust(self, name: str, quantity: Decimal) -> bool:
-        """Whether a spot rest cannot be sold and is worth little."""
-        is_small = not name.endswith("SWAP") and quantity < self._script.min_size
+        """Whether a spot rest is known to be too small to be sold, and is worth little."""
+        is_known = self._has_prices and product_group_of(name).instrument_type in self._listed
+        is_spot = not name.endswith("SWAP") and is_known and name not in self._script.unlisted
+        is_small = is_spot and quantity < self._script.min_size
         return is_small and quantity * self._prices[name] < self._limits.dust_usdt
 
     def _judge_flat(
@@ -373,13 +383,16 @@ class Oracles:
         own_type = product_group_of(name).instrument_type
         self._judge_law_two(name, proofs.get(own_type, []))
         shown_s = self._shown_s(self._reads[own_type])
-        # What a list left out in every read was never known of: no rule can see it.
-        only = None if self._script.keeps_word else self._seen_lives
+        # What every read left out, and no order that a list showed has opened, was never known of: no rule can see it.
+        only = None if self._script.keeps_word else self._seen_lives | self._exchange.lives_of(self._seen_orders)
         opened = self._exchange.open_at(shown_s, only).get(name)
         opened = None if opened and self._is_dust(name, opened) else opened
         self.see("false flat", f"{each.proven} of {name}, open {opened} at {shown_s:.2f}", is_right=not opened)
         is_known = name not in self._script.unlisted or name in self._was_open
         self.see("false flat", f"{name} is unlisted", is_right=is_known)
+        moments_s = [lists.get(each, -math.inf) for each in ((OrderList.RESTING, None), (OrderList.TRIGGER, name))]
+        has_left = self._exchange.left_between(name, *moments_s)
+        self.see("order left", f"{name}: a trigger order left one after the last list", is_right=not has_left)
         for order_list in (OrderList.RESTING, OrderList.TRIGGER):
             at_s = lists.get((order_list, None if order_list is OrderList.RESTING else name))
             self.see("order left", f"{name} {order_list} was never read", is_right=at_s is not None)

@@ -18,7 +18,8 @@ from deepcoin_ops.core.reads import Wait
 from deepcoin_ops.core.state import fold
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.model import Instrument, InstrumentType, Outcome, Refusal, product_group_of
-from deepcoin_ops.simulation.exchange import PAGE_S, THROTTLED, Answer
+from deepcoin_ops.simulation.answers import THROTTLED, Answer
+from deepcoin_ops.simulation.exchange import PAGE_S
 from deepcoin_ops.simulation.strikes import Fate
 
 if TYPE_CHECKING:

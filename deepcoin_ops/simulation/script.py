@@ -35,7 +35,7 @@ class Habits:
 
     An exchange keeps its word while what it did shows within the settle time: `fill_s` and `read_lag_s` together stay
     below it, and no read leaves an open row out (`omit`). `hides_s` is how long a position opened by an order stays out of
-    every read; `throttles_first` how many closes are throttled at first; `ids_useless` that closes by ids find nothing;
+    every read; `fires_limit` that a trigger order which fires leaves a resting one; `throttles_first` how many closes are throttled at first; `ids_useless` that closes by ids find nothing;
     `hangs` that a read is never answered; `cuts` that a list ends early, and says so; `ledger_s` how long a record takes.
     """
 
@@ -57,6 +57,7 @@ class Habits:
     cuts: float = 0.0
     omit: float = 0.0
     fills_on_cancel: float = 0.0
+    fires_limit: float = 0.0
     fatal: float = 0.0
     law: LimitLaw = LimitLaw.OWN
     has_history: bool = True
@@ -107,7 +108,7 @@ class Script:
         listless: Instruments whose list of trigger orders is not to be had.
         min_size: The smallest order of a spot instrument.
         reopens, closes, places: When others open a position, close one, place an order that can open one.
-        fires, removals: When a trigger order fires, and when an order of others' goes.
+        fires, removals: When a resting or trigger order fills, and when an order of others' goes.
         rivals_s: When another process without this ledger closes what is open, and uses up a slot.
         kills_s, reboots: When the process dies; whether the machine restarts with it.
         stop_s, kill_switch_s, freeze: When the process is asked to stop, sees the switch, is frozen.
@@ -308,6 +309,7 @@ def _draw_habits(rng: random.Random) -> Habits:
         cuts=rare(0.1),
         omit=rng.choice((0.0,) * 9 + (0.4,)),
         fills_on_cancel=rare(0.2),
+        fires_limit=rare(0.3),
         fatal=rng.choice((0.0,) * 19 + (0.1,)),
         law=rng.choice((LimitLaw.OWN,) * 7 + (LimitLaw.SHARED, LimitLaw.TIERED, LimitLaw.TIERED)),
         has_history=rng.random() > 0.04,

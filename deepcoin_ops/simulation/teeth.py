@@ -43,7 +43,7 @@ RULES: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "R3": (reads, "r3_history_due", lambda _state: ()),
     "R4": (reads, "r4_not_before_s", lambda _state, _read: NEVER_S),
     "F1": (judge, "f1_counts_from_s", lambda state: state.opened_s),
-    "F2": (judge, "f2_is_absent", lambda _state, each, counting: each.instrument_id not in counting[-1].open_ids),
+    "F2": (judge, "f2_is_absent", lambda _state, each, counting: not counting[-1].contracts.get(each.instrument_id)),
     "F3": (judge, "f3_is_doubtful", lambda _counting: False),
     "F4": (judge, "f4_has_opening_order", lambda _state, _each: False),
     "F5": (judge, "f5_is_whole", lambda _counting, _each, _settle_s: True),
