@@ -53,7 +53,9 @@ def test_the_core_reads_a_recorded_flatten_as_the_controller_did(
     opened, reached = known[0], next(fact for fact in known if isinstance(fact, VerdictsReached))
     assert isinstance(opened, FlattenOpened)
     assert len(known) == len(facts)
-    proven = {each.instrument_id: each.proven for each in judge(fold(_until(reached, _with_listing(opened, known))))}
+    proven = {
+        each.instrument_id: each.proven for each in judge(fold(_until(reached, _with_listing(opened, known))), reached.at_s)
+    }
     assert proven == {each.instrument_id: SAME[each.verdict] for each in reached.verdicts}
     assert {name for name in (BTC, ETH) if proven[name] is Proven.FLAT_UNCONFIRMED} == closed
 
