@@ -229,7 +229,7 @@ class Oracles:
         ]
         is_early = (
             any(name_order(order) not in self._cancels for order in waiting)
-            and now_s < self._opened_s + self._limits.hold_s
+            and now_s < self._opened_s + self._limits.hold_s - _ROUNDING_S
         )
         self.see("did not wait for cancel", name, is_right=not is_early or self._limits.max_attempts < 10)
 
@@ -290,6 +290,10 @@ class Oracles:
 
     def ended(self, judgements: list[judge.Judgement], now_s: float) -> None:
         """Judge the verdicts against the truth at the moments that the reads show."""
+        took_s, most_s = now_s - self._opened_s, bounds.find_latest_end_s(self._script)
+        self.see(
+            "does not end", f"over after {took_s:.1f} s, bound {most_s:.1f} s", is_right=took_s <= most_s + _ROUNDING_S
+        )
         proofs = find_proofs(self._facts, self._limits.settle_s - _ROUNDING_S)
         lists = find_lists(self._facts, self.shows)
         for each in judgements:
