@@ -50,8 +50,8 @@ class State:
     """What is known of one flatten. `apply` takes in a fact; all else only looks.
 
     Moments are seconds on the flatten's axis. `settled_s` and `acted_s`: when the last call was settled, and the last
-    that may have had an effect. `opened` counts what some read showed open, `closes` the flatten's own closes; `ranked` is
-    open now, unknown notionals first.
+    that may have had an effect. `absent` are instruments of earlier flattens that this one is not about. `opened` counts
+    what some read showed open, `closes` the flatten's own closes; `ranked` is open now, unknown notionals first.
     """
 
     flatten_id: str = ""
@@ -64,6 +64,7 @@ class State:
     stopped_s: float = math.inf
     configured: frozenset[str] = frozenset()
     instruments: dict[str, InstrumentState] = field(default_factory=dict)
+    absent: dict[str, InstrumentState] = field(default_factory=dict)
     types: tuple[InstrumentType, ...] = ()
     listed: dict[InstrumentType, dict[str, Instrument]] = field(default_factory=dict)
     prices: dict[str, Decimal] = field(default_factory=dict)
@@ -197,20 +198,21 @@ class State:
             self._track(name)
         self.types = tuple(dict.fromkeys(each.instrument_type for each in self.instruments.values()))
         self.first_read_s = math.inf if self.types else fact.at_s  # with nothing to read, all is read
-        for name, left in earlier.instruments.items():
-            if name in self.instruments:
-                each = self.instruments[name]
-                each.settled_s = place(left.settled_s, hold_s)
-                each.evidence_from_s = place(left.evidence_from_s, hold_s + settle_s)
-                each.owed = {key: Owed(owed.contracts, place(owed.since_s, 0.0)) for key, owed in left.owed.items()}
-                each.base = None if left.base is None else Owed(left.base.contracts, place(left.base.since_s, 0.0))
-                each.orders = {key: order for key, order in left.orders.items() if order.is_open_end}
-                for order in each.orders.values():
-                    base = left.base_of(order)
-                    order.base = Owed(base.contracts, place(base.since_s, 0.0))
-                    order.in_flight, order.attempts, order.first_seen_s, order.seen_s = None, 0, fact.at_s, NEVER_S
-                    order.gone_s = min(order.gone_s, fact.at_s) if order.gone_s < math.inf else math.inf
-                    order.settled_s = place(order.settled_s, hold_s)
+        for name, left in (earlier.absent | earlier.instruments).items():
+            each = self.instruments.get(name)
+            if each is None:
+                each = self.absent[name] = InstrumentState(name, left.product_group, left.instrument_type)
+            each.settled_s = place(left.settled_s, hold_s)
+            each.evidence_from_s = place(left.evidence_from_s, hold_s + settle_s)
+            each.owed = {key: Owed(owed.contracts, place(owed.since_s, 0.0)) for key, owed in left.owed.items()}
+            each.base = None if left.base is None else Owed(left.base.contracts, place(left.base.since_s, 0.0))
+            each.orders = {key: order for key, order in left.orders.items() if order.is_open_end}
+            for order in each.orders.values():
+                base = left.base_of(order)
+                order.base = Owed(base.contracts, place(base.since_s, 0.0))
+                order.in_flight, order.attempts, order.first_seen_s, order.seen_s = None, 0, fact.at_s, NEVER_S
+                order.gone_s = min(order.gone_s, fact.at_s) if order.gone_s < math.inf else math.inf
+                order.settled_s = place(order.settled_s, hold_s)
         for intended in earlier.in_flight.values():
             self._orphan(intended, fact)
 
@@ -222,8 +224,8 @@ class State:
         self.settled_s = max(self.settled_s, settled_s)
         self.acted_s = max(self.acted_s, settled_s)
         for name in intended.call.instrument_ids:
-            if name in self.instruments and intended.call.kind.is_close:
-                each = self.instruments[name]
+            each = self.instruments.get(name) or self.absent.get(name)
+            if each is not None and intended.call.kind.is_close:
                 each.settled_s = max(each.settled_s, settled_s)
                 each.evidence_from_s = max(each.evidence_from_s, settled_s + self.limits.settle_s)
 

@@ -78,6 +78,15 @@ def test_what_was_proven_flat_owes_nothing_to_the_next_flatten_and_what_was_not_
         assert state.instruments[A].owed == owed
 
 
+def test_a_flatten_that_is_not_about_an_instrument_forgets_nothing_of_it() -> None:
+    """A close may still be carried out, and what was seen open is owed, when a later one is about it again."""
+    call = choose.next_call(open_state(), f.Lane.CLOSE, 5.0)
+    assert isinstance(call, f.Call)
+    sent = f.CallIntended(**OWN, at_s=5.0, call_id="c", call=call)
+    other = msgspec.structs.replace(replace_opened("other"), at_s=5.5, instruments=("ETH-USDT-SWAP",))
+    assert open_state(sent, other, replace_opened("two")).instruments == open_state(sent, replace_opened("two")).instruments
+
+
 def test_what_another_boot_saw_open_is_owed_from_the_opening_on() -> None:
     """Its clock says nothing here, so that only what is closed from now on counts."""
     state = open_state(read(2.0), replace_opened("two", boot_id="another"))
