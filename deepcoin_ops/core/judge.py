@@ -39,7 +39,7 @@ from deepcoin_ops.domain.model import InstrumentType, ProductGroup
 from deepcoin_ops.domain.orders import OrderList
 
 # How much earlier than it was the history may say that something was closed: its times are whole seconds, by a clock that
-# is not ours. A read that shows what the last close did began later after it than this.
+# is not ours. A read that shows what the last close did began a settle time after it, so that it is never more than that.
 _CLOCK_ERROR_S = 1.25
 _NEEDED_LISTS = (OrderList.RESTING, OrderList.TRIGGER)
 
@@ -300,7 +300,7 @@ def f7_is_shown_closed(state: State, each: InstrumentState) -> bool:
     is_spot = each.product_group is ProductGroup.SPOT  # of which fills name no position
 
     def is_closed(owed: Owed, key: str = "") -> bool:
-        since_s = owed.since_s - _CLOCK_ERROR_S
+        since_s = owed.since_s - min(_CLOCK_ERROR_S, state.limits.settle_s)
         own = (row for row in rows if row.closed_s >= since_s and (not key or is_spot or row_key(row) == key))
         return sum((row.closed_contracts for row in own), left) >= owed.contracts
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from deepcoin_ops.domain import facts as f
-from deepcoin_ops.domain.model import InstrumentType, Outcome, Position, ProductGroup, Refusal
+from deepcoin_ops.domain.model import Instrument, InstrumentType, Outcome, Position, ProductGroup, Refusal
 from deepcoin_ops.domain.orders import Order, OrderKind, OrderList
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ class Owed:
 
     contracts: Decimal
     since_s: float
-
 
 
 @dataclass(slots=True)
@@ -207,6 +206,26 @@ class Failing:
     last_s: float
     reason: str
     is_final: bool
+
+
+def find_notional(
+    each: InstrumentState, rows: tuple[Position, ...], listed: Instrument | None, price: Decimal | None
+) -> Decimal | None:
+    """What rows are worth in USDT; None where the price or the contract size is not known."""
+    if listed is None or listed.contract_size is None:
+        return None
+    quantity = sum((row.quantity_contracts for row in rows), NOTHING) * listed.contract_size
+    if each.product_group is ProductGroup.SWAP:
+        return quantity  # its contract size is in USD
+    return None if price is None else quantity * price
+
+
+def can_be_dust(each: InstrumentState, rows: tuple[Position, ...], listed: Instrument | None) -> bool:
+    """Whether a spot rest has a price and cannot be sold."""
+    if each.product_group is not ProductGroup.SPOT or each.notional_usdt is None:
+        return False
+    quantity = sum((row.quantity_contracts for row in rows), NOTHING)
+    return each.last_code in TOO_SMALL or (listed is not None and quantity < listed.min_size)
 
 
 def row_key(row: Position | f.ClosedRow) -> str:

@@ -138,8 +138,9 @@ def choose_target(state: State, each: InstrumentState) -> f.Call | None:
 
 def k1_has_to_go(state: State, order: OrderState) -> bool:
     """Whether an order is to be cancelled at all."""
-    # The cancel of a trailing exit names the side; without one there is no way to cancel it, and it can only close.
-    is_nameless = order.order.kind is OrderKind.TRAILING and order.order.position_side is None
+    # The cancel of a trailing exit names the side, any other one the id; without these there is no way to cancel it.
+    is_trailing = order.order.kind is OrderKind.TRAILING
+    is_nameless = order.order.position_side is None if is_trailing else not order.order.order_id
     is_wanted = state.limits.cancel_orders.takes(order.order) and not is_nameless
     return is_wanted and order.attempts < state.limits.max_attempts
 

@@ -18,7 +18,6 @@ from deepcoin_ops.core.known import (
     MAY_HAVE_ACTED,
     NEVER_S,
     NOTHING,
-    TOO_SMALL,
     UNRANKED,
     Failing,
     InstrumentState,
@@ -26,6 +25,8 @@ from deepcoin_ops.core.known import (
     Owed,
     SeenList,
     SeenPositions,
+    can_be_dust,
+    find_notional,
     list_read,
     order_key,
 )
@@ -36,7 +37,6 @@ from deepcoin_ops.domain.model import (
     InstrumentType,
     Outcome,
     Position,
-    ProductGroup,
     Refusal,
     product_group_of,
 )
@@ -50,8 +50,8 @@ class State:
     """What is known of one flatten. `apply` takes in a fact; all else only looks.
 
     Moments are seconds on the flatten's axis. `settled_s` and `acted_s`: when the last call was settled, and the last
-    that may have had an effect. `opened` counts what some read showed open, `closes` the flatten's own closes; `ranked` is
-    open now, unknown notionals first.
+    that may have had an effect. `absent` are instruments of earlier flattens that this one is not about. `opened` counts
+    what some read showed open, `closes` the flatten's own closes; `ranked` is open now, unknown notionals first.
     """
 
     flatten_id: str = ""
@@ -64,6 +64,7 @@ class State:
     stopped_s: float = math.inf
     configured: frozenset[str] = frozenset()
     instruments: dict[str, InstrumentState] = field(default_factory=dict)
+    absent: dict[str, InstrumentState] = field(default_factory=dict)
     types: tuple[InstrumentType, ...] = ()
     listed: dict[InstrumentType, dict[str, Instrument]] = field(default_factory=dict)
     prices: dict[str, Decimal] = field(default_factory=dict)
@@ -126,6 +127,8 @@ class State:
                 self.failing[fact.read] = Failing(count + 1, fact.at_s, fact.reason, fact.is_final)
             case f.HistoryRead():
                 known = self.history.get(fact.instrument_type)
+                if known is not None and known.started_s > fact.started_s:
+                    return
                 self.history[fact.instrument_type] = fact
                 if known is None or known.rows != fact.rows:
                     self._forget(fact.instrument_type)
@@ -148,12 +151,12 @@ class State:
                 self._stop("SENDING_ENDED", fact.reason, math.inf)
             case f.SchedulerGap():
                 self.void_before_s = max(self.void_before_s, fact.at_s)
-                for each in self.types:
-                    self._forget(each)
+                for of_type in self.types:
+                    self._forget(of_type)
             case f.VerdictsReached():
-                for name in fact.flat:
-                    self.instruments[name].owed, self.instruments[name].orders = {}, {}
-                    self.instruments[name].memo.clear()
+                for each in (self.instruments[name] for name in fact.flat if name in self.instruments):
+                    each.owed, each.orders = {}, {}
+                    each.memo.clear()
 
     def _forget(self, instrument_type: InstrumentType) -> None:
         for each in self.instruments.values():
@@ -194,20 +197,22 @@ class State:
         for name in fact.instruments:
             self._track(name)
         self.types = tuple(dict.fromkeys(each.instrument_type for each in self.instruments.values()))
-        for name, left in earlier.instruments.items():
-            if name in self.instruments:
-                each = self.instruments[name]
-                each.settled_s = place(left.settled_s, hold_s)
-                each.evidence_from_s = place(left.evidence_from_s, hold_s + settle_s)
-                each.owed = {key: Owed(owed.contracts, place(owed.since_s, 0.0)) for key, owed in left.owed.items()}
-                each.base = None if left.base is None else Owed(left.base.contracts, place(left.base.since_s, 0.0))
-                each.orders = {key: order for key, order in left.orders.items() if order.is_open_end}
-                for order in each.orders.values():
-                    base = left.base_of(order)
-                    order.base = Owed(base.contracts, place(base.since_s, 0.0))
-                    order.in_flight, order.attempts, order.first_seen_s, order.seen_s = None, 0, fact.at_s, NEVER_S
-                    order.gone_s = min(order.gone_s, fact.at_s) if order.gone_s < math.inf else math.inf
-                    order.settled_s = place(order.settled_s, hold_s)
+        self.first_read_s = math.inf if self.types else fact.at_s  # with nothing to read, all is read
+        for name, left in (earlier.absent | earlier.instruments).items():
+            each = self.instruments.get(name)
+            if each is None:
+                each = self.absent[name] = InstrumentState(name, left.product_group, left.instrument_type)
+            each.settled_s = place(left.settled_s, hold_s)
+            each.evidence_from_s = place(left.evidence_from_s, hold_s + settle_s)
+            each.owed = {key: Owed(owed.contracts, place(owed.since_s, 0.0)) for key, owed in left.owed.items()}
+            each.base = None if left.base is None else Owed(left.base.contracts, place(left.base.since_s, 0.0))
+            each.orders = {key: order for key, order in left.orders.items() if order.is_open_end}
+            for order in each.orders.values():
+                base = left.base_of(order)
+                order.base = Owed(base.contracts, place(base.since_s, 0.0))
+                order.in_flight, order.attempts, order.first_seen_s, order.seen_s = None, 0, fact.at_s, NEVER_S
+                order.gone_s = min(order.gone_s, fact.at_s) if order.gone_s < math.inf else math.inf
+                order.settled_s = place(order.settled_s, hold_s)
         for intended in earlier.in_flight.values():
             self._orphan(intended, fact)
 
@@ -219,8 +224,8 @@ class State:
         self.settled_s = max(self.settled_s, settled_s)
         self.acted_s = max(self.acted_s, settled_s)
         for name in intended.call.instrument_ids:
-            if name in self.instruments and intended.call.kind.is_close:
-                each = self.instruments[name]
+            each = self.instruments.get(name) or self.absent.get(name)
+            if each is not None and intended.call.kind.is_close:
                 each.settled_s = max(each.settled_s, settled_s)
                 each.evidence_from_s = max(each.evidence_from_s, settled_s + self.limits.settle_s)
 
@@ -279,11 +284,14 @@ class State:
 
     def _read_positions(self, fact: f.PositionsRead) -> None:
         self.failing.pop(f.Read(lane=f.Lane.POSITIONS, instrument_type=fact.instrument_type), None)
+        newest = self.newest(fact.instrument_type)
+        if newest is not None and newest.started_s > fact.started_s:
+            return  # a later one has overtaken it
+        odd = (row for row in fact.rows if not _is_size(row.quantity_contracts) and row.quantity_contracts != 0)
+        unreadable = (*fact.unreadable, *(f.UnreadableRow(str(row), row.instrument_id) for row in odd))
         rows: dict[str, list[Position]] = defaultdict(list)
         strangers = []
-        for row in fact.rows:
-            if row.quantity_contracts == 0:
-                continue
+        for row in (row for row in fact.rows if _is_size(row.quantity_contracts)):
             if row.instrument_id in self.instruments:
                 rows[row.instrument_id].append(row)
             elif row.instrument_id not in self.configured:
@@ -296,7 +304,7 @@ class State:
                     each.first_ids |= {row.position_id for row in each.rows}
         self._value()
         contracts = {name: sum((row.quantity_contracts for row in each), NOTHING) for name, each in rows.items()}
-        seen = SeenPositions(fact.started_s, fact.at_s, contracts, fact.unreadable)
+        seen = SeenPositions(fact.started_s, fact.at_s, contracts, unreadable)
         kept = [read for read in self.positions.get(fact.instrument_type, ()) if read.started_s >= self.settled_s]
         self.positions[fact.instrument_type] = [*kept, seen]
         if not self.is_read and all(each in self.positions for each in self.types):
@@ -312,8 +320,9 @@ class State:
             if not rows:
                 each.notional_usdt = NOTHING
                 continue
-            each.notional_usdt = self._notional(each, rows)
-            is_dust = self._is_dust(each, rows)
+            listed = self.listed.get(each.instrument_type, {}).get(each.instrument_id)
+            each.notional_usdt = find_notional(each, rows, listed, self.prices.get(each.instrument_id))
+            is_dust = can_be_dust(each, rows, listed) and (each.notional_usdt or NOTHING) < self.limits.dust_usdt
             if is_dust is not bool(each.dust):
                 each.memo.clear()
                 each.rows, each.dust = ((), rows) if is_dust else (rows, ())
@@ -325,31 +334,16 @@ class State:
         for rank, each in enumerate(self.ranked):
             each.rank = rank
 
-    def _notional(self, each: InstrumentState, rows: tuple[Position, ...]) -> Decimal | None:
-        listed = self.listed.get(each.instrument_type, {}).get(each.instrument_id)
-        if listed is None or listed.contract_size is None:
-            return None
-        quantity = sum((row.quantity_contracts for row in rows), NOTHING) * listed.contract_size
-        if each.product_group is ProductGroup.SWAP:
-            return quantity  # its contract size is in USD
-        price = self.prices.get(each.instrument_id)
-        return None if price is None else quantity * price
-
-    def _is_dust(self, each: InstrumentState, rows: tuple[Position, ...]) -> bool:
-        if each.product_group is not ProductGroup.SPOT:
-            return False
-        listed = self.listed.get(each.instrument_type, {}).get(each.instrument_id)
-        quantity = sum((row.quantity_contracts for row in rows), NOTHING)
-        cannot_be_sold = each.last_code in TOO_SMALL or (listed is not None and quantity < listed.min_size)
-        return cannot_be_sold and each.notional_usdt is not None and each.notional_usdt < self.limits.dust_usdt
-
     def _read_orders(self, fact: f.OrdersRead) -> None:
-        about = None if fact.instrument_id is None else self.instruments[fact.instrument_id]
+        about = None if fact.instrument_id is None else self.instruments.get(fact.instrument_id)
+        key = (fact.order_list, fact.instrument_id)
+        is_overtaken = key in self.lists and self.lists[key][-1].started_s > fact.started_s
+        if (about is None and fact.instrument_id is not None) or is_overtaken:
+            return
         self.failing.pop(list_read(fact.order_list, about), None)
         opening = frozenset(order.instrument_id for order in fact.orders if order.can_open)
         ids = frozenset(order_key(order) for order in fact.orders) if fact.pages > 1 else frozenset()
         seen = SeenList(fact.started_s, fact.at_s, opening, fact.is_exhaustive, ids)
-        key = (fact.order_list, fact.instrument_id)
         self.lists[key] = [*self.lists.get(key, ())[-KEPT_LISTS + 1 :], seen]
         concerned = self.instruments.values() if about is None else [about]
         for each in concerned:
@@ -383,6 +377,10 @@ class State:
                 if name in ended and order.end is None:
                     each.memo.clear()
                     order.end, order.filled_contracts = ended[name].end, ended[name].filled_contracts
+
+
+def _is_size(quantity: Decimal) -> bool:
+    return quantity.is_finite() and quantity > 0
 
 
 def _hold_s(limits: Limits) -> float:

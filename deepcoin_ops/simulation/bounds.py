@@ -11,7 +11,20 @@ from deepcoin_ops.domain.orders import OrderKind
 from deepcoin_ops.simulation.script import Script
 
 _MARGIN_S = 15.0
-_A_CALL_S, _SLOT_S = 2.5, 1.0
+# One lane reads three lists of an instrument, and a slot with the margin of the pace is longer than a second.
+_LISTS_S, _SLOT_S = 3.6, 1.0
+
+
+def find_latest_end_s(script: Script) -> float:
+    """Find how long a flatten takes at most, whatever the exchange does: from its limits and the number of instruments.
+
+    It waits so long for the first read, may send so long, has a last call on its way, and proves so long what is proven.
+    """
+    limits, count = script.limits, len(script.instruments)
+    sends_s = min(limits.sending_time_s + count * limits.close_time_s, limits.max_sending_time_s)
+    proves_s = limits.settle_s + limits.proof_time_s + count * limits.list_time_s
+    frozen_s = script.freeze[1] if script.freeze else 0.0
+    return limits.sending_time_s + sends_s + limits.gap_s + limits.unknown_hold_s + proves_s + frozen_s
 
 
 def is_bounded(script: Script) -> bool:
@@ -30,7 +43,7 @@ def find_excess(
     left = [each.instrument_id for each in judgements if each.proven not in judge.FLAT]
     yield "not flat", f"{left}", not left
     habits = script.habits
-    slowest_s = _A_CALL_S * len(script.instruments) + habits.history_lag_s + 3 * script.limits.settle_s + _MARGIN_S
+    slowest_s = _LISTS_S * len(script.instruments) + habits.history_lag_s + 3 * script.limits.settle_s + _MARGIN_S
     yield "late", f"over after {now_s:.1f} s, bound {slowest_s:.1f} s", now_s <= slowest_s
     firsts: dict[str, f.Call] = {}
     for fact in facts:

@@ -38,6 +38,7 @@ from deepcoin_ops.simulation.strikes import Fate, Strike
 
 LONG_AGO_S = -60.0
 PAGE_S = 1.0  # between two answers of one list
+_FIRING = (OrderKind.RESTING, OrderKind.TRIGGER)
 _Kept = TypeVar("_Kept")
 _Effect = tuple[float, Callable[[float], None]]
 
@@ -45,8 +46,7 @@ _Effect = tuple[float, Callable[[float], None]]
 class ModelExchange:
     """One account. Every change is kept with its moment, so that a read can be as old as the habits allow.
 
-    Attributes:
-        closed: What was closed of positions, with the moments.
+    `closed` is what was closed of positions, with the moments.
     """
 
     def __init__(self, script: Script, rng: random.Random):
@@ -113,12 +113,12 @@ class ModelExchange:
         """Let others open a position, which no read shows for a while."""
         side = "long" if instrument_id.endswith("SWAP") else ""
         same = (each for each in self._positions.values() if (each.instrument_id, each.side) == (instrument_id, side))
-        held = next(same, None) if self._script.merges else None
+        held = next(same, None) if self._is_merged(instrument_id) else None
         if held is None:
             self._begin(instrument_id, side, quantity, at_s, at_s + hides_s)
         else:
-            self._put(replace(held, quantity=held.quantity + quantity), at_s)
-            self._last_life = held.life
+            self._last_life = self._new_number()  # what it is now no read has shown yet
+            self._put(replace(held, quantity=held.quantity + quantity, life=self._last_life), at_s)
 
     def close(self, instrument_id: str, at_s: float) -> None:
         """Let others close all of an instrument."""
@@ -138,7 +138,7 @@ class ModelExchange:
 
     def fire_order(self, at_s: float) -> None:
         """Let the first resting or trigger order fill: it opens a position, leaves a resting order, or is gone."""
-        order = next((each for each in self._orders.values() if each.kind in (OrderKind.RESTING, OrderKind.TRIGGER)), None)
+        order = next((each for each in self._orders.values() if each.kind in _FIRING), None)
         if order is None:
             return
         if order.kind is OrderKind.TRIGGER and order.can_open and self._rng.random() < self._habits.fires_limit:
@@ -331,8 +331,7 @@ class ModelExchange:
         )
 
     def _show_ends(self, read: f.Read, flatten_id: str, started_s: float, at_s: float, shows_s: float) -> f.AnyFact:
-        assert read.instrument_type is not None
-        assert read.order_list is not None
+        assert read.instrument_type is not None and read.order_list is not None  # noqa: PT018
         ended = tuple(
             f.EndedOrder(order.order_id, end, filled)
             for order, ended_s, end, filled in self._ends
@@ -375,9 +374,13 @@ class ModelExchange:
 
     def _begin(self, instrument_id: str, side: str, quantity: Decimal, at_s: float, shows_from_s: float) -> None:
         life = self._new_number()
-        position_id = f"{instrument_id}/{side}" if self._script.merges else f"{life:06d}"
+        position_id = f"{instrument_id}/{side}" if self._is_merged(instrument_id) else f"{life:06d}"
         self._put(Held(position_id, instrument_id, side, quantity, life, shows_from_s), at_s)
         self._last_life = life
+
+    def _is_merged(self, instrument_id: str) -> bool:
+        """Whether positions of one side are one; a holding of spot always is."""
+        return self._script.merges or not instrument_id.endswith("SWAP")
 
     def _new_number(self) -> int:
         self._number += 1

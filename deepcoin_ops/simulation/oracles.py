@@ -18,6 +18,7 @@ from deepcoin_ops.domain.model import InstrumentType, Outcome, Refusal, product_
 from deepcoin_ops.domain.orders import Order, OrderKind, OrderList
 from deepcoin_ops.simulation import bounds
 from deepcoin_ops.simulation.exchange import name_order
+from deepcoin_ops.simulation.proofs import find_lists, find_proofs
 
 if TYPE_CHECKING:
     from deepcoin_ops.simulation.exchange import ModelExchange
@@ -79,6 +80,7 @@ class Oracles:
         self._was_open: set[str] = set()
         self._seen_lives: set[int] = set()
         self._seen_orders: set[str] = set()
+        self._history_s = -math.inf
         self._listed: set[InstrumentType] = set()
 
     def see(self, name: str, what: str, *, is_right: bool) -> None:
@@ -126,6 +128,9 @@ class Oracles:
                 self._failed[fact.read] = (count + 1, fact.at_s, fact.is_final)
             case f.CallAnswered():
                 self._answer(fact)
+            case f.HistoryRead():
+                read = f.Read(lane=f.Lane.HISTORY, instrument_type=fact.instrument_type)
+                self._history_s = self.shows[read, round(fact.started_s, 6)]
 
     def _list_orders(self, fact: f.OrdersRead) -> None:
         kept = {
@@ -224,7 +229,7 @@ class Oracles:
         ]
         is_early = (
             any(name_order(order) not in self._cancels for order in waiting)
-            and now_s < self._opened_s + self._limits.hold_s
+            and now_s < self._opened_s + self._limits.hold_s - _ROUNDING_S
         )
         self.see("did not wait for cancel", name, is_right=not is_early or self._limits.max_attempts < 10)
 
@@ -285,8 +290,12 @@ class Oracles:
 
     def ended(self, judgements: list[judge.Judgement], now_s: float) -> None:
         """Judge the verdicts against the truth at the moments that the reads show."""
-        proofs = self._find_proofs()
-        lists = self._find_lists()
+        took_s, most_s = now_s - self._opened_s, bounds.find_latest_end_s(self._script)
+        self.see(
+            "does not end", f"over after {took_s:.1f} s, bound {most_s:.1f} s", is_right=took_s <= most_s + _ROUNDING_S
+        )
+        proofs = find_proofs(self._facts, self._limits.settle_s - _ROUNDING_S)
+        lists = find_lists(self._facts, self.shows)
         for each in judgements:
             # What lacks the history alone is as flat as that where the exchange keeps its word.
             is_unconfirmed = each.proven is judge.Proven.FLAT_UNCONFIRMED and self._script.keeps_word
@@ -324,31 +333,6 @@ class Oracles:
                 is_right = code in codes or code in self._fatal_codes
         self.see("wrong cause", f"{name} is {each.proven} by {each.cause}", is_right=bool(rows) and is_right)
 
-    def _find_proofs(self) -> dict[InstrumentType, list[f.PositionsRead]]:
-        """The positions reads that began a settle time after the last answer of any call, by type."""
-        settled_s, found = -math.inf, defaultdict(list)
-        for fact in reversed(self._facts):
-            match fact:
-                case f.CallIntended() | f.CallAnswered() | f.FlattenOpened():
-                    settled_s = fact.at_s
-                    break
-                case f.PositionsRead():
-                    found[fact.instrument_type].append(fact)
-                case _:
-                    pass
-        from_s = settled_s + self._limits.settle_s - _ROUNDING_S
-        return {name: [read for read in reversed(reads) if read.started_s >= from_s] for name, reads in found.items()}
-
-    def _find_lists(self) -> dict[tuple[OrderList, str | None], float]:
-        """The moment that the newest list of each kind shows."""
-        found: dict[tuple[OrderList, str | None], float] = {}
-        for fact in self._facts:
-            if isinstance(fact, f.OrdersRead):
-                lane = f.Lane.RESTING if fact.order_list is OrderList.RESTING else f.Lane.TRIGGER
-                read = f.Read(lane=lane, order_list=fact.order_list, about=fact.instrument_id or "")
-                found[fact.order_list, fact.instrument_id] = self.shows[read, round(fact.started_s, 6)]
-        return found
-
     def _shown_s(self, fact: f.PositionsRead) -> float:
         """The moment that a positions read shows."""
         return self.shows[f.Read(lane=f.Lane.POSITIONS, instrument_type=fact.instrument_type), round(fact.started_s, 6)]
@@ -383,9 +367,12 @@ class Oracles:
         own_type = product_group_of(name).instrument_type
         self._judge_law_two(name, proofs.get(own_type, []))
         shown_s = self._shown_s(self._reads[own_type])
-        # What every read left out, and no order that a list showed has opened, was never known of: no rule can see it.
-        only = None if self._script.keeps_word else self._seen_lives | self._exchange.lives_of(self._seen_orders)
-        opened = self._exchange.open_at(shown_s, only).get(name)
+        # What every read left out was never known of, and no rule can see it; unless an order that a list showed opened it,
+        # and the history shows closed nothing that others opened unseen.
+        filled = self._exchange.lives_of(self._seen_orders) if self._script.shows_rest else set()
+        only = None if self._script.keeps_word else self._seen_lives | filled
+        # Where reads leave rows out, the history may show closed what others closed after the last of them.
+        opened = self._exchange.open_at(shown_s if only is None else max(shown_s, self._history_s), only).get(name)
         opened = None if opened and self._is_dust(name, opened) else opened
         self.see("false flat", f"{each.proven} of {name}, open {opened} at {shown_s:.2f}", is_right=not opened)
         is_known = name not in self._script.unlisted or name in self._was_open

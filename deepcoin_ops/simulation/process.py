@@ -207,6 +207,7 @@ class Process:
             return
         self._take_slot(call.lane)
         night.oracles.sending(call_id, call, night.now_s)
+        self._ask(call.lane)  # for its next slot
         if draw() < habits.not_sent:
             self._soon(0.01, lambda: self._answer(call_id, call, Answer(Outcome.NOT_SENT)))
             return
@@ -225,7 +226,6 @@ class Process:
             self._soon(_TIMEOUT_S if is_lost else down_s, lambda: self._answer(call_id, call, known, left_s))
 
         night.at(night.now_s + self._rng.uniform(*habits.up_s), arrive)
-        self._ask(call.lane)
 
     def _answer(self, call_id: str, call: f.Call, answer: Answer | None, left_s: float | None = None) -> None:
         night = self._night

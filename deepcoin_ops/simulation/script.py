@@ -35,8 +35,9 @@ class Habits:
 
     An exchange keeps its word while what it did shows within the settle time: `fill_s` and `read_lag_s` together stay
     below it, and no read leaves an open row out (`omit`). `hides_s` is how long a position opened by an order stays out of
-    every read; `fires_limit` that a trigger order which fires leaves a resting one; `throttles_first` how many closes are throttled at first; `ids_useless` that closes by ids find nothing;
-    `hangs` that a read is never answered; `cuts` that a list ends early, and says so; `ledger_s` how long a record takes.
+    every read; `fires_limit` that a trigger order which fires leaves a resting one; `throttles_first` how many closes are
+    throttled at first; `ids_useless` that closes by ids find nothing; `hangs` that a read is never answered; `cuts` that a
+    list ends early, and says so; `ledger_s` how long a record takes.
     """
 
     up_s: Span = (0.01, 0.05)
@@ -162,6 +163,12 @@ class Script:
     def keeps_word(self) -> bool:
         """Whether the exchange keeps its word in its habits, and no strike leaves a row out."""
         return self.habits.keeps_word and all(each.fate is not Fate.LEFT_OUT for each in self.strikes)
+
+    @property
+    def shows_rest(self) -> bool:
+        """Whether reads leave nothing out but what an order opened, and others close nothing that stands for it."""
+        others = self.reopens or self.closes or self.rivals_s
+        return self.habits.omit == 0.0 and not others and all(each.fate is not Fate.LEFT_OUT for each in self.strikes)
 
     @property
     def is_undisturbed(self) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from deepcoin_ops.core import choose, judge, rules
@@ -12,6 +14,7 @@ from deepcoin_ops.core.state import State, fold
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.limits import Limits
 from deepcoin_ops.domain.model import InstrumentType, Outcome, Position, PositionSide, ProductGroup
+from deepcoin_ops.domain.orders import Order, OrderKind, OrderList
 
 A = "BTC-USDT-SWAP"
 OWN = {"flatten_id": "one"}
@@ -75,6 +78,15 @@ def test_what_was_proven_flat_owes_nothing_to_the_next_flatten_and_what_was_not_
         assert state.instruments[A].owed == owed
 
 
+def test_a_flatten_that_is_not_about_an_instrument_forgets_nothing_of_it() -> None:
+    """A close may still be carried out, and what was seen open is owed, when a later one is about it again."""
+    call = choose.next_call(open_state(), f.Lane.CLOSE, 5.0)
+    assert isinstance(call, f.Call)
+    sent = f.CallIntended(**OWN, at_s=5.0, call_id="c", call=call)
+    other = msgspec.structs.replace(replace_opened("other"), at_s=5.5, instruments=("ETH-USDT-SWAP",))
+    assert open_state(sent, other, replace_opened("two")).instruments == open_state(sent, replace_opened("two")).instruments
+
+
 def test_what_another_boot_saw_open_is_owed_from_the_opening_on() -> None:
     """Its clock says nothing here, so that only what is closed from now on counts."""
     state = open_state(read(2.0), replace_opened("two", boot_id="another"))
@@ -123,3 +135,107 @@ def replace_opened(flatten_id: str, boot_id: str = "") -> f.FlattenOpened:
     return f.FlattenOpened(
         flatten_id=flatten_id, at_s=6.0, boot_id=boot_id, instruments=(A,), configured=(A,), limits=Limits()
     )
+
+
+LIST = {"order_list": OrderList.TRIGGER, "orders": ()}
+CLOSED = f.ClosedRow(A, "1", "long", "split", Decimal(5), 3.5)
+MINUS = dataclasses.replace(ROW, quantity_contracts=Decimal(-5))
+NAN = dataclasses.replace(ROW, quantity_contracts=Decimal("NaN"))
+HISTORY = {"instrument_type": InstrumentType.SWAP, "rows": (CLOSED,)}
+STRANGE = [
+    f.OrdersRead(**OWN, at_s=5.0, started_s=4.9, instrument_id="ETH-USDT-SWAP", **LIST),
+    f.VerdictsReached(**OWN, at_s=5.0, flat=("ETH-USDT-SWAP",)),
+    f.CallAnswered(**OWN, at_s=5.0, call_id="never intended", outcome=Outcome.ACCEPTED, reason=""),
+    f.HistoryRead(flatten_id="another", at_s=5.0, started_s=4.9, **HISTORY),
+    f.PositionsRead(flatten_id="another", at_s=5.0, started_s=4.9, instrument_type=InstrumentType.SWAP, rows=()),
+    f.StopAsked(flatten_id="another", at_s=5.0, reason="not of this one"),
+    read(0.5),
+]
+
+
+@pytest.mark.parametrize("fact", STRANGE, ids=lambda fact: type(fact).__name__)
+def test_what_is_not_of_this_flatten_or_was_overtaken_changes_nothing(fact: f.AnyFact) -> None:
+    """The fold raises nothing for it, and what is open stays open."""
+    assert open_state(fact) == open_state()
+
+
+@pytest.mark.parametrize("row", [MINUS, NAN], ids=["below zero", "no number"])
+def test_a_size_that_is_none_proves_nothing_and_raises_nothing(row: Position) -> None:
+    """The type is not flat, whatever else the list shows."""
+    state = fold([OPENED, read(4.0, row), read(6.0, row)])
+    assert judge.judge(state, 7.0)[0].proven is judge.Proven.UNVERIFIED
+    assert judge.f3_is_doubtful(judge.f1_counting(state, InstrumentType.SWAP))
+
+
+def test_a_list_and_a_history_that_were_overtaken_are_not_the_newest() -> None:
+    """The later one has begun later, whenever it arrived."""
+    late, early = (
+        f.HistoryRead(**OWN, at_s=9.0, started_s=started_s, instrument_type=InstrumentType.SWAP, rows=rows)
+        for started_s, rows in ((8.0, (CLOSED,)), (7.0, ()))
+    )
+    assert open_state(late, early).history == {InstrumentType.SWAP: late}
+    lists = [f.OrdersRead(**OWN, at_s=9.0, started_s=started_s, instrument_id=A, **LIST) for started_s in (8.0, 7.0)]
+    [kept] = open_state(*lists).lists[OrderList.TRIGGER, A]
+    assert kept.started_s == 8.0
+
+
+def test_an_order_without_an_id_is_not_cancelled() -> None:
+    """There is nothing to name it by."""
+    order = Order(OrderKind.RESTING, A, "", "buy", PositionSide.LONG, Decimal(5), Decimal(1))
+    shown = f.OrdersRead(**OWN, at_s=2.0, started_s=1.9, order_list=OrderList.RESTING, instrument_id=None, orders=(order,))
+    state = open_state(shown)
+    assert not isinstance(choose.next_call(state, f.Lane.CANCEL_RESTING, 3.0), f.Call)
+    assert isinstance(choose.next_call(state, f.Lane.CLOSE, 5.0), f.Call)
+
+
+def test_a_flatten_of_nothing_is_over_at_once() -> None:
+    """It waits for no read, as there is none to make."""
+    opened = f.FlattenOpened(**OWN, at_s=0.0, instruments=(), configured=(), limits=Limits())
+    assert choose.is_over(fold([opened]), 0.1)
+
+
+def test_a_fill_that_was_not_shown_closed_is_owed_by_the_next_flatten() -> None:
+    """Its order ended before, and no read ever showed its position."""
+    order = Order(OrderKind.RESTING, A, "7", "buy", PositionSide.LONG, Decimal(5), Decimal(1))
+    ended = f.EndedOrder("7", f.OrderEnd.FILLED, Decimal(5))
+    facts = [
+        OPENED,
+        read(1.0),
+        f.OrdersRead(**OWN, at_s=1.3, started_s=1.2, order_list=OrderList.RESTING, instrument_id=None, orders=(order,)),
+        f.OrderEndsRead(
+            **OWN,
+            at_s=3.0,
+            started_s=2.9,
+            instrument_type=InstrumentType.SWAP,
+            order_list=OrderList.RESTING,
+            ended=(ended,),
+        ),
+        replace_opened("two"),
+    ]
+    state = fold(facts)
+    assert not judge.f7_is_shown_closed(state, state.instruments[A])
+    state.apply(f.HistoryRead(flatten_id="two", at_s=7.0, started_s=6.9, **HISTORY))
+    assert judge.f7_is_shown_closed(state, state.instruments[A])
+
+
+def test_a_fill_counts_on_all_that_is_owed_where_no_read_says_what_was_open_while_its_order_waited() -> None:
+    """Five were seen open and five filled: the history has to show ten closed, or nothing is confirmed."""
+    order = Order(OrderKind.RESTING, A, "7", "buy", PositionSide.LONG, Decimal(5), Decimal(1))
+    ended = f.EndedOrder("7", f.OrderEnd.FILLED, Decimal(5))
+    facts = [
+        OPENED,
+        f.OrdersRead(**OWN, at_s=0.3, started_s=0.2, order_list=OrderList.RESTING, instrument_id=None, orders=(order,)),
+        read(1.0, ROW),
+        f.OrderEndsRead(
+            **OWN,
+            at_s=3.0,
+            started_s=2.9,
+            instrument_type=InstrumentType.SWAP,
+            order_list=OrderList.RESTING,
+            ended=(ended,),
+        ),
+    ]
+    for others, is_shown in (((), False), ((msgspec.structs.replace(CLOSED, position_id="2"),), True)):
+        rows = {"instrument_type": InstrumentType.SWAP, "rows": (CLOSED, *others)}
+        state = fold([*facts, f.HistoryRead(**OWN, at_s=7.0, started_s=6.9, **rows)])
+        assert judge.f7_is_shown_closed(state, state.instruments[A]) is is_shown
