@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 
 import pytest
@@ -12,6 +13,8 @@ from core_facts import (
     B,
     admitted,
     after,
+    answered,
+    cancel,
     close,
     listed,
     listing,
@@ -29,6 +32,7 @@ from deepcoin_ops.core.judge import Proven
 from deepcoin_ops.core.state import State, fold
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.model import InstrumentType, Position
+from deepcoin_ops.domain.orders import OrderList
 
 SETTLE_S = 3.0
 
@@ -86,23 +90,35 @@ def test_a_list_of_several_answers_is_confirmed_by_one_that_began_a_settle_time_
     other = order_of(B)
     facts = [opened(A), listed(A), positions(0.2), listing(3.1, about=A)]
     state = fold([*facts, listing(6.5, other, pages=2, arrived_s=9.0), listing(second_s, other, pages=2)])
-    lists = state.lists[f.OrderList.RESTING, None]
+    lists = state.lists[OrderList.RESTING, None]
     assert judge.f5_is_whole(lists, state.instruments[A], SETTLE_S) is is_whole
 
 
 def test_a_list_of_one_answer_needs_no_other_to_confirm_it() -> None:
     """Nothing can have moved from one page to another."""
     state = fold([opened(A), listing(6.5, order_of(B))])
-    assert judge.f5_is_whole(state.lists[f.OrderList.RESTING, None], state.instruments[A], SETTLE_S)
+    assert judge.f5_is_whole(state.lists[OrderList.RESTING, None], state.instruments[A], SETTLE_S)
 
 
 def test_a_list_that_may_be_cut_says_of_no_order_that_it_is_gone() -> None:
     """It may be behind the cut; a whole list says so."""
     state = after(start(row_of(A)), listing(1.2, order_of(A)), listing(4.0, is_exhaustive=False))
     order = state.instruments[A].orders["o"]
-    assert order.gone_s == float("inf")
+    assert order.gone_s == math.inf
     after(state, listing(5.0))
     assert order.gone_s == 5.0
+
+
+def test_a_list_that_began_before_the_last_cancel_shows_proves_nothing() -> None:
+    """Neither does one that began before what was there at the opening shows."""
+    state = after(start(row_of(A)), listing(1.2, order_of(A)))
+    each = state.instruments[A]
+    assert judge.f4_counts_from_s(state, OrderList.TRIGGER, each) == SETTLE_S
+    after(state, cancel(9.0))
+    assert judge.f4_counts_from_s(state, OrderList.RESTING, each) == math.inf
+    after(state, answered(9.1, call_id="k"))
+    assert judge.f4_counts_from_s(state, OrderList.RESTING, each) == 9.1 + SETTLE_S
+    assert judge.f4_counts_from_s(state, OrderList.TRIGGER, each) == SETTLE_S
 
 
 def test_what_is_left_as_dust_need_not_be_shown_sold() -> None:
