@@ -10,6 +10,7 @@ from core_facts import OWN, A, B, after, answered, cancel, close, listing, opene
 
 from deepcoin_ops.core import judge, rules
 from deepcoin_ops.core.known import Owed
+from deepcoin_ops.core.state import fold
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.limits import Limits
 from deepcoin_ops.domain.model import InstrumentType, Outcome
@@ -70,6 +71,14 @@ def test_moments_of_another_boot_begin_with_the_opening_and_last_no_longer_than_
     assert late.instruments[A].evidence_from_s == 5.0 + HOLD_S + SETTLE_S
 
 
+def test_moments_of_another_boot_are_counted_from_the_opening_of_their_own_flatten() -> None:
+    """Two seconds after it opened are two seconds after the next one did."""
+    state = fold([opened(A, at_s=600.0), positions(601.0, row_of(A)), *sent(602.0)])
+    after(state, opened(A, at_s=5.0, flatten_id="two", boot_id=OTHER))
+    assert state.instruments[A].settled_s == pytest.approx(5.0 + 2.1)
+    assert state.instruments[A].evidence_from_s == pytest.approx(5.0 + 2.1 + SETTLE_S)
+
+
 def test_attempts_stops_deadlines_and_reads_begin_anew() -> None:
     """What one flatten gave up, the next one may try."""
     state = after(start(row_of(A), row_of(B, 5, "2")), *sent(2.0, Outcome.UNKNOWN), f.StopAsked(**OWN, at_s=3.0, reason=""))
@@ -97,6 +106,12 @@ def test_an_order_that_could_open_is_looked_for_until_its_end_is_known() -> None
     assert set(state.instruments[A].orders) == {"o"}
     order = state.instruments[A].orders["o"]
     assert (order.attempts, order.in_flight, order.gone_s, order.seen_s) == (0, None, 4.0, -math.inf)
+
+
+def test_an_order_that_still_waits_is_not_gone_because_another_flatten_begins() -> None:
+    """Its list has to be read again."""
+    state = after(start(row_of(A)), listing(1.2, order_of(A)), opened(A, at_s=5.0, flatten_id="two"))
+    assert state.instruments[A].orders["o"].gone_s == math.inf
 
 
 def test_what_is_owed_lasts_over_flattens_that_prove_nothing() -> None:
