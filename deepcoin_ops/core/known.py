@@ -168,7 +168,7 @@ class InstrumentState:
         else:
             self.may_name_ids = True
             self.names_rows = self.names_rows or fact.outcome is Outcome.PARTIAL
-            self.rejected = fact.reason if fact.refusal is Refusal.PARAMETER else ""
+            self.rejected = (fact.reason or "REJECTED") if fact.refusal is Refusal.PARAMETER else ""
 
 
 @dataclass(slots=True, frozen=True)

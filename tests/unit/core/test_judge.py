@@ -29,6 +29,7 @@ from core_facts import (
 
 from deepcoin_ops.core import choose, judge
 from deepcoin_ops.core.judge import Proven
+from deepcoin_ops.core.known import Owed
 from deepcoin_ops.core.state import State, fold
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.model import InstrumentType, Position
@@ -119,6 +120,63 @@ def test_a_list_that_began_before_the_last_cancel_shows_proves_nothing() -> None
     after(state, answered(9.1, call_id="k"))
     assert judge.f4_counts_from_s(state, OrderList.RESTING, each) == 9.1 + SETTLE_S
     assert judge.f4_counts_from_s(state, OrderList.TRIGGER, each) == SETTLE_S
+
+
+def test_absence_counts_from_the_first_quiet_list_after_the_newest_that_showed_an_order() -> None:
+    """What an order did before it was gone shows a settle time after that list."""
+    state = after(quiet(), listing(9.0, order_of(A)), listing(12.0), listing(14.0))
+    each = state.instruments[A]
+    assert judge.quiet_since_s(state, OrderList.RESTING, each) == 12.0
+    assert judge.quiet_since_s(state, OrderList.TRIGGER, each) == 3.1
+    assert judge.f6_positions_from_s(state, each) == 12.0 + SETTLE_S
+    assert judge.positions_from_s(state, InstrumentType.SWAP) == 12.0 + SETTLE_S
+    assert judge.positions_from_s(state, InstrumentType.SPOT) == -math.inf
+
+
+def test_an_order_that_is_gone_has_to_be_shown_ended_and_what_it_opened_closed() -> None:
+    """It may have filled while no read showed its position."""
+    state = after(quiet(), listing(11.0, order_of(A)), listing(14.0), positions(17.1), positions(18.3))
+    each = state.instruments[A]
+    assert proven(state) == (Proven.FLAT_UNCONFIRMED, "HISTORY")
+    assert judge.needs_history(state, InstrumentType.SWAP)
+    ended = f.EndedOrder("o", f.OrderEnd.FILLED, Decimal(3))
+    ends = f.OrderEndsRead(
+        **OWN,
+        at_s=19.0,
+        started_s=18.9,
+        instrument_type=InstrumentType.SWAP,
+        order_list=OrderList.RESTING,
+        ended=(ended,),
+    )
+    assert proven(after(state, ends)) == (Proven.FLAT_UNCONFIRMED, "HISTORY")
+    for contracts, verdict in ((2, Proven.FLAT_UNCONFIRMED), (3, Proven.ALREADY_FLAT)):
+        row = f.ClosedRow(A, "7", "long", "split", Decimal(contracts), 15.0)
+        assert proven(after(state, history(19.0 + contracts, row)))[0] is verdict
+    assert not each.owed
+
+
+def test_what_was_open_when_an_order_waited_has_to_be_closed_beside_what_it_opened() -> None:
+    """The newest read before the list that last showed it says how much that was."""
+    state = after(start(row_of(A)), listing(1.2, order_of(A)))
+    order = state.instruments[A].orders["o"]
+    assert order.base == Owed(Decimal(5), 1.0)
+    after(state, positions(2.0, row_of(A, 8)), listing(1.9, order_of(A)))
+    assert order.base == Owed(Decimal(5), 1.0)
+    after(state, listing(2.0, order_of(A)))
+    assert order.base == Owed(Decimal(8), 2.0)
+
+
+def test_a_type_is_read_again_while_an_instrument_that_looks_flat_is_not_proven_absent() -> None:
+    """What is open needs no second read."""
+    state = start(row_of(A))
+    for read, is_needed in (
+        (positions(2.0), True),
+        (positions(4.0, row_of(A)), False),
+        (positions(6.0), True),
+        (positions(6.5), True),
+        (positions(7.2), False),
+    ):
+        assert judge.needs_positions(after(state, read), InstrumentType.SWAP) is is_needed
 
 
 def test_what_is_left_as_dust_need_not_be_shown_sold() -> None:

@@ -126,13 +126,16 @@ def test_lists_of_what_is_open_come_first() -> None:
 def test_history_is_asked_for_at_once_and_then_every_two_seconds() -> None:
     """From the last effect on, until it shows what is owed."""
     state = after(start(row_of(A)), close(2.0), answered(2.1), positions(5.2))
+    assert wake_s(state, f.Lane.HISTORY, 2.0) == 2.1
     assert reads.next_read(state, f.Lane.HISTORY, 5.3) == HISTORY
     after(state, f.HistoryRead(**OWN, at_s=5.5, started_s=5.3, instrument_type=InstrumentType.SWAP, rows=()))
     assert wake_s(state, f.Lane.HISTORY, 5.5) == 7.3
 
 
 def test_how_an_order_ended_is_asked_for_every_two_seconds_from_when_it_is_gone() -> None:
-    """The answer may not name it at first."""
+    """The answer may not name it at first; while a list shows it, there is nothing to ask."""
+    shown = after(start(row_of(A)), listing(1.0, order_of(A)))
+    assert wake_s(shown, f.Lane.ORDER_END, 9.0) == math.inf
     state = after(fold([opened(A), positions(0.5), admitted()]), listing(1.0, order_of(A)), listing(4.0))
     found = reads.next_read(state, f.Lane.ORDER_END, 4.1)
     assert isinstance(found, f.Read)
