@@ -135,6 +135,7 @@ class InstrumentState:
             self.base = Owed(sum(shown.values(), NOTHING), started_s)
             for order in self.orders.values():
                 self.note_base(order)
+                self.memo.clear()
         self.rows, self.dust = rows, ()
 
     def note_base(self, order: OrderState) -> None:

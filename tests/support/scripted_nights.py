@@ -96,7 +96,7 @@ NIGHTS: dict[str, tuple[Script, Verdicts]] = {
             positions=((A, "long", Decimal(100)), (SPOT, "", Decimal(50)), (DUST, "", Decimal(3))),
             min_size=Decimal(10),
         ),
-        _flat(A, SPOT, DUST),
+        {**_flat(A, SPOT), DUST: ("ALREADY_FLAT", "")},
     ),
     "copy trading is left": (
         _night(A, B, positions=_BOTH, copied=frozenset({A})),
