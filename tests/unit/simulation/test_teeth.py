@@ -13,9 +13,9 @@ from deepcoin_ops.simulation.teeth import RULES, bite
 
 # Found by `make teeth`, which searches them anew: a change of the script moves them.
 SEEDS = {
-    "S1": 0, "S2": 0, "S3": 127, "S4": 31, "S5": 0, "S6": 31, "S7": 14, "S8": 9, "S9": 101, "S10": 6, "S11": 4, "S12": 35,
-    "K1": 16, "K2": 1, "K3": 2, "R1": 20, "R2": 20, "R3": 20, "R4": 1,
-    "F1": 2, "F2": 0, "F3": 9, "F4": 38, "F5": 72, "F6": 256, "F7": 25, "F8": 82,
+    "S1": 9, "S2": 1, "S3": 18, "S4": 31, "S5": 1, "S6": 31, "S7": 31, "S8": 9, "S9": 101, "S10": 1, "S11": 4, "S12": 35,
+    "K1": 11, "K2": 1, "K3": 2, "R1": 20, "R2": 20, "R3": 20, "R4": 0,
+    "F1": 2, "F2": 2, "F3": 9, "F4": 38, "F5": 210, "F6": 2470, "F7": 97, "F8": 82,
 }  # fmt: skip
 
 
