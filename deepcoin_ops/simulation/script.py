@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
+from typing import TypeVar
 
 import msgspec
 
@@ -14,6 +15,8 @@ from deepcoin_ops.domain.orders import CancelOrders, OrderKind
 from deepcoin_ops.simulation.strikes import Fate, Strike
 
 Span = tuple[float, float]
+_Some = TypeVar("_Some")
+_FEW = 6  # instruments of a night in which much goes wrong: more of them only take longer
 
 
 class LimitLaw(StrEnum):
@@ -219,7 +222,7 @@ def draw(seed: int) -> Script:
         return _draw_crowded(seed, rng, tuple(instruments), tuple(positions))
     if maybe() < 0.04:
         return _draw_stopped(seed, rng, tuple(instruments), tuple(positions), tuple(orders))
-    return Script(
+    script = Script(
         seed=seed,
         instruments=tuple(instruments),
         positions=tuple(positions),
@@ -252,6 +255,7 @@ def draw(seed: int) -> Script:
         is_quick=maybe() < 0.1,
         merges=maybe() < 0.5,
     )
+    return _make_harsh(script, rng) if maybe() < 0.04 and count <= _FEW else script
 
 
 def _draw_fired(seed: int, rng: random.Random) -> Script:
@@ -290,6 +294,50 @@ def _draw_stopped(
     """Draw a night that is stopped while answers are awaited, at an exchange that rejects much."""
     habits = Habits(down_s=(0.5, 2.0), law=LimitLaw.SHARED, rejected=0.3, fills_on_cancel=0.5)
     return Script(seed, instruments, positions, orders, habits, stop_s=rng.uniform(0.5, 8.0))
+
+
+def _make_harsh(script: Script, rng: random.Random) -> Script:
+    """Let many things go wrong at once in the night of a script, with limits that are unusual."""
+
+    def some(*values: _Some) -> _Some:
+        return rng.choice((values[0], *values))
+
+    habits = replace(
+        script.habits,
+        up_s=(0.01, some(0.05, 1.0)),
+        history_lag_s=some(2.0, 15.0),
+        partial=some(0.0, 0.2, 0.6),
+        silent=some(0.0, 0.2, 0.5),
+        lost_after=some(0.0, 0.4),
+        hangs=some(0.0, 0.1),
+        omit=some(0.0, 0.2, 0.6, 0.8),
+        fills_on_cancel=some(0.0, 1.0),
+        fires_limit=some(0.0, 1.0),
+        hides_s=some(0.0, 9.0, 25.0),
+        page_size=some(100, 2),
+        ledger_s=some((0.0, 0.0), (0.0, 8.0), (4.0, 8.0)),
+    )
+    limits = msgspec.structs.replace(
+        script.limits,
+        max_attempts=some(10, 1),
+        same_code_limit=some(3, 1),
+        max_in_flight=some(3, 1),
+        unknown_hold_s=some(15.0, 12.0),
+        sending_time_s=some(120.0, 1.0),
+        hold_s=some(35.0, 0.0),
+        presence_s=some(20.0, 0.0),
+        freshness_s=some(15.0, 4.0),
+    )
+    return replace(
+        script,
+        habits=habits,
+        limits=limits,
+        min_size=some(Decimal(1), Decimal(6), Decimal(1000)),
+        fires=tuple(rng.uniform(0, 40) for _ in range(some(0, 1, 3))),
+        kills_s=tuple(sorted(rng.uniform(0, some(8, 30)) for _ in range(some(0, 1, 4)))),
+        stop_s=some(None, rng.uniform(0, 1), rng.uniform(0, 20)),
+        again_s=some(None, rng.uniform(0.05, 10)),
+    )
 
 
 def _draw_habits(rng: random.Random) -> Habits:

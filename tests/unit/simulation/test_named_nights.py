@@ -10,7 +10,7 @@ import pytest
 from deepcoin_ops.core.judge import Proven
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.limits import Limits
-from deepcoin_ops.domain.orders import OrderKind
+from deepcoin_ops.domain.orders import CancelOrders, OrderKind
 from deepcoin_ops.simulation.night import Night, Result
 from deepcoin_ops.simulation.script import Habits, Placed, Script
 
@@ -119,6 +119,34 @@ def test_an_order_that_fills_while_it_is_cancelled_is_looked_up_before_it_is_bel
         assert proven(result, A)[0] in (Proven.FLAT_UNCONFIRMED, Proven.FLAT)
         if proven(result, A)[0] is Proven.FLAT:
             assert closes(result) == [A]
+
+
+def test_a_fill_that_no_read_showed_is_owed_by_the_next_flatten() -> None:
+    """The first flatten ends while the position hides, and the next one begins before it shows."""
+    habits = Habits(fills_on_cancel=1.0, hides_s=60.0)
+    for seed in range(NIGHTS):
+        orders = (Placed(A, OrderKind.RESTING, can_open=True),)
+        result = play(build(seed, positions=(), orders=orders, habits=habits, again_s=1.0))
+        assert proven(result, A) == (Proven.FLAT_UNCONFIRMED, "HISTORY")
+
+
+def test_a_fill_is_not_covered_by_what_was_closed_beside_it() -> None:
+    """The close takes the position that was seen; what a trigger order opened after it stays hidden."""
+    habits = Habits(hides_s=60.0)
+    orders = (Placed(A, OrderKind.TRIGGER, can_open=True),)
+    limits = msgspec.structs.replace(Limits(), cancel_orders=CancelOrders.NONE)
+    nights = [build(seed, orders=orders, habits=habits, limits=limits, fires=(1.5 + seed / 20,)) for seed in range(NIGHTS)]
+    found = [proven(play(night), A) for night in nights]
+    assert (Proven.FLAT_UNCONFIRMED, "HISTORY") in found
+
+
+def test_what_a_trigger_order_left_behind_is_cancelled_or_named() -> None:
+    """It fires between the two lists and leaves a resting order."""
+    habits = Habits(fires_limit=1.0, read_lag_s=1.9)
+    orders = (Placed(A, OrderKind.TRIGGER, can_open=True),)
+    for seed in range(NIGHTS):
+        result = play(build(seed, positions=(), orders=orders, habits=habits, fires=(2.5 + seed / 10,)))
+        assert proven(result, A)[0] in (Proven.ALREADY_FLAT, Proven.FLAT)
 
 
 def test_nothing_is_sent_on_what_was_read_before_the_process_was_frozen() -> None:
