@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from decimal import Decimal
 
 import pytest
 from core_facts import OWN, A, B, after, close, listed, listing, positions, row_of, sent, start
 
 from deepcoin_ops.core import judge
-from deepcoin_ops.core.known import Owed
+from deepcoin_ops.core.known import Owed, row_key
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.model import InstrumentType, Outcome
 
@@ -91,3 +92,12 @@ def test_the_proof_may_take_longer_where_more_lists_are_to_be_read() -> None:
         state = start(*(row_of(name, position_id=name) for name in names), proof_time_s=20.0, list_time_s=7.0)
         assert judge.proof_ends_s(state) == pytest.approx(1.1 + 3.0 + 20.0 + 7.0 * len(names))
         assert judge.proof_ends_s(after(state, *sent(4.0))) == pytest.approx(4.1 + 3.0 + 20.0 + 7.0 * len(names))
+
+
+def test_positions_that_merge_are_known_by_their_side() -> None:
+    """Their id is used again, so that it says nothing; one of split positions does."""
+    split, merged = row_of(A), dataclasses.replace(row_of(A, 5, "77"), merge_mode="merge")
+    assert (row_key(split), row_key(merged)) == ("1", "side long")
+    assert row_key(dataclasses.replace(split, position_id="")) == "side long"
+    state = after(start(merged), *sent(2.0), history(5.0, f.ClosedRow(A, "78", "long", "merge", Decimal(5), 3.0)))
+    assert judge.f7_is_shown_closed(state, state.instruments[A])
