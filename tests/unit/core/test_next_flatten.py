@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 
+import msgspec
 import pytest
 from core_facts import OWN, A, B, after, answered, cancel, close, listing, opened, order_of, positions, row_of, sent, start
 
@@ -106,12 +107,21 @@ def test_an_order_that_could_open_is_looked_for_until_its_end_is_known() -> None
     assert set(state.instruments[A].orders) == {"o"}
     order = state.instruments[A].orders["o"]
     assert (order.attempts, order.in_flight, order.gone_s, order.seen_s) == (0, None, 4.0, -math.inf)
+    assert order.settled_s == 2.1
 
 
 def test_an_order_that_still_waits_is_not_gone_because_another_flatten_begins() -> None:
     """Its list has to be read again."""
     state = after(start(row_of(A)), listing(1.2, order_of(A)), opened(A, at_s=5.0, flatten_id="two"))
     assert state.instruments[A].orders["o"].gone_s == math.inf
+
+
+def test_a_close_of_another_flatten_is_no_close_of_this_one() -> None:
+    """It is awaited like an own one, and does not end the wait for prices."""
+    intended = msgspec.structs.replace(close(2.0), flatten_id="zero")
+    state = after(start(row_of(A)), intended)
+    assert (state.closes, state.closes_in_flight, state.instruments[A].in_flight) == (0, 1, "c")
+    assert after(state, answered(2.1)).closes_in_flight == 0
 
 
 def test_what_is_owed_lasts_over_flattens_that_prove_nothing() -> None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 
+import msgspec
 import pytest
 from core_facts import (
     OWN,
     SPOT,
     A,
     B,
+    admitted,
     after,
     answered,
     cancel,
     close,
     listed,
     listing,
+    opened,
     order_of,
     positions,
     priced,
@@ -25,8 +28,9 @@ from core_facts import (
     start,
 )
 
-from deepcoin_ops.core import choose, reads
+from deepcoin_ops.core import choose, reads, rules
 from deepcoin_ops.core.reads import Wait
+from deepcoin_ops.core.state import fold
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.model import InstrumentType, Outcome
 
@@ -140,3 +144,23 @@ def test_what_is_dust_is_no_news_of_what_is_open() -> None:
     assert state.ranked == [each]
     after(state, priced(sol="1"), positions(3.0, kind=InstrumentType.SPOT))
     assert (each.rows, each.dust) == ((), ())
+
+
+def test_what_the_exchange_does_not_list_is_never_closed() -> None:
+    """Also not what was chosen before the list came; without a list it may be."""
+    state = after(start(row_of(A)), listing(1.2))
+    call = choose.next_call(state, f.Lane.CLOSE, 5.0)
+    assert isinstance(call, f.Call)
+    after(state, listed(B))
+    assert choose.next_call(state, f.Lane.CLOSE, 5.0) == Wait(math.inf)
+    assert not choose.may_still_send(state, call, 5.0, 5.0)
+    assert not choose.may_act(state, 5.0)
+
+
+def test_a_flatten_that_only_reads_sends_nothing() -> None:
+    """A plan looks at the same and chooses nothing."""
+    facts = [msgspec.structs.replace(opened(A), may_send=False), positions(1.0, row_of(A)), admitted(), listing(1.2)]
+    state = fold([*facts, listing(1.3, order_of(A))])
+    for lane in (f.Lane.CLOSE, f.Lane.CANCEL_RESTING):
+        assert choose.next_call(state, lane, 5.0) == Wait(math.inf)
+    assert rules.s1_find_stop(state, 5.0) == ("READ_ONLY", "this flatten only reads")
