@@ -254,6 +254,9 @@ class Oracles:
 
     def _judge_cancel(self, call: f.Call, now_s: float) -> None:
         for order_id in call.ids:
+            self.see("blind cancel", f"{order_id} is in no list", is_right=order_id in self._orders)
+            if order_id not in self._orders:
+                continue
             order, seen_s = self._orders[order_id]
             is_wanted = order.instrument_id in self._script.instruments and self._limits.cancel_orders.takes(order)
             self.see("cancelled what stays", order_id, is_right=is_wanted)
