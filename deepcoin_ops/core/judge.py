@@ -248,13 +248,26 @@ def f5_is_whole(counting: list[SeenList], each: InstrumentState, settle_s: float
 
 @once
 def quiet_since_s(state: State, order_list: OrderList, each: InstrumentState) -> float:
-    """The start of the earliest list since which none showed an order that can open; the past where none is quiet."""
+    """The start of the earliest list since which none showed an order that can open; the past where none is quiet.
+
+    An earlier list than the newest counts only if it is whole: an order that it left out may have filled after it.
+    """
     since_s, from_s = NEVER_S, _list_shows_from_s(state, order_list, each)
+    later: list[SeenList] = []
     for seen in reversed(_lists_about(state, order_list, each)):
         if seen.started_s < from_s or each.instrument_id in seen.opening:
             break
-        since_s = seen.started_s
+        if not later or _was_whole(seen, later, state.limits.settle_s):
+            since_s = seen.started_s
+        later.append(seen)
     return since_s
+
+
+def _was_whole(seen: SeenList, later: list[SeenList], settle_s: float) -> bool:
+    """Whether a list was not cut, and of one answer or still shown in full a settle time later."""
+    if not seen.is_exhaustive or not seen.ids:
+        return seen.is_exhaustive
+    return any(seen.arrived_s + settle_s <= each.started_s and seen.ids <= each.ids for each in later)
 
 
 @once

@@ -11,11 +11,14 @@ from deepcoin_ops.core.state import fold
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.limits import Limits
 from deepcoin_ops.domain.model import Instrument, InstrumentType, Position, ProductGroup
+from deepcoin_ops.domain.orders import Order, OrderKind, OrderList
 
 SPOT = "BTC-USDT"
 OWN = {"flatten_id": "one"}
 OPENED = f.FlattenOpened(**OWN, at_s=0.0, instruments=(SPOT,), configured=(SPOT,), limits=Limits())
 LISTED = Instrument(SPOT, ProductGroup.SPOT, Decimal(1), Decimal(1), Decimal(6), None, "live")
+
+RESTING = Order(OrderKind.RESTING, "ETH-USDT", "7", "sell", None, Decimal(5), Decimal(1))
 
 
 def read_spot(started_s: float, contracts: int) -> f.PositionsRead:
@@ -42,3 +45,21 @@ def test_dust_takes_two_reads_like_what_is_gone(before: tuple[int, ...], is_abse
     each = state.instruments[SPOT]
     assert each.dust
     assert judge.f2_is_absent(state, each, judge.f1_counting(state, InstrumentType.SPOT)) is is_absent
+
+
+@pytest.mark.parametrize(
+    ("more", "since_s"),
+    [({}, 5.0), ({"is_exhaustive": False}, 9.0), ({"pages": 2, "orders": (RESTING,)}, 9.0)],
+    ids=["whole", "cut", "of two answers that the next does not confirm"],
+)
+def test_positions_are_read_after_the_first_list_that_can_prove_absence(more: dict[str, object], since_s: float) -> None:
+    """An order that an earlier list left out may have filled since then."""
+    lists = [
+        f.OrdersRead(
+            **OWN, at_s=at_s + 0.1, started_s=at_s, order_list=OrderList.RESTING, instrument_id=None,
+            **{"orders": (), **others},
+        )
+        for at_s, others in ((5.0, more), (9.0, {}))
+    ]  # fmt: skip
+    state = fold([OPENED, *lists])
+    assert judge.quiet_since_s(state, OrderList.RESTING, state.instruments[SPOT]) == since_s
