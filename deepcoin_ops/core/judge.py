@@ -152,10 +152,13 @@ def f1_counting(state: State, instrument_type: InstrumentType) -> list[SeenPosit
 
 def f2_is_absent(state: State, each: InstrumentState, counting: list[SeenPositions]) -> bool:
     """Whether two counting reads, a gap apart, show nothing open, with none between them or after. Dust is nothing."""
-    left, clean_s = sum((row.quantity_contracts for row in each.dust), NOTHING), math.inf
+    left, clean_s = sum((row.quantity_contracts for row in each.dust), NOTHING) if each.dust else NOTHING, math.inf
     for read in counting:
-        is_open = read.contracts.get(each.instrument_id, NOTHING) > left
-        clean_s = math.inf if is_open else min(clean_s, read.started_s)
+        shown = read.contracts.get(each.instrument_id)
+        if shown is not None and shown > left:
+            clean_s = math.inf
+        elif clean_s == math.inf:
+            clean_s = read.started_s
     return counting[-1].started_s - clean_s >= state.limits.read_gap_s
 
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from deepcoin_ops.domain import facts as f
 from deepcoin_ops.domain.model import Instrument, InstrumentType, Outcome, Position, ProductGroup, Refusal
@@ -31,8 +31,7 @@ UNRANKED = 1_000_000
 KEPT_LISTS = 4
 
 
-@dataclass(slots=True, frozen=True)
-class Owed:
+class Owed(NamedTuple):
     """Contracts that were open in a read which began at a moment: since then the history has to show as many closed."""
 
     contracts: Decimal
@@ -133,9 +132,10 @@ class InstrumentState:
                 self.memo.clear()
         if is_certain:
             self.base = Owed(sum(shown.values(), NOTHING), started_s)
-            for order in self.orders.values():
-                self.note_base(order)
+            if self.orders:
                 self.memo.clear()
+                for order in self.orders.values():
+                    self.note_base(order)
         self.rows, self.dust = rows, ()
 
     def note_base(self, order: OrderState) -> None:

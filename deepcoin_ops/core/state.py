@@ -299,8 +299,8 @@ class State:
         self.strangers[fact.instrument_type] = tuple(strangers)
         for each in self.instruments.values():
             if each.instrument_type is fact.instrument_type:
-                each.show(tuple(rows.get(each.instrument_id, ())), fact.started_s)
-                if self.closes == 0:
+                each.show(tuple(rows[each.instrument_id]) if each.instrument_id in rows else (), fact.started_s)
+                if self.closes == 0 and each.rows:
                     each.first_ids |= {row.position_id for row in each.rows}
         self._value()
         contracts = {name: sum((row.quantity_contracts for row in each), NOTHING) for name, each in rows.items()}
