@@ -7,6 +7,7 @@ MODE `tear`:   as `intend`, and then write half a transaction into the log befor
 """
 
 import itertools
+import os
 import sys
 import threading
 from datetime import UTC, datetime
@@ -41,8 +42,8 @@ def tear(path: Path) -> None:
 
 
 def wait_to_be_killed() -> None:
-    """Tell the test that it is time, and stay."""
-    print("ready", flush=True)  # noqa: T201 - the test reads it
+    """Let the test know that it is time, and stay."""
+    say("ready")
     sys.stdin.readline()
 
 
@@ -51,8 +52,12 @@ def append_for_ever(ledger: Ledger, name: str, number: int) -> None:
     for count in itertools.count():
         fact = StopAsked(flatten_id=name, at_s=1.0, reason=f"{name}-{number}-{count}")
         first, second = ledger.append([NewFact(name, "2026-03-01", fact)] * 2)
-        sys.stdout.write(f"{fact.reason} {first} {second}\n")
-        sys.stdout.flush()
+        say(f"{fact.reason} {first} {second}")
+
+
+def say(line: str) -> None:
+    """Write a line to the test at once: the threads share the pipe, and a short write to it is never torn apart."""
+    os.write(1, f"{line}\n".encode())
 
 
 def main() -> None:
