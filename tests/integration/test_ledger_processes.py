@@ -72,9 +72,10 @@ def test_what_a_killed_process_was_assured_of_is_on_record(tmp_path: Path) -> No
     for life in range(2):
         processes = [_start("append", path, f"account{number}-{life}") for number in range(2)]
         for process in processes:
-            lines = [process.stdout.readline() for _ in range(100)]
-            process.kill()
-            lines += process.communicate()[0].splitlines(keepends=True)
+            with process:
+                lines = [process.stdout.readline() for _ in range(100)]
+                process.kill()
+                lines += process.stdout.readlines()
             named = [line.split() for line in lines if line.endswith("\n") and line != "ready\n"]
             assured |= {reason: [int(seq) for seq in seqs] for reason, *seqs in named if len(seqs) == 2}
     with Ledger.open(path, Venue.PAPER) as ledger:
