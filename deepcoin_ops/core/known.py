@@ -87,7 +87,7 @@ class InstrumentState:
         last_code, same_codes: The code of the newest answer, and how often in a row it came.
         orders: Its waiting orders by `order_key`.
         cancelled_s: When the last cancel of orders in a list was settled.
-        memo: What `judge` worked out of it; the fold empties it when something about the instrument changes.
+        memo: What the rules worked out of it; the fold empties it when something about the instrument changes.
     """
 
     instrument_id: str
@@ -174,13 +174,12 @@ class InstrumentState:
 
 @dataclass(slots=True, frozen=True)
 class SeenPositions:
-    """What is kept of a positions read: when it began and arrived, what it showed open, and what it could not show.
+    """What is kept of a positions read: when it began, what it showed open, and what it could not show.
 
     `contracts` are those of each instrument of the flatten that it shows.
     """
 
     started_s: float
-    arrived_s: float
     contracts: dict[str, Decimal]
     unreadable: tuple[f.UnreadableRow, ...]
 

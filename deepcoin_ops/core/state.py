@@ -304,7 +304,7 @@ class State:
                     each.first_ids |= {row.position_id for row in each.rows}
         self._value()
         contracts = {name: sum((row.quantity_contracts for row in each), NOTHING) for name, each in rows.items()}
-        seen = SeenPositions(fact.started_s, fact.at_s, contracts, unreadable)
+        seen = SeenPositions(fact.started_s, contracts, unreadable)
         kept = [read for read in self.positions.get(fact.instrument_type, ()) if read.started_s >= self.settled_s]
         self.positions[fact.instrument_type] = [*kept, seen]
         if not self.is_read and all(each in self.positions for each in self.types):

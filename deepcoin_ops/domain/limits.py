@@ -25,7 +25,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         max_sending_time_s: The most that the two add up to.
         proof_time_s: How long the proof may take once nothing more is sent.
         freshness_s: Nothing is sent on a positions read that began longer ago.
-        gap_s: A gap between two steps of the scheduler that is longer than this voids all earlier reads.
+        gap_s: A gap between two steps of the scheduler that is longer than this voids all earlier reads. A call that has
+            not left within it after its intent does not leave any more.
         hold_s: How long a close may wait for a cancel of orders that freeze its size.
         presence_s: How long the exchange's history is waited for; 0 after an interrupt.
         list_time_s: Time that one order list of an instrument takes, added to the proof's time for each.

@@ -1,7 +1,7 @@
 """How far each account's chain was checked and found good, so that the next check goes on from there.
 
-The heads lie in a file beside the ledger. They save time, and show that entries are lost which were there before. That the
-rest is good they do not prove: `verify` begins at the first entry.
+The heads are kept in a file of their own. They save time, and they show when an entry that was found good is missing. They
+do not prove the entries before them: `verify` begins at the first one.
 """
 
 from __future__ import annotations

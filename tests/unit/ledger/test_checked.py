@@ -206,7 +206,7 @@ def test_the_command_names_a_cut_tail(
     sql: Callable[..., list[Any]],
     drop_triggers: Callable[[], None],
 ) -> None:
-    """By the database's own number, and by the mark beside the ledger."""
+    """The database remembers a higher number, and so does the mark."""
     ledger.record_flatten(samples.request, "{}")
     ledger.record_intent("F1", samples.intent)
     triggers = sql("SELECT sql FROM sqlite_master WHERE type = 'trigger'")

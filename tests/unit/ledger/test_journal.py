@@ -184,7 +184,7 @@ def test_what_waits_for_the_writer_shares_a_commit_and_one_refusal_costs_the_oth
     """Answers of several calls arrive at once; each caller hears of its own."""
     samples.record_everything(ledger)
     commits: list[int] = []
-    commit, told = Ledger._commit, dict[int, list[int] | LedgerError]()
+    commit, results = Ledger._commit, dict[int, list[int] | LedgerError]()
     again = ledger.read(CallIntended)[0].fact
 
     def count(self: Ledger, taken: Any) -> None:
@@ -194,9 +194,9 @@ def test_what_waits_for_the_writer_shares_a_commit_and_one_refusal_costs_the_oth
     def record(number: int) -> None:
         fact = again if number == 2 else StopAsked(flatten_id="F1", at_s=1.0, reason=str(number))
         try:
-            told[number] = ledger.append([NewFact("main", "2026-03-01", fact)])
+            results[number] = ledger.append([NewFact("main", "2026-03-01", fact)])
         except LedgerError as error:
-            told[number] = error
+            results[number] = error
 
     monkeypatch.setattr(Ledger, "_commit", count)
     threads = [threading.Thread(target=record, args=(number,)) for number in range(5)]
@@ -208,9 +208,9 @@ def test_what_waits_for_the_writer_shares_a_commit_and_one_refusal_costs_the_oth
     for thread in threads:
         thread.join()
     assert commits == [5, 1, 1, 1, 1, 1]
-    assert isinstance(told.pop(2), LedgerError)
+    assert isinstance(results.pop(2), LedgerError)
     reasons = {each.seq: each.fact.reason for each in ledger.read(StopAsked)}
-    assert {reasons[seq]: [seq] for seq in reasons} == {str(number): seqs for number, seqs in told.items()}
+    assert {reasons[seq]: [seq] for seq in reasons} == {str(number): seqs for number, seqs in results.items()}
     commits.clear()
     ledger.append([NewFact("main", "2026-03-01", StopAsked(flatten_id="F1", at_s=1.0, reason="x"))] * 3)
     assert commits == [1]
